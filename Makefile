@@ -1,0 +1,38 @@
+# make demo | test | lint | test-onedl: each sets up what it needs first.
+PYTHON ?= python3
+VENV ?= .venv
+VENV_ONEDL ?= .venv-onedl
+
+.PHONY: demo test lint format test-onedl clean
+
+demo: $(VENV)/installed
+	$(VENV)/bin/python tools/demo.py $(ARGS)
+
+test: $(VENV)/installed
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+lint: $(VENV)/installed
+	$(VENV)/bin/pre-commit run --all-files
+
+format: $(VENV)/installed
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+test-onedl: $(VENV_ONEDL)/installed
+	$(VENV_ONEDL)/bin/python -m pytest $(ARGS)
+
+# The editable install names no dependency and no build environment: the pins are the whole set-up.
+$(VENV)/installed: requirements/default.txt requirements/dev.txt setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install -q -r requirements/default.txt -r requirements/dev.txt
+	$(VENV)/bin/python -m pip install -q --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV_ONEDL)/installed: requirements/onedl.txt requirements/dev.txt setup.py
+	$(PYTHON) -m venv $(VENV_ONEDL)
+	$(VENV_ONEDL)/bin/python -m pip install -q -r requirements/onedl.txt -r requirements/dev.txt
+	$(VENV_ONEDL)/bin/python -m pip install -q --no-deps --no-build-isolation -e .
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(VENV_ONEDL) build *.egg-info work_dirs

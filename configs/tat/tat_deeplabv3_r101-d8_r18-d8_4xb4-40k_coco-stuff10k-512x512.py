@@ -1,0 +1,13 @@
+_base_ = [
+    '../deeplabv3/deeplabv3_r18-d8_4xb4-40k_coco-stuff10k-512x512.py',
+    '../_base_/teachers/deeplabv3_r101-d8_coco-stuff10k.py',
+    '../_base_/distillers/tat.py',
+]
+_base_.distiller.distill_losses.loss_patch.update(grid=(32, 32), groups=512, loss_weight=0.6)
+_base_.distiller.distill_losses.loss_anchor.update(kernel=4, loss_weight=0.6)
+model = dict(
+    _scope_='mmrazor',
+    type='FrozenTeacherDistill',
+    architecture=_base_.pop('model'),
+    distiller=_base_.pop('distiller'),
+    **_base_.pop('teacher'))

@@ -1,0 +1,14 @@
+"""The target-aware transformer (TaT, CVPR 2022) for MMRazor and MMSegmentation.
+
+Importing this package registers all its parts in mmrazor's registries. A config needs only
+``custom_imports = dict(imports=['mmrazor_tat'], allow_failed_imports=False)``.
+"""
+
+from . import compat
+
+compat.apply()
+
+from . import models  # noqa: E402
+from .version import __version__  # noqa: E402
+
+__all__ = ['__version__', 'compat', 'models']

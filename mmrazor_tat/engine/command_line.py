@@ -1,0 +1,43 @@
+"""What the training and the test tool share: OpenMMLab's arguments, applied to a config."""
+
+import argparse
+import os
+from pathlib import Path
+
+from mmengine import Config, DictAction
+
+from .crop_size import set_crop_size
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--work-dir``, ``--cfg-options``, ``--launcher``, as in OpenMMLab's tools."""
+    parser.add_argument('--work-dir', help='folder of logs and checkpoints')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='settings that override the config, e.g. train_cfg.max_iters=100 '
+        'optim_wrapper.optimizer.lr=0.02; crop_size="(256,256)" sets the crop everywhere',
+    )
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none'
+    )
+    # torch.distributed.launch passes it; torchrun sets LOCAL_RANK itself.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """The config named by ``args.config`` with the common arguments applied."""
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options)
+    if 'crop_size' in args.cfg_options:
+        set_crop_size(cfg, cfg.crop_size)
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
+    return cfg

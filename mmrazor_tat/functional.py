@@ -1,0 +1,246 @@
+r"""The maths of TaT as pure functions of tensors.
+
+Source: "Knowledge Distillation via the Target-aware Transformer", Lin et al., CVPR 2022.
+
+Two kinds of shape occur: a *map* is (B, C, H, W), *tokens* are (B, G, N, D): a batch of B images,
+G independent groups, N positions, D channels.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Where a directly stored softmax is faster than scaled_dot_product_attention (measured: README of
+# the operator benchmark); N x N is then at most 256 x 256 for one group.
+_SHORT_SEQUENCE = 256
+DIRECTIONS = ('student', 'teacher')
+
+
+def target_aware_attention(
+    s_key: Tensor,
+    s_value: Tensor,
+    t_query: Tensor,
+    *,
+    softmax_over: str = 'student',
+    scale: float = 1.0,
+) -> Tensor:
+    r"""Rebuild the student's feature at every target position from all its positions.
+
+    With ``softmax_over='student'`` (the paper, equations 3 to 5):
+
+    .. math::
+        f_i^{s'} = \sum_j W_j^i \phi(f_j^s), \quad
+        W^i = \mathrm{softmax}_j \big(c \, \langle \gamma(f_j^s), \theta(f_i^t) \rangle \big)
+
+    With ``softmax_over='teacher'`` (the authors' released code) the roles of the two change: a
+    row of W belongs to a student position and is a softmax over the teacher's positions, so both
+    maps need the same number of positions.
+
+    Args:
+        s_key: gamma(f^s), (B, G, N_s, D).
+        s_value: phi(f^s), (B, G, N_s, E).
+        t_query: theta(f^t), (B, G, N_t, D).
+        softmax_over: 'student' or 'teacher'.
+        scale: c, multiplies the logits. The paper uses none, i.e. 1.
+
+    Returns:
+        (B, G, N_t, E), in float32 or, for float64 inputs, float64: the softmax is nearly one-hot
+        at scale 1, so half precision would cost about a tenth of the gradient. Autocast is
+        switched off inside. An N_s x N_t matrix is stored only where N is short.
+
+    Raises:
+        ValueError: for shapes that do not fit, or an unknown ``softmax_over``.
+    """
+    _check_tokens(s_key, s_value, t_query, softmax_over)
+    with torch.autocast(s_key.device.type, enabled=False):
+        s_key, s_value, t_query = _at_least_float32(s_key, s_value, t_query)
+        if softmax_over == 'student':
+            return _attention(t_query, s_key, s_value, scale)
+        return _attention(s_key, t_query, s_value, scale)
+
+
+def tat_loss(
+    s_key: Tensor,
+    s_value: Tensor,
+    t_query: Tensor,
+    t_target: Tensor,
+    *,
+    softmax_over: str = 'student',
+    scale: float = 1.0,
+) -> Tensor:
+    r"""Mean squared error between the rebuilt student tokens and the teacher's (equation 6).
+
+    The paper writes the L2 norm; its released code uses the mean over all elements, as here.
+
+    Args:
+        s_key, s_value, t_query, softmax_over, scale: see :func:`target_aware_attention`.
+        t_target: f^t, (B, G, N_t, E).
+
+    Returns:
+        A scalar, float32 or float64.
+
+    Raises:
+        ValueError: for shapes that do not fit.
+    """
+    if s_value.shape[-1] != t_target.shape[-1]:
+        raise ValueError(
+            f's_value has {s_value.shape[-1]} channels, t_feature has {t_target.shape[-1]}: '
+            'the rebuilt student feature needs the width of the teacher feature '
+            '(give s_value a connector with out_channel='
+            f'{t_target.shape[-1]}, or leave its out_channel None)'
+        )
+    rebuilt = target_aware_attention(
+        s_key, s_value, t_query, softmax_over=softmax_over, scale=scale
+    )
+    if rebuilt.shape != t_target.shape:
+        raise ValueError(
+            f't_feature has tokens of shape {tuple(t_target.shape)}, t_query gives '
+            f'{tuple(rebuilt.shape)}: both must come from the same teacher map'
+        )
+    return F.mse_loss(rebuilt, t_target.to(rebuilt.dtype))
+
+
+def whole_map(x: Tensor) -> Tensor:
+    """All positions of a map as tokens: (B, C, H, W) -> (B, 1, H*W, C), row-major."""
+    _check_map(x)
+    return x.flatten(2).transpose(1, 2).unsqueeze(1)  # (B, 1, H*W, C)
+
+
+def patch_groups(x: Tensor, grid: tuple[int, int], groups: int) -> Tensor:
+    """Cut a map into patches and join the patches of a group along the channels.
+
+    The patches are numbered row-major; ``p = n*m / groups`` consecutive ones form a group, and the
+    channels of a group are those of its first patch, then those of its second, and so on. Rows and
+    columns that the grid does not fill are dropped at the bottom and at the right.
+
+    Args:
+        x: (B, C, H, W).
+        grid: (n, m), number of patches along the height and the width.
+        groups: g, a divisor of n*m.
+
+    Returns:
+        (B, g, h*w, p*C) with h = H // n and w = W // m; positions row-major within a patch.
+
+    Raises:
+        ValueError: a grid larger than the map, or groups that do not divide the patches.
+    """
+    _check_map(x)
+    check_groups(grid, groups)
+    n, m = grid
+    batch, channels, height, width = x.shape
+    if height < n or width < m:
+        raise ValueError(
+            f'grid {n} x {m} needs a map of at least {n} x {m}, got {height} x {width}: '
+            f'a grid of at most {height} x {width} fits'
+        )
+    h, w, p = height // n, width // m, n * m // groups
+    x = x[:, :, : n * h, : m * w].reshape(batch, channels, n, h, m, w)
+    x = x.permute(0, 2, 4, 3, 5, 1)  # (B, n, m, h, w, C)
+    x = x.reshape(batch, groups, p, h * w, channels)
+    return x.transpose(2, 3).reshape(batch, groups, h * w, p * channels)
+
+
+def anchor_points(x: Tensor, kernel: int) -> Tensor:
+    """Average-pool a map with a ``kernel`` x ``kernel`` window and stride, then take all positions.
+
+    Args:
+        x: (B, C, H, W). Rows and columns that do not fill a window are dropped.
+        kernel: k, in feature pixels.
+
+    Returns:
+        (B, 1, (H//k)*(W//k), C).
+
+    Raises:
+        ValueError: a kernel larger than the map.
+    """
+    _check_map(x)
+    check_kernel(kernel)
+    height, width = x.shape[-2:]
+    if kernel > min(height, width):
+        raise ValueError(
+            f'kernel {kernel} needs a map of at least {kernel} x {kernel}, got {height} x {width}: '
+            f'a kernel of at most {min(height, width)} fits'
+        )
+    return whole_map(F.avg_pool2d(x, kernel))
+
+
+def check_groups(grid: tuple[int, int], groups: int) -> None:
+    """Raise ValueError unless ``grid`` is two positive ints and ``groups`` divides their product."""
+    if not (
+        isinstance(grid, (tuple, list)) and len(grid) == 2 and all(_is_positive(k) for k in grid)
+    ):
+        raise ValueError(f'grid must be two positive integers (rows, columns), got {grid!r}')
+    patches = grid[0] * grid[1]
+    if not _is_positive(groups) or patches % groups:
+        divisors = [k for k in range(1, patches + 1) if patches % k == 0]
+        raise ValueError(
+            f'groups must divide the {patches} patches of grid {grid[0]} x {grid[1]}, '
+            f'got {groups!r}: one of {divisors} fits'
+        )
+
+
+def check_kernel(kernel: int) -> None:
+    """Raise ValueError unless ``kernel`` is a positive int."""
+    if not _is_positive(kernel):
+        raise ValueError(f'kernel must be a positive integer, got {kernel!r}')
+
+
+def check_direction(softmax_over: str) -> None:
+    """Raise ValueError unless ``softmax_over`` is a known direction."""
+    if softmax_over not in DIRECTIONS:
+        raise ValueError(f'softmax_over must be one of {DIRECTIONS}, got {softmax_over!r}')
+
+
+def _attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    """softmax(scale * query key^T) value over the last two dimensions."""
+    if max(query.shape[-2], key.shape[-2]) <= _SHORT_SEQUENCE:
+        weights = (scale * query @ key.transpose(-2, -1)).softmax(dim=-1)  # (B, G, N_q, N_k)
+        return weights @ value
+    # The kernel that stores no N x N matrix wants rows of stride 1 and one width for all three.
+    depth, value_depth = query.shape[-1], value.shape[-1]
+    query, key, value = (
+        F.pad(x, (0, max(depth, value_depth) - x.shape[-1])).contiguous()
+        for x in (query, key, value)
+    )
+    out = F.scaled_dot_product_attention(query, key, value, scale=scale)
+    return out[..., :value_depth]
+
+
+def _at_least_float32(*tensors: Tensor) -> list[Tensor]:
+    dtype = torch.float32
+    for x in tensors:
+        dtype = torch.promote_types(dtype, x.dtype)
+    return [x.to(dtype) for x in tensors]
+
+
+def _check_tokens(s_key: Tensor, s_value: Tensor, t_query: Tensor, softmax_over: str) -> None:
+    check_direction(softmax_over)
+    shapes = (
+        f's_key {tuple(s_key.shape)}, s_value {tuple(s_value.shape)}, '
+        f't_query {tuple(t_query.shape)}'
+    )
+    if not s_key.dim() == s_value.dim() == t_query.dim() == 4:
+        raise ValueError(f'tokens must be (B, G, N, D), got {shapes}')
+    if s_key.shape[-1] != t_query.shape[-1]:
+        raise ValueError(
+            f's_key has {s_key.shape[-1]} channels, t_query has {t_query.shape[-1]}: their inner '
+            f'product needs the same width (project one of them); got {shapes}'
+        )
+    if s_key.shape[:3] != s_value.shape[:3]:
+        raise ValueError(f's_key and s_value must come from the same student map, got {shapes}')
+    if s_key.shape[:2] != t_query.shape[:2]:
+        raise ValueError(f'student and teacher need the same batch and groups, got {shapes}')
+    if softmax_over == 'teacher' and s_key.shape[2] != t_query.shape[2]:
+        raise ValueError(
+            "softmax_over='teacher' needs as many student as teacher positions, got "
+            f"{s_key.shape[2]} and {t_query.shape[2]}; softmax_over='student' takes any"
+        )
+
+
+def _check_map(x: Tensor) -> None:
+    if x.dim() != 4:
+        raise ValueError(f'a map must be (B, C, H, W), got shape {tuple(x.shape)}')
+
+
+def _is_positive(value) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

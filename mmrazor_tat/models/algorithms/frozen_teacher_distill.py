@@ -1,0 +1,151 @@
+"""Distillation from a teacher that is frozen in every respect."""
+
+from typing import Optional, Union
+
+import torch
+from mmengine.logging import MMLogger
+from mmengine.model import BaseModel
+from mmrazor.models.algorithms.base import LossResults
+from mmrazor.models.algorithms.distill.configurable.single_teacher_distill import (
+    SingleTeacherDistill,
+)
+from mmrazor.models.utils import add_prefix
+from mmrazor.registry import MODELS
+from torch import Tensor, nn
+
+from ..distillers import SharedConnectorDistiller
+from ..probe import probe
+from ..teacher import load_teacher
+
+_DEFAULT_PROBE_SIZE = (512, 512)
+
+
+@MODELS.register_module()
+class FrozenTeacherDistill(SingleTeacherDistill):
+    """``SingleTeacherDistill`` with a teacher that is wholly frozen, loaded and checked.
+
+    What differs from MMRazor's: the teacher is in eval mode altogether (its dropout too), builds
+    no graph, and runs features only (``mode='tensor'``: no loss, no auxiliary head, no logits at
+    full resolution); its checkpoint must load completely; and before any training a dry run
+    (:func:`mmrazor_tat.models.probe.probe`) checks every recorder, connector, loss and shape.
+
+    Args:
+        architecture: the student, a config or a built model.
+        teacher: the teacher, a config or a built model.
+        distiller: config of a ``SharedConnectorDistiller``.
+        teacher_ckpt: see :func:`mmrazor_tat.models.teacher.load_teacher`. With None a teacher
+            given as a config can be built and looked at, but not trained with.
+        probe_size: (height, width) of the dry run; None: the ``size`` of the data preprocessor,
+            which is the crop that the batches are padded to.
+        **kwargs: ``data_preprocessor``, ``init_cfg``, ``student_trainable`` and
+            ``calculate_student_loss``; see ``SingleTeacherDistill``.
+
+    Raises:
+        ValueError, FileNotFoundError: whatever of the above does not fit, by name.
+    """
+
+    def __init__(
+        self,
+        architecture: Union[dict, BaseModel],
+        teacher: Union[dict, BaseModel],
+        distiller: dict,
+        teacher_ckpt: Optional[str] = None,
+        probe_size: Optional[tuple[int, int]] = None,
+        **kwargs,
+    ) -> None:
+        for name in ('teacher_trainable', 'teacher_norm_eval'):
+            if name in kwargs:
+                raise ValueError(
+                    f'{name}={kwargs[name]!r}: the teacher of FrozenTeacherDistill is always '
+                    'frozen and in eval mode; leave it out, or use SingleTeacherDistill'
+                )
+        super().__init__(distiller, teacher, architecture=architecture, **kwargs)
+        if not isinstance(self.distiller, SharedConnectorDistiller):
+            raise ValueError(
+                "distiller must be a config with type='SharedConnectorDistiller', got "
+                f'{type(self.distiller).__name__}'
+            )
+        self.teacher_ckpt = teacher_ckpt
+        # A model that the caller built is the caller's to load.
+        self.teacher_is_loaded = not isinstance(teacher, dict)
+        if teacher_ckpt is not None:
+            load_teacher(self.teacher, teacher_ckpt)
+            self.teacher_is_loaded = True
+        self.teacher._is_init = True  # its weights are no business of init_weights
+        self.teacher.requires_grad_(False)
+        self.train(self.training)
+
+        size = probe_size or getattr(self.data_preprocessor, 'size', None) or _DEFAULT_PROBE_SIZE
+        weight = next(self.student.parameters())
+        probe(self.student, self.teacher, self.distiller, weight.new_zeros(1, 3, *size))
+        self._padding_is_checked = False
+
+    @property
+    def out_channels(self) -> int:
+        """The student's; mmseg's test-time augmentation asks for it."""
+        return self.student.out_channels
+
+    def train(self, mode: bool = True) -> nn.Module:
+        """Set the student's mode; the teacher stays in eval mode."""
+        nn.Module.train(self, mode)
+        self.teacher.eval()
+        return self
+
+    def init_weights(self) -> None:
+        self._require_loaded_teacher()
+        super().init_weights()
+
+    def loss(self, batch_inputs: Tensor, data_samples: Optional[list] = None) -> LossResults:
+        """Task losses of the student and distillation losses.
+
+        Args:
+            batch_inputs: (B, 3, H, W).
+            data_samples: the labels, B of them.
+
+        Returns:
+            Scalars by name: 'student.*' and 'distill.*'.
+        """
+        self._require_loaded_teacher()
+        self._check_padding(batch_inputs, data_samples)
+        self.distiller.set_deliveries_override(False)
+        # The teacher's graph ends here: its records carry no gradient.
+        with torch.no_grad(), self.distiller.teacher_recorders, self.distiller.deliveries:
+            self.teacher(batch_inputs, data_samples, mode='tensor')
+
+        self.distiller.set_deliveries_override(True)
+        with (
+            torch.set_grad_enabled(self.student_trainable and torch.is_grad_enabled()),
+            self.distiller.student_recorders,
+            self.distiller.deliveries,
+        ):
+            student_losses = self.student(batch_inputs, data_samples, mode='loss')
+
+        losses = add_prefix(student_losses, 'student') if self.calculate_student_loss else {}
+        if not self.distillation_stopped:
+            losses.update(add_prefix(self.distiller.compute_distill_losses(), 'distill'))
+        return losses
+
+    def _require_loaded_teacher(self) -> None:
+        if not self.teacher_is_loaded:
+            raise ValueError(
+                'teacher_ckpt is None: a teacher with random weights has nothing to teach. Set '
+                'model.teacher_ckpt to a file or URL (--cfg-options model.teacher_ckpt=PATH)'
+            )
+
+    def _check_padding(self, batch_inputs: Tensor, data_samples: Optional[list]) -> None:
+        """Warn once if the data preprocessor pads most of every image away.
+
+        It happens where a pipeline's crop was made smaller and the preprocessor's ``size`` was
+        not: the loss then looks far too small, and nothing else tells.
+        """
+        if self._padding_is_checked or not data_samples:
+            return
+        self._padding_is_checked = True
+        sizes = {tuple(getattr(sample, 'img_shape', ())[:2]) for sample in data_samples}
+        height, width = batch_inputs.shape[-2:]
+        if all(len(size) == 2 and size[0] * size[1] * 2 < height * width for size in sizes):
+            MMLogger.get_current_instance().warning(
+                f'images of {sorted(sizes)} are padded to {height} x {width}: more than half of '
+                'every input is padding. Set data_preprocessor.size to the crop of the pipeline '
+                "(our tools/train.py does both with --cfg-options crop_size='(H,W)')"
+            )

@@ -1,0 +1,3 @@
+from .tat_connector import TaTConnector
+
+__all__ = ['TaTConnector']

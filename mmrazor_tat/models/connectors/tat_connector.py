@@ -1,0 +1,93 @@
+"""The learnable projections gamma, phi and theta of TaT."""
+
+from typing import Optional
+
+import torch
+from mmcv.cnn import build_norm_layer
+from mmrazor.models.architectures.connectors.base_connector import BaseConnector
+from mmrazor.registry import MODELS
+from torch import Tensor, nn
+
+
+@MODELS.register_module()
+class TaTConnector(BaseConnector):
+    """A convolution without bias, then a norm.
+
+    The default norm works per image, as the released code effectively does (it runs one sample at
+    a time): the loss then does not depend on how a batch is split over processes. The ImageNet
+    settings use ``kernel_size=3`` and ``norm_cfg=dict(type='BN')``.
+
+    Args:
+        in_channel: channels of the record. None: :class:`FrozenTeacherDistill` reads it from
+            the model.
+        out_channel: channels of the result. None: the width of the teacher's record in the
+            losses that use this connector.
+        kernel_size: odd; the map keeps its size.
+        norm_cfg: an mmcv norm config, or None for no norm.
+        init_cfg: see mmengine's BaseModule.
+    """
+
+    def __init__(
+        self,
+        in_channel: Optional[int] = None,
+        out_channel: Optional[int] = None,
+        kernel_size: int = 1,
+        norm_cfg: Optional[dict] = dict(type='IN', affine=True),  # noqa: B006, B008 (read only)
+        init_cfg: Optional[dict] = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if not isinstance(kernel_size, int) or kernel_size < 1 or kernel_size % 2 == 0:
+            raise ValueError(f'kernel_size must be a positive odd integer, got {kernel_size!r}')
+        self.in_channel = in_channel
+        self.out_channel = out_channel
+        self.kernel_size = kernel_size
+        self.norm_cfg = norm_cfg
+        self.conv: Optional[nn.Module] = None
+        self.norm: Optional[nn.Module] = None
+        if in_channel is not None and out_channel is not None:
+            self.set_channels(in_channel, out_channel)
+
+    def set_channels(self, in_channel: int, out_channel: int) -> None:
+        """Make the layers for the channels that were left None; those given stay as they are.
+
+        Raises:
+            ValueError: the record's channels differ from the ones given, or from an earlier call.
+        """
+        if self.in_channel not in (None, in_channel):
+            raise ValueError(
+                f'in_channel is {self.in_channel}, the record has {in_channel} channels: '
+                f'set in_channel={in_channel} or leave it None'
+            )
+        self.in_channel = in_channel
+        if self.out_channel is None:
+            self.out_channel = out_channel
+        if self.conv is not None:
+            return
+        self.conv = nn.Conv2d(
+            self.in_channel,
+            self.out_channel,
+            self.kernel_size,
+            padding=self.kernel_size // 2,
+            bias=False,
+        )
+        self.norm = nn.Identity()
+        if self.norm_cfg is not None:
+            self.norm = build_norm_layer(self.norm_cfg, self.out_channel)[1]
+
+    def forward_train(self, feature: Tensor) -> Tensor:
+        """Project a map: (B, in_channel, H, W) -> (B, out_channel, H, W), in float32 at least."""
+        if self.conv is None:
+            raise RuntimeError(
+                'TaTConnector has no channels yet: give in_channel and out_channel, or build it '
+                'inside FrozenTeacherDistill, which reads them from the models'
+            )
+        # The softmax that follows is nearly one-hot: half-precision keys would cost a tenth of
+        # the gradient, so autocast stops here.
+        with torch.autocast(feature.device.type, enabled=False):
+            dtype = torch.promote_types(self.conv.weight.dtype, feature.dtype)
+            feature = self.norm(self.conv(feature.to(dtype)))
+        if feature.requires_grad:
+            # batch_norm's backward on the CPU (instance norm runs on it) is silently wrong for a
+            # batch of one when the gradient has channels-last strides, as token views give it.
+            feature.register_hook(torch.Tensor.contiguous)
+        return feature

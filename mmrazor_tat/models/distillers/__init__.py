@@ -1,0 +1,3 @@
+from .shared_connector_distiller import SharedConnectorDistiller
+
+__all__ = ['SharedConnectorDistiller']

@@ -1,0 +1,95 @@
+"""How records meet connectors and losses."""
+
+from difflib import get_close_matches
+from typing import Any, Optional
+
+from mmrazor.models.distillers.configurable_distiller import ConfigurableDistiller
+from mmrazor.registry import MODELS
+from torch import Tensor, nn
+
+
+@MODELS.register_module()
+class SharedConnectorDistiller(ConfigurableDistiller):
+    """A ``ConfigurableDistiller`` whose connectors run once a step.
+
+    However many losses read a record through a connector, the connector is called once: the
+    patch-group and the anchor-point loss share gamma, phi and theta, as in the paper. (MMRazor's
+    distiller calls it once a loss: twice the work, and a batch norm in it is updated twice.)
+
+    The arguments are those of ``ConfigurableDistiller``.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self._records_of_step: Optional[dict] = None  # only while losses are computed
+
+    def prepare_from_student(self, model: nn.Module) -> None:
+        check_sources('student', self.student_recorders.recorders, model)
+        super().prepare_from_student(model)
+
+    def prepare_from_teacher(self, model: nn.Module) -> None:
+        check_sources('teacher', self.teacher_recorders.recorders, model)
+        super().prepare_from_teacher(model)
+
+    def get_record(
+        self,
+        recorder: str,
+        from_student: bool,
+        record_idx: int = 0,
+        data_idx: Optional[int] = None,
+        connector: Optional[str] = None,
+        connector_idx: Optional[int] = None,
+    ) -> Any:
+        """A record, through its connector if one is named. See ``ConfigurableDistiller``."""
+        key = (recorder, from_student, record_idx, data_idx, connector)
+        if self._records_of_step is None:
+            return super().get_record(*key, connector_idx)
+        if key not in self._records_of_step:
+            self._records_of_step[key] = super().get_record(*key)
+        data = self._records_of_step[key]
+        return data if connector_idx is None else data[connector_idx]
+
+    def compute_loss(self, name: str) -> Tensor:
+        """The value of the distillation loss ``name`` from the current records."""
+        records = self.loss_forward_mappings[name]
+        arguments = {key: self.get_record(**record) for key, record in records.items()}
+        return self.distill_losses[name](**arguments)
+
+    def compute_distill_losses(self) -> dict[str, Tensor]:
+        """All distillation losses by name, from the current records."""
+        self._records_of_step = {}
+        try:
+            return {name: self.compute_loss(name) for name in self.loss_forward_mappings}
+        finally:
+            self._records_of_step = None
+
+
+def check_sources(who: str, recorders: dict, model: nn.Module) -> None:
+    """Raise ValueError for a recorder whose source the model does not have.
+
+    Args:
+        who: 'student' or 'teacher', for the message.
+        recorders: mmrazor recorders by name. Those of functions and methods are left to mmrazor:
+            their source is a Python path, not a name within the model.
+        model: the model they will record from.
+    """
+    for name, recorder in recorders.items():
+        kind = type(recorder).__name__
+        if kind.startswith('Module'):
+            known, noun = [key for key, _ in model.named_modules() if key], 'module'
+        elif kind.startswith('Parameter'):
+            known, noun = [key for key, _ in model.named_parameters()], 'parameter'
+        else:
+            continue
+        if recorder.source not in known:
+            raise ValueError(
+                f"{who}_recorders['{name}'] has source {recorder.source!r}, which is no {noun} "
+                f'of the {who} ({type(model).__name__}). Nearest: '
+                + ', '.join(repr(key) for key in _nearest(recorder.source, known))
+            )
+
+
+def _nearest(source: str, known: list[str], count: int = 5) -> list[str]:
+    """The names most like ``source``; where none is, the top-level ones."""
+    nearest = get_close_matches(source, known, n=count, cutoff=0.5)
+    return nearest or [key for key in known if '.' not in key][:count]

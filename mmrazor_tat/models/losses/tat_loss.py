@@ -1,0 +1,126 @@
+r"""Target-aware transformer losses ("Knowledge Distillation via the Target-aware Transformer").
+
+The three losses differ in one step: how a map becomes tokens.
+"""
+
+import math
+
+from mmrazor.registry import MODELS
+from torch import Tensor, nn
+
+from ... import functional
+
+
+@MODELS.register_module()
+class TaTLoss(nn.Module):
+    r"""One-to-all distillation over the whole map.
+
+    .. math:: L = w \cdot \mathrm{mse}\big(
+        \mathrm{softmax}(c \, \theta(f^t) \gamma(f^s)^T) \, \phi(f^s), \; f^t \big)
+
+    gamma, phi (student) and theta (teacher) are connectors of the distiller, not of this loss: a
+    record without a connector is used as it is (the paper's non-parametric form).
+
+    Args:
+        loss_weight: w, at least 0; applied once, at the return.
+        softmax_over: 'student' (the paper) or 'teacher' (the authors' released code); see
+            :func:`mmrazor_tat.functional.target_aware_attention`.
+        scale: c. The paper uses 1, i.e. no 1 / sqrt(d).
+
+    Raises:
+        ValueError: at once for a setting out of range; in ``forward`` for maps that do not fit.
+    """
+
+    def __init__(
+        self, loss_weight: float = 1.0, softmax_over: str = 'student', scale: float = 1.0
+    ) -> None:
+        super().__init__()
+        functional.check_direction(softmax_over)
+        for name, value in (('loss_weight', loss_weight), ('scale', scale)):
+            if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+                raise ValueError(f'{name} must be a finite number of at least 0, got {value!r}')
+        self.loss_weight = loss_weight
+        self.softmax_over = softmax_over
+        self.scale = scale
+
+    def view(self, x: Tensor) -> Tensor:
+        """A map as tokens: (B, C, H, W) -> (B, G, N, D)."""
+        return functional.whole_map(x)
+
+    def forward(
+        self, s_key: Tensor, s_value: Tensor, t_query: Tensor, t_feature: Tensor
+    ) -> Tensor:
+        """The loss of a batch.
+
+        Args:
+            s_key: gamma(F^S), (B, D, H_s, W_s).
+            s_value: phi(F^S), (B, C_t, H_s, W_s).
+            t_query: theta(F^T), (B, D, H_t, W_t).
+            t_feature: F^T, (B, C_t, H_t, W_t), the target; no gradient flows into it.
+
+        Returns:
+            A scalar.
+        """
+        # theta learns through t_query; the target itself is fixed, whoever made it.
+        target = self.view(t_feature.detach())
+        loss = functional.tat_loss(
+            self.view(s_key),
+            self.view(s_value),
+            self.view(t_query),
+            target,
+            softmax_over=self.softmax_over,
+            scale=self.scale,
+        )
+        return self.loss_weight * loss
+
+    def extra_repr(self) -> str:
+        return (
+            f'loss_weight={self.loss_weight}, softmax_over={self.softmax_over!r}, '
+            f'scale={self.scale}'
+        )
+
+
+@MODELS.register_module()
+class PatchGroupTaTLoss(TaTLoss):
+    """TaT within groups of patches: local features and the pattern between the group's patches.
+
+    Args:
+        grid: (n, m), patches along the height and the width of the map.
+        groups: g, a divisor of n*m; the n*m/g consecutive patches of a group are joined along the
+            channels. See :func:`mmrazor_tat.functional.patch_groups`.
+        **kwargs: see :class:`TaTLoss`.
+    """
+
+    def __init__(self, grid: tuple[int, int], groups: int, **kwargs) -> None:
+        super().__init__(**kwargs)
+        functional.check_groups(grid, groups)
+        self.grid = tuple(grid)
+        self.groups = groups
+
+    def view(self, x: Tensor) -> Tensor:
+        return functional.patch_groups(x, self.grid, self.groups)
+
+    def extra_repr(self) -> str:
+        return f'grid={self.grid}, groups={self.groups}, {super().extra_repr()}'
+
+
+@MODELS.register_module()
+class AnchorPointTaTLoss(TaTLoss):
+    """TaT between average-pooled positions: a coarse global dependency.
+
+    Args:
+        kernel: k, side and stride of the pooling window in feature pixels. See
+            :func:`mmrazor_tat.functional.anchor_points`.
+        **kwargs: see :class:`TaTLoss`.
+    """
+
+    def __init__(self, kernel: int, **kwargs) -> None:
+        super().__init__(**kwargs)
+        functional.check_kernel(kernel)
+        self.kernel = kernel
+
+    def view(self, x: Tensor) -> Tensor:
+        return functional.anchor_points(x, self.kernel)
+
+    def extra_repr(self) -> str:
+        return f'kernel={self.kernel}, {super().extra_repr()}'

@@ -1,0 +1,40 @@
+"""Packaging. Version pins live in requirements/; what is named here never replaces a user's torch,
+mmcv, mmengine or mmsegmentation."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+
+def version() -> str:
+    scope: dict = {}
+    exec((HERE / 'mmrazor_tat' / 'version.py').read_text(), scope)
+    return scope['__version__']
+
+
+setup(
+    name='mmrazor_tat',
+    version=version(),
+    description='Target-aware transformer distillation (TaT) for MMRazor and MMSegmentation',
+    long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    license_files=['LICENSE'],
+    keywords='knowledge distillation, semantic segmentation, OpenMMLab',
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Science/Research',
+        'Programming Language :: Python :: 3',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+    ],
+    python_requires='>=3.10',
+    packages=find_packages(include=['mmrazor_tat', 'mmrazor_tat.*']),
+    # OpenMMLab's convention: configs and tools travel inside the package, under .mim, which is a
+    # folder of links in the source tree.
+    package_data={'mmrazor_tat': ['.mim/**/*.py', '.mim/**/*.yml', '.mim/**/*.md', '.mim/*.yml']},
+    # mmrazor names ordered-set only, but imports joblib as well.
+    install_requires=['mmrazor>=1.0.0', 'joblib'],
+    zip_safe=False,
+)

@@ -1,0 +1,41 @@
+"""Evaluate a checkpoint: of a plain model, or the student of a distillation checkpoint."""
+
+import argparse
+
+from mmengine.runner import Runner
+
+from mmrazor_tat import compat
+from mmrazor_tat.engine.command_line import add_common_arguments, load_config
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--out', metavar='DIR', help='write the predicted label maps there')
+    parser.add_argument('--show-dir', metavar='DIR', help='paint the predictions there')
+    parser.add_argument('--tta', action='store_true', help='test-time augmentation')
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    compat.silence_harmless_warnings()
+    cfg = load_config(args)
+    cfg.load_from = args.checkpoint
+    if args.out is not None:
+        cfg.test_evaluator.update(output_dir=args.out, keep_results=True)
+    if args.show_dir is not None:
+        cfg.default_hooks.visualization.draw = True
+        cfg.visualizer.save_dir = args.show_dir
+    if args.tta:
+        if 'tta_pipeline' not in cfg or 'tta_model' not in cfg:
+            raise SystemExit(f'--tta: {args.config} has no tta_model and tta_pipeline')
+        cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+        cfg.model = dict(**cfg.tta_model, module=cfg.model)
+    Runner.from_cfg(cfg).test()
+
+
+if __name__ == '__main__':
+    main()
