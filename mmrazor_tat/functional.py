@@ -85,9 +85,7 @@ def tat_loss(
     if s_value.shape[-1] != t_target.shape[-1]:
         raise ValueError(
             f's_value has {s_value.shape[-1]} channels, t_feature has {t_target.shape[-1]}: '
-            'the rebuilt student feature needs the width of the teacher feature '
-            '(give s_value a connector with out_channel='
-            f'{t_target.shape[-1]}, or leave its out_channel None)'
+            'the rebuilt student feature needs the width of the teacher feature'
         )
     rebuilt = target_aware_attention(
         s_key, s_value, t_query, softmax_over=softmax_over, scale=scale

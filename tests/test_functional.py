@@ -295,7 +295,7 @@ class TestErrors:
             (
                 ((1, 1, 4, 3), (1, 1, 4, 5), (1, 1, 4, 3), (1, 1, 4, 6)),
                 {},
-                's_value has 5 channels, t_feature has 6.*out_channel=6',
+                's_value has 5 channels, t_feature has 6',
             ),
             (((1, 1, 4, 3), (1, 1, 5, 3), (1, 1, 4, 3), (1, 1, 4, 3)), {}, 'same student map'),
             (((1, 2, 4, 3), (1, 2, 4, 3), (1, 1, 4, 3), (1, 1, 4, 3)), {}, 'batch and groups'),

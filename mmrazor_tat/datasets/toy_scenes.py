@@ -23,7 +23,7 @@ _PATTERNS = ('striped', 'checked')
 _FIXED_TEXTURE = {'striped_square': 'striped', 'checked_square': 'checked'}
 # How often any other shape wears a pattern too: often enough that a pattern alone gives no class
 # away, seldom enough that a small network learns the shapes from a few hundred images.
-_PATTERNED_SHARE = 0.25
+_PATTERNED_SHARE = 0.15
 
 
 def _check_count(name: str, value: int) -> None:

@@ -14,7 +14,8 @@ def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: 
     """Run both models once, give the connectors their channels and try every loss.
 
     A record of the student that inference does not fill (e.g. in an auxiliary head) cannot be
-    looked at here; the losses that read it are left to the first iteration.
+    looked at here; the losses that read it are left to the first iteration, and their connectors
+    need channels of their own.
 
     Args:
         student, teacher: models whose ``forward(inputs, mode='tensor')`` runs the features.
@@ -43,6 +44,14 @@ def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: 
                 f"distill_losses['{name}'] does not fit the records of an input of {size}: "
                 f'{error}\n' + _describe(records, distiller)
             ) from error
+
+
+    for name, connector in distiller.connectors.items():
+        if isinstance(connector, TaTConnector) and connector.conv is None:
+            raise ValueError(
+                f"connector '{name}' has no channels: what it reads is not recorded in inference, "
+                'or no loss uses it. Set its in_channel and out_channel, or leave it out'
+            )
 
 
 @contextmanager

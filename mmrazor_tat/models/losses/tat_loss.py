@@ -61,6 +61,8 @@ class TaTLoss(nn.Module):
         Returns:
             A scalar.
         """
+        _check_width('s_key', s_key, 't_query', t_query)
+        _check_width('s_value', s_value, 't_feature', t_feature)
         # theta learns through t_query; the target itself is fixed, whoever made it.
         target = self.view(t_feature.detach())
         loss = functional.tat_loss(
@@ -77,6 +79,16 @@ class TaTLoss(nn.Module):
         return (
             f'loss_weight={self.loss_weight}, softmax_over={self.softmax_over!r}, '
             f'scale={self.scale}'
+        )
+
+
+def _check_width(student: str, s_map: Tensor, teacher: str, t_map: Tensor) -> None:
+    """Raise ValueError unless the two maps have the same channels: here, not of their tokens."""
+    if s_map.shape[1] != t_map.shape[1]:
+        raise ValueError(
+            f'{student} has {s_map.shape[1]} channels, {teacher} has {t_map.shape[1]}: give '
+            f'{student} a connector with out_channel={t_map.shape[1]} (a TaTConnector with '
+            'out_channel=None takes the width of the teacher)'
         )
 
 

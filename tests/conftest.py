@@ -1,0 +1,139 @@
+"""Shared by the tests: a generated data set, and segmentors small enough for two cores."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine import Config, ConfigDict
+from mmengine.registry import DefaultScope, init_default_scope
+
+import mmrazor_tat  # noqa: F401
+from mmrazor_tat.datasets.toy_scenes import write_toy_voc
+
+REPO = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope='session')
+def repo() -> Path:
+    return REPO
+
+
+@pytest.fixture(scope='session')
+def toy_voc(tmp_path_factory) -> Path:
+    """A root in VOC's layout: 12 training and 4 validation images of 64 x 64."""
+    return write_toy_voc(tmp_path_factory.mktemp('toy'), num_train=12, num_val=4, size=(64, 64))
+
+
+@pytest.fixture(autouse=True)
+def default_scope():
+    """What the Runner does for mmseg's configs; undone, so that no test leans on another."""
+    before = dict(DefaultScope._instance_dict)
+    init_default_scope('mmseg')
+    yield
+    DefaultScope._instance_dict.clear()
+    DefaultScope._instance_dict.update(before)
+
+
+@pytest.fixture
+def segmentor():
+    """A function that gives the config of a small DeepLabV3, map 1/8 of the image."""
+
+    def make(channels: int = 8, num_classes: int = 7, crop: int = 64) -> ConfigDict:
+        norm = dict(type='BN', requires_grad=True)
+        return ConfigDict(
+            type='EncoderDecoder',
+            data_preprocessor=dict(
+                type='SegDataPreProcessor',
+                mean=[123.675, 116.28, 103.53],
+                std=[58.395, 57.12, 57.375],
+                bgr_to_rgb=True,
+                size=(crop, crop),
+            ),
+            backbone=dict(
+                type='ResNetV1c',
+                depth=18,
+                base_channels=channels,
+                stem_channels=channels,
+                num_stages=4,
+                out_indices=(0, 1, 2, 3),
+                dilations=(1, 1, 2, 4),
+                strides=(1, 2, 1, 1),
+                norm_cfg=norm,
+                contract_dilation=True,
+            ),
+            decode_head=dict(
+                type='ASPPHead',
+                in_channels=8 * channels,
+                in_index=3,
+                channels=2 * channels,
+                dilations=(1, 2),
+                dropout_ratio=0.1,
+                num_classes=num_classes,
+                norm_cfg=norm,
+                align_corners=False,
+                loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
+            ),
+            auxiliary_head=dict(
+                type='FCNHead',
+                in_channels=4 * channels,
+                in_index=2,
+                channels=channels,
+                num_convs=1,
+                concat_input=False,
+                num_classes=num_classes,
+                norm_cfg=norm,
+                align_corners=False,
+                loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=0.4),
+            ),
+            train_cfg=dict(),
+            test_cfg=dict(mode='whole'),
+        )
+
+    return make
+
+
+@pytest.fixture
+def tat_distiller() -> dict:
+    """The recipes' distiller with a grid and a kernel for a map of 8 x 8."""
+    cfg = Config.fromfile(REPO / 'configs' / '_base_' / 'distillers' / 'tat.py').distiller
+    cfg.distill_losses.loss_patch.update(grid=(4, 4), groups=4)
+    cfg.distill_losses.loss_anchor.update(kernel=2)
+    return cfg
+
+
+@pytest.fixture
+def save_weights(tmp_path):
+    """A function that builds a model from its config and saves its random weights."""
+
+    def save(config: dict, name: str = 'teacher.pth') -> str:
+        from mmseg.registry import MODELS
+
+        torch.manual_seed(1)
+        model = MODELS.build(copy.deepcopy(config))
+        torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / name)
+        return str(tmp_path / name)
+
+    return save
+
+
+@pytest.fixture
+def batch():
+    """A function that gives (inputs, data_samples) for a small segmentor."""
+
+    def make(size: int = 2, crop: int = 64, num_classes: int = 7):
+        from mmengine.structures import PixelData
+        from mmseg.structures import SegDataSample
+
+        generator = torch.Generator().manual_seed(0)
+        inputs = torch.randn(size, 3, crop, crop, generator=generator)
+        labels = torch.randint(0, num_classes, (size, 1, crop, crop), generator=generator)
+        samples = [
+            SegDataSample(
+                gt_sem_seg=PixelData(data=label), metainfo=dict(img_shape=(crop, crop), ori_shape=(crop, crop))
+            )
+            for label in labels
+        ]
+        return inputs, samples
+
+    return make

@@ -1,0 +1,159 @@
+"""Each cure of compat.py against the fault that it cures, in a fresh interpreter where needed."""
+
+import importlib.metadata
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from mmrazor_tat import compat
+
+
+def python(code: str) -> str:
+    """What ``code`` prints in an interpreter of its own; its errors are the test's."""
+    run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+def installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.distribution(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def test_import_registers_everything():
+    names = (
+        'TaTLoss PatchGroupTaTLoss AnchorPointTaTLoss TaTConnector SharedConnectorDistiller '
+        'FrozenTeacherDistill'
+    )
+    code = (
+        'import mmrazor_tat; from mmrazor.registry import MODELS\n'
+        f"print([MODELS.get(n).__module__.split('.')[0] for n in '{names}'.split()])"
+    )
+    assert python(code) == str(['mmrazor_tat'] * 6)
+
+
+def test_mmrazor_imports_and_sees_the_real_versions_afterwards():
+    code = (
+        'import mmcv; before = mmcv.__version__\n'
+        'import mmrazor_tat, mmrazor.models, torch, sys\n'
+        'assert mmcv.__version__ == before\n'
+        'fakes = [n for n, m in sys.modules.items() if n.startswith("mmrazor.")\n'
+        '         and getattr(m, "digit_version", mmrazor.digit_version)'
+        ' is not mmrazor.digit_version]\n'
+        'real = mmrazor.digit_version(torch.__version__) >= mmrazor.digit_version("2.0.0")\n'
+        'print(fakes, real)'
+    )
+    real = tuple(int(k) for k in torch.__version__.split('.')[:2]) >= (2, 0)
+    assert python(code) == f'[] {real}'
+
+
+def test_import_after_mmrazor_s_own_import_has_failed():
+    code = (
+        'try:\n'
+        '    import mmrazor.models\n'
+        'except Exception:\n'
+        '    pass\n'
+        'import mmrazor_tat\n'
+        'print(mmrazor_tat.models.TaTLoss.__name__)'
+    )
+    assert python(code) == 'TaTLoss'
+
+
+def test_import_warns_of_nothing():
+    code = (
+        'import warnings\n'
+        'with warnings.catch_warnings(record=True) as told:\n'
+        '    import mmrazor_tat\n'
+        'print([str(w.message)[:60] for w in told if issubclass(w.category, UserWarning)])'
+    )
+    assert python(code) == '[]'
+
+
+def test_mmseg_models_import_and_compiled_operators_say_what_they_need():
+    code = (
+        'import mmrazor_tat, mmseg.models, sys\n'
+        'from mmengine.utils.dl_utils import collect_env\n'
+        'collect_env()\n'
+        'from mmengine.utils.dl_utils.parrots_wrapper import TORCH_VERSION\n'
+        'ext = sys.modules.get("mmcv._ext")\n'
+        'try:\n'
+        '    ext and ext.nms(1)\n'
+        '    print("none")\n'
+        'except RuntimeError as error:\n'
+        '    print(error)'
+    )
+    stubbed = installed('mmcv-lite')
+    assert ("'nms' needs the compiled mmcv" in python(code)) == stubbed
+
+
+def test_inplace_is_turned_off_everywhere():
+    """MMRazor's own walk stops at the root, and at mmcv's ConvModule, which has the attribute."""
+    from mmcv.cnn import ConvModule
+    from mmrazor.models.algorithms.base import BaseAlgorithm
+
+    model = nn.Sequential(
+        ConvModule(3, 4, 1, norm_cfg=dict(type='BN')), nn.Sequential(nn.ReLU(inplace=True))
+    )
+    found = [m for m in model.modules() if getattr(m, 'inplace', False)]
+    assert len(found) == 3  # the ConvModule, its activation, and the plain one
+    BaseAlgorithm.set_module_inplace_false(None, model, 'self.architecture')
+    assert not any(getattr(m, 'inplace', False) for m in model.modules())
+
+
+def test_mmengine_loads_its_own_checkpoints(tmp_path):
+    import numpy as np
+    from mmengine.logging import MessageHub
+    from mmengine.runner import CheckpointLoader
+
+    hub = MessageHub('test_compat')
+    hub.update_scalar('train/loss', 0.5)
+    hub.update_info('iter', np.int64(3))
+    path = tmp_path / 'run.pth'
+    torch.save(dict(state_dict={}, message_hub=hub.state_dict()), path)
+    content = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
+    assert content['message_hub']['log_scalars']['train/loss'].current() == 0.5
+
+
+class Code:
+    def __reduce__(self):
+        return print, ('ran',)
+
+
+def test_weights_only_holds_for_every_load_inside(tmp_path, capsys):
+    path = tmp_path / 'code.pth'
+    torch.save(dict(code=Code()), path)
+    original = torch.load
+    with pytest.raises(Exception, match='[Ww]eights'), compat.weights_only():
+        torch.load(path, weights_only=False)
+    assert torch.load is original
+    assert 'ran' not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    'base',
+    [
+        'mmseg::deeplabv3/deeplabv3_r18-d8_4xb2-80k_cityscapes-512x1024.py',
+        'mmrazor_tat::deeplabv3/deeplabv3_r18-d8_4xb4-40k_voc12aug-512x512.py',
+    ],
+)
+def test_packages_are_found_as_bases(base):
+    from mmengine import Config
+
+    cfg = Config.fromstring(f"_base_ = '{base}'", '.py')
+    assert cfg.model.backbone.depth == 18
+
+
+def test_applying_twice_is_harmless():
+    from mmrazor.models.algorithms.base import BaseAlgorithm
+
+    compat.apply()
+    compat.apply()
+    model = nn.ReLU(inplace=True)
+    BaseAlgorithm.set_module_inplace_false(None, model, '')
+    assert model.inplace is False

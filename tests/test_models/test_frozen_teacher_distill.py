@@ -1,0 +1,291 @@
+import copy
+
+import pytest
+import torch
+from mmengine.registry import MODELS as ROOT_MODELS
+from torch import nn
+
+
+@pytest.fixture
+def config(segmentor, tat_distiller, save_weights):
+    teacher = segmentor(16)
+    return dict(
+        type='mmrazor.FrozenTeacherDistill',
+        architecture=segmentor(8),
+        teacher=teacher,
+        teacher_ckpt=save_weights(teacher),
+        distiller=tat_distiller,
+    )
+
+
+@pytest.fixture
+def build(config):
+    def build(**changes):
+        torch.manual_seed(0)
+        return ROOT_MODELS.build(copy.deepcopy({**config, **changes}))
+
+    return build
+
+
+class TestTeacher:
+    def test_is_in_eval_mode_dropout_included(self, build):
+        model = build().train()
+        assert model.training and model.student.training
+        dropouts = [m for m in model.teacher.modules() if isinstance(m, nn.Dropout2d)]
+        assert dropouts
+        assert not any(m.training for m in model.teacher.modules())
+
+    def test_is_unchanged_by_a_step_and_the_student_is_not(self, build, batch):
+        model = build().train()
+        before = copy.deepcopy(model.state_dict())
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        losses = model.loss(*batch())
+        model.parse_losses(losses)[0].backward()
+        optimizer.step()
+        changed = {k.split('.')[0] for k, v in model.state_dict().items()
+                   if not torch.equal(v, before[k])}
+        assert changed == {'architecture', 'distiller'}
+
+    def test_gets_no_gradient_and_no_graph(self, build, batch):
+        model = build().train()
+        losses = model.loss(*batch())
+        recorder = model.distiller.teacher_recorders.get_recorder('feature')
+        assert not recorder.get_record_data(data_idx=0).requires_grad
+        sum(v for k, v in losses.items() if 'distill' in k).backward()
+        assert all(p.grad is None and not p.requires_grad for p in model.teacher.parameters())
+        assert all(p.grad is not None for p in model.distiller.parameters())
+        backbone = model.student.backbone.conv1 if hasattr(model.student.backbone, 'conv1') \
+            else model.student.backbone.stem
+        assert all(p.grad.abs().sum() > 0 for p in backbone.parameters())
+
+    def test_runs_features_only(self, build, batch):
+        model = build().train()
+        ran = set()
+        for name, module in model.teacher.named_modules():
+            module.register_forward_hook(lambda *_, name=name: ran.add(name.split('.')[0]))
+        model.teacher.decode_head.loss = None  # would fail if it were called
+        model.loss(*batch())
+        assert {'backbone', 'decode_head'} <= ran
+        assert 'auxiliary_head' not in ran
+
+    def test_its_features_are_those_of_the_checkpoint_in_eval_mode(self, build, config, batch):
+        from mmseg.registry import MODELS
+
+        alone = MODELS.build(copy.deepcopy(config['teacher'])).eval()
+        alone.load_state_dict(torch.load(config['teacher_ckpt'])['state_dict'])
+        features = []
+        alone.decode_head.bottleneck.bn.register_forward_hook(
+            lambda module, inputs, output: features.append(output.clone())
+        )
+        model = build().train()
+        inputs, samples = batch()
+        model.loss(inputs, samples)
+        with torch.no_grad():
+            alone(inputs, mode='tensor')
+        record = model.distiller.teacher_recorders.get_recorder('feature')
+        torch.testing.assert_close(record.get_record_data(data_idx=0), features[0])
+
+    def test_without_weights_it_is_built_but_does_not_teach(self, build, batch):
+        model = build(teacher_ckpt=None)
+        for call in (model.init_weights, lambda: model.loss(*batch())):
+            with pytest.raises(ValueError, match='teacher_ckpt is None: a teacher with random'):
+                call()
+        assert len(model.forward(batch()[0], mode='tensor')) == 2
+
+    def test_a_built_teacher_is_its_builder_s_to_load(self, build, config, batch):
+        from mmseg.registry import MODELS
+
+        built = MODELS.build(copy.deepcopy(config['teacher']))
+        assert build(teacher=built, teacher_ckpt=None).loss(*batch())
+
+    def test_init_weights_leaves_it_alone(self, build, config):
+        model = build()
+        model.init_weights()
+        saved = torch.load(config['teacher_ckpt'])['state_dict']
+        assert all(torch.equal(v, saved[k]) for k, v in model.teacher.state_dict().items())
+
+    @pytest.mark.parametrize('name', ['teacher_trainable', 'teacher_norm_eval'])
+    def test_settings_that_would_thaw_it_are_refused(self, build, name):
+        with pytest.raises(ValueError, match=f'{name}=True: the teacher .* is always frozen'):
+            build(**{name: True})
+
+
+class TestLoss:
+    def test_names_and_values(self, build, batch):
+        model = build().train()
+        losses = model.loss(*batch())
+        assert set(losses) == {
+            'student.decode.loss_ce',
+            'student.decode.acc_seg',
+            'student.aux.loss_ce',
+            'student.aux.acc_seg',
+            'distill.loss_patch',
+            'distill.loss_anchor',
+        }
+        total, _ = model.parse_losses(losses)
+        expected = sum(v for k, v in losses.items() if 'loss' in k)
+        torch.testing.assert_close(total, expected)
+        assert all(losses[f'distill.loss_{k}'] > 0 for k in ('patch', 'anchor'))
+
+    def test_records_are_before_the_relu(self, build, batch):
+        model = build().train()
+        model.loss(*batch())
+        for side in ('student', 'teacher'):
+            recorders = getattr(model.distiller, f'{side}_recorders')
+            assert recorders.get_recorder('feature').get_record_data(data_idx=0).min() < 0
+
+    def test_the_student_alone_when_distillation_is_stopped(self, build, batch):
+        model = build().train()
+        model.distillation_stopped = True
+        assert not any('distill' in name for name in model.loss(*batch()))
+
+    def test_without_the_student_s_own_loss(self, build, batch):
+        losses = build(calculate_student_loss=False).train().loss(*batch())
+        assert set(losses) == {'distill.loss_patch', 'distill.loss_anchor'}
+
+    def test_prediction_is_the_student_s(self, build, batch):
+        model = build().eval()
+        inputs, samples = batch()
+        ours = model.forward(inputs, copy.deepcopy(samples), mode='predict')
+        student = model.student(inputs, copy.deepcopy(samples), mode='predict')
+        assert all(
+            torch.equal(a.seg_logits.data, b.seg_logits.data) for a, b in zip(ours, student)
+        )
+
+    def test_images_that_are_mostly_padding_are_pointed_out_once(self, build, batch, caplog):
+        from mmengine.logging import MMLogger
+
+        MMLogger.get_current_instance().addHandler(caplog.handler)
+        model = build().train()
+        inputs, samples = batch()
+        for sample in samples:
+            sample.set_metainfo(dict(img_shape=(32, 32)))
+        model.loss(inputs, samples)
+        model.loss(inputs, samples)
+        told = [r.message for r in caplog.records if 'more than half' in r.message]
+        assert len(told) == 1
+        assert '(32, 32)' in told[0] and '64 x 64' in told[0]
+
+
+class TestProbe:
+    def test_channels_come_from_the_models(self, build):
+        connectors = build().distiller.connectors
+        assert {k: (c.in_channel, c.out_channel) for k, c in connectors.items()} == {
+            'gamma': (16, 32),
+            'phi': (16, 32),
+            'theta': (32, 32),
+        }
+
+    def test_it_leaves_no_trace(self, build):
+        model = build()
+        assert model.student.training
+        trackers = [m.num_batches_tracked for m in model.modules() if hasattr(m, 'running_mean')
+                    and m.running_mean is not None]
+        assert trackers and all(t == 0 for t in trackers)
+        assert all(p.grad is None for p in model.parameters())
+
+    def test_its_size_is_the_crop_or_the_one_given(self, build, config):
+        # A map of 8 x 8 at the crop of 64: a grid of 8 fits there and not at 32.
+        config['distiller'].distill_losses.loss_patch.update(grid=(8, 8), groups=16)
+        build()
+        with pytest.raises(ValueError, match='an input of 32 x 32: grid 8 x 8 .* got 4 x 4'):
+            build(probe_size=(32, 32))
+
+    @pytest.mark.parametrize(
+        'path, value, message',
+        [
+            (
+                'distill_losses.loss_patch.grid',
+                (16, 16),
+                r"distill_losses\['loss_patch'\] does not fit .* 64 x 64: grid 16 x 16 needs a "
+                r'map of at least 16 x 16, got 8 x 8',
+            ),
+            (
+                'distill_losses.loss_anchor.kernel',
+                9,
+                r"distill_losses\['loss_anchor'\] .*kernel 9 needs a map of at least 9 x 9",
+            ),
+            (
+                'connectors.phi.out_channel',
+                24,
+                's_value has 24 channels, t_feature has 32',
+            ),
+            (
+                'connectors.theta.out_channel',
+                24,
+                's_key has 32 channels, t_query has 24',
+            ),
+            (
+                'connectors.gamma.in_channel',
+                99,
+                'in_channel is 99, the record has 16 channels',
+            ),
+            (
+                'teacher_recorders.feature.source',
+                'decode_head.bottlenek.activate',
+                r"teacher_recorders\['feature'\] has source .*"
+                r"Nearest: 'decode_head.bottleneck.activate'",
+            ),
+            (
+                'teacher_recorders.feature.source',
+                'auxiliary_head.convs.0.activate',
+                r"teacher_recorders\['feature'\] recorded nothing from "
+                "'auxiliary_head.convs.0.activate'",
+            ),
+            (
+                'loss_forward_mappings.loss_patch.s_key.data_idx',
+                None,
+                r"s_key: connector 'gamma' takes a map \(B, C, H, W\), got a tuple of "
+                r'shape \(1, 16, 8, 8\); data_idx=0',
+            ),
+        ],
+    )
+    def test_what_does_not_fit_is_named_before_training(
+        self, build, config, path, value, message
+    ):
+        node = config['distiller']
+        *parents, last = path.split('.')
+        for key in parents:
+            node = node[key]
+        node[last] = value
+        with pytest.raises(ValueError, match=message):
+            build()
+
+    def test_an_error_shows_both_records(self, build, config):
+        config['distiller'].connectors.phi.out_channel = 24
+        with pytest.raises(ValueError) as error:
+            build()
+        text = str(error.value)
+        assert (
+            "s_value: student_recorders['feature'] from 'decode_head.bottleneck.activate', shape "
+            "(1, 16, 8, 8), through connector 'phi'"
+        ) in text
+        assert (
+            "t_feature: teacher_recorders['feature'] from 'decode_head.bottleneck.activate', "
+            'shape (1, 32, 8, 8)'
+        ) in text
+
+    def test_a_student_record_of_training_only_waits_for_training(self, build, config, batch):
+        distiller = config['distiller']
+        distiller.student_recorders.feature.source = 'auxiliary_head.convs.0.activate'
+        for name, width in (('gamma', 8), ('phi', 8), ('theta', 32)):
+            distiller.connectors[name].update(in_channel=width, out_channel=32)
+        assert build().train().loss(*batch())['distill.loss_patch'] > 0
+
+    def test_connectors_without_layers_are_refused_at_once(self, build, config):
+        distiller = config['distiller']
+        distiller.student_recorders.feature.source = 'auxiliary_head.convs.0.activate'
+        with pytest.raises(ValueError, match="connector 'gamma' has no channels.*in_channel and out_channel"):
+            build()
+
+    def test_another_distiller_is_refused(self, build, config):
+        with pytest.raises(ValueError, match="type='SharedConnectorDistiller', got Configurable"):
+            build(distiller=dict(type='mmrazor.ConfigurableDistiller'))
+
+
+def test_student_and_teacher_of_other_resolutions(build, config, batch, segmentor):
+    """The paper's direction takes maps of different sizes: here 8 x 8 and 4 x 4."""
+    student = segmentor(8)
+    student['backbone'].update(strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2))
+    losses = build(architecture=student).train().loss(*batch())
+    assert all(torch.isfinite(losses[f'distill.loss_{k}']) for k in ('patch', 'anchor'))

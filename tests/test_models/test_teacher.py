@@ -1,0 +1,108 @@
+import os
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from mmrazor_tat.models.teacher import load_teacher
+
+
+@pytest.fixture
+def teacher():
+    return nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
+
+
+@pytest.fixture
+def save(tmp_path):
+    def save(content):
+        torch.save(content, tmp_path / 'teacher.pth')
+        return str(tmp_path / 'teacher.pth')
+
+    return save
+
+
+def weights(value=3.0):
+    model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
+    return {key: torch.full_like(x, value) for key, x in model.state_dict().items()}
+
+
+@pytest.mark.parametrize(
+    'wrap',
+    [
+        lambda w: w,
+        lambda w: dict(state_dict=w, meta=dict(iter=3)),
+        lambda w: dict(state_dict={f'module.{k}': v for k, v in w.items()}),
+        lambda w: {k: v for k, v in w.items() if 'num_batches' not in k},
+    ],
+)
+def test_every_weight_is_loaded(teacher, save, wrap):
+    load_teacher(teacher, save(wrap(weights())))
+    assert all((p == 3).all() for p in teacher.parameters())
+    assert (teacher[1].running_mean == 3).all()
+
+
+def test_a_checkpoint_of_mmengine_loads(teacher, save):
+    from mmengine.logging import MessageHub
+
+    hub = MessageHub('of a checkpoint')
+    hub.update_scalar('train/loss', 0.5)
+    load_teacher(teacher, save(dict(state_dict=weights(), message_hub=hub.state_dict())))
+    assert (teacher[0].weight == 3).all()
+
+
+def test_keys_that_do_not_fit_are_all_listed_and_nothing_is_loaded(teacher, save):
+    wrong = weights()
+    wrong.pop('0.bias')
+    wrong.pop('1.running_var')
+    wrong['2.weight'] = torch.zeros(1)
+    wrong['0.weight'] = torch.zeros(4, 1, 1, 1)
+    path, before = save(wrong), teacher[1].weight.clone()
+    with pytest.raises(ValueError) as error:
+        load_teacher(teacher, path)
+    text = str(error.value)
+    assert f'teacher_ckpt {path!r} does not fit the teacher (Sequential' in text
+    assert '2 missing in the file:\n    0.bias\n    1.running_var' in text
+    assert '1 unexpected:\n    2.weight' in text
+    assert '0.weight: (4, 1, 1, 1) in the file, (2, 1, 1, 1) in the teacher' in text
+    assert torch.equal(teacher[1].weight, before)
+
+
+def test_a_missing_file(teacher):
+    with pytest.raises(FileNotFoundError, match="teacher_ckpt: there is no file 'no/such.pth'"):
+        load_teacher(teacher, 'no/such.pth')
+
+
+@pytest.mark.parametrize('content', [dict(state_dict=dict(a=1)), [1, 2], dict()])
+def test_a_file_without_weights(teacher, save, content):
+    with pytest.raises(ValueError, match='holds no state_dict'):
+        load_teacher(teacher, save(content))
+
+
+class Code:
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (self.marker,)
+
+
+def test_pickled_code_does_not_run(teacher, save, tmp_path):
+    marker = tmp_path / 'ran'
+    path = save(dict(state_dict=weights(), code=Code(str(marker))))
+    with pytest.raises(ValueError, match='holds pickled code, is refused'):
+        load_teacher(teacher, path)
+    assert not marker.exists()
+    with open(path, 'wb') as file:
+        pickle.dump(Code(str(marker)), file)
+    with pytest.raises(ValueError, match='is not a checkpoint of plain weights'):
+        load_teacher(teacher, path)
+    assert not marker.exists()
+
+
+def test_a_truncated_file(teacher, save):
+    path = save(weights())
+    with open(path, 'r+b') as file:
+        file.truncate(100)
+    with pytest.raises(ValueError, match='damaged'):
+        load_teacher(teacher, path)
