@@ -8,7 +8,7 @@ from . import compat
 
 compat.apply()
 
-from . import models  # noqa: E402
+from . import engine, models  # noqa: E402
 from .version import __version__  # noqa: E402
 
-__all__ = ['__version__', 'compat', 'models']
+__all__ = ['__version__', 'compat', 'engine', 'models']

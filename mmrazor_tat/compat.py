@@ -29,6 +29,9 @@ _HARMLESS_WARNINGS = (
     r'``build_.*`` would be deprecated',
     r'Default ``avg_non_ignore`` is False',
     r'"FileClient" will be deprecated',
+    'The draw is False, it means that the hook for visualization',
+    'This DataLoader will create .* worker processes',
+    r'`torch.jit.* is deprecated',
 )
 
 

@@ -7,10 +7,24 @@ import cv2
 import numpy as np
 from PIL import Image
 
-CLASSES: tuple[str, ...] = ('background', 'disc', 'ring', 'triangle', 'cross', 'striped_square',
-                            'checked_square')
-PALETTE: list[list[int]] = [[0, 0, 0], [220, 60, 50], [240, 170, 30], [70, 170, 80],
-                            [50, 130, 220], [150, 80, 190], [60, 200, 200]]
+CLASSES: tuple[str, ...] = (
+    'background',
+    'disc',
+    'ring',
+    'triangle',
+    'cross',
+    'striped_square',
+    'checked_square',
+)
+PALETTE: list[list[int]] = [
+    [0, 0, 0],
+    [220, 60, 50],
+    [240, 170, 30],
+    [70, 170, 80],
+    [50, 130, 220],
+    [150, 80, 190],
+    [60, 200, 200],
+]
 
 IGNORE = 255
 _IGNORE_COLOUR = (224, 224, 192)
@@ -32,15 +46,20 @@ def _check_count(name: str, value: int) -> None:
 
 
 def _check_size(size: tuple[int, int]) -> None:
-    sides = tuple(size) if isinstance(size, (tuple, list)) else ()
-    if len(sides) != 2 or not all(isinstance(side, (int, np.integer)) for side in sides) or \
-            min(sides) < _MIN_SIDE:
-        raise ValueError(f'size must be (height, width), two integers of at least {_MIN_SIDE}, '
-                         f'got {size!r}')
+    fits = (
+        isinstance(size, (tuple, list))
+        and len(size) == 2
+        and all(isinstance(side, (int, np.integer)) and side >= _MIN_SIDE for side in size)
+    )
+    if not fits:
+        raise ValueError(
+            f'size must be (height, width), two integers of at least {_MIN_SIDE}, got {size!r}'
+        )
 
 
-def _smooth_noise(rng: np.random.Generator, size: tuple[int, int], cells: int,
-                  channels: int) -> np.ndarray:
+def _smooth_noise(
+    rng: np.random.Generator, size: tuple[int, int], cells: int, channels: int
+) -> np.ndarray:
     coarse = rng.random((cells, cells, channels), dtype=np.float32)
     fine = cv2.resize(coarse, (size[1], size[0]), interpolation=cv2.INTER_CUBIC)
     return np.clip(fine, 0, 1).reshape(*size, channels)
@@ -48,16 +67,17 @@ def _smooth_noise(rng: np.random.Generator, size: tuple[int, int], cells: int,
 
 def _two_colours(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     first = rng.uniform(20, 235, 3)
-    # Moving towards the far end of the range keeps a pattern visible without any rejection.
+    # Stepping towards the far end of the range keeps every pattern visible.
     step = rng.uniform(60, 110) * (-1 if first.mean() > 127.5 else 1)
     second = np.clip(first + step + rng.uniform(-35, 35, 3), 0, 255)
     return (first, second) if rng.random() < 0.5 else (second, first)
 
 
-def _texture(rng: np.random.Generator, kind: str, size: tuple[int, int], angle: float,
-             period: float) -> np.ndarray:
+def _texture(
+    rng: np.random.Generator, kind: str, size: tuple[int, int], angle: float, period: float
+) -> np.ndarray:
     """(H, W, 3) float32 two-coloured pattern; its axes are turned by `angle`."""
-    rows, cols = np.mgrid[:size[0], :size[1]].astype(np.float32) * (2 * math.pi / period)
+    rows, cols = np.mgrid[: size[0], : size[1]].astype(np.float32) * (2 * math.pi / period)
     phase_u, phase_v = rng.uniform(0, 2 * math.pi, 2)
     u = cols * math.cos(angle) + rows * math.sin(angle) + phase_u
     v = rows * math.cos(angle) - cols * math.sin(angle) + phase_v
@@ -93,25 +113,33 @@ def _outline(name: str) -> list[np.ndarray]:
     return [circle(1.08, 4, math.pi / 4)]
 
 
-def _coverage(rng: np.random.Generator, name: str, size: tuple[int, int], angle: float,
-              radius: float) -> np.ndarray:
+def _coverage(
+    rng: np.random.Generator, name: str, size: tuple[int, int], angle: float, radius: float
+) -> np.ndarray:
     """(H, W) float32 share of each pixel that one randomly placed object covers."""
     turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
     stretch = np.array([1.0, rng.uniform(0.78, 1.0)])
     centre = rng.uniform(0.15, 0.85, 2) * (size[1], size[0])
-    contours = [((points * stretch * radius) @ turn + centre) * 2 ** _SUBPIXEL_BITS
-                for points in _outline(name)]
+    contours = [
+        ((points * stretch * radius) @ turn + centre) * 2**_SUBPIXEL_BITS
+        for points in _outline(name)
+    ]
     canvas = np.zeros(size, np.uint8)
-    cv2.fillPoly(canvas, [np.rint(points).astype(np.int32) for points in contours], 255,
-                 lineType=cv2.LINE_AA, shift=_SUBPIXEL_BITS)
+    cv2.fillPoly(
+        canvas,
+        [np.rint(points).astype(np.int32) for points in contours],
+        255,
+        lineType=cv2.LINE_AA,
+        shift=_SUBPIXEL_BITS,
+    )
     return canvas.astype(np.float32) / 255
 
 
 def _background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     """(H, W, 3) float32 gradients under clutter that shares colours and patterns with objects."""
     side = min(size)
-    image = rng.uniform(40, 215, 3) + 110 * (_smooth_noise(rng, size, int(rng.integers(2, 5)), 3)
-                                             - 0.5)
+    hills = _smooth_noise(rng, size, int(rng.integers(2, 5)), 3)
+    image = rng.uniform(40, 215, 3) + 110 * (hills - 0.5)
     for _ in range(rng.integers(0, 3)):
         # Patches with shapeless, faded rims: pattern without a shape is not an object.
         rise = _smooth_noise(rng, size, int(rng.integers(4, 7)), 1) - rng.uniform(0.62, 0.75)
@@ -123,21 +151,25 @@ def _background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     image = np.ascontiguousarray(image, np.float32)
     for _ in range(rng.integers(2, 6)):
         ends = rng.uniform(-0.1, 1.1, (2, 2)) * (size[1], size[0])
-        start, stop = (tuple(int(value) for value in end) for end in ends)
+        start, stop = ends.astype(int).tolist()
         cv2.line(image, start, stop, rng.uniform(0, 255, 3).tolist(), int(rng.integers(1, 3)))
     for _ in range(rng.integers(5, 18)):
-        centre = tuple(int(value) for value in rng.uniform(0, 1, 2) * (size[1], size[0]))
-        axes = tuple(int(value) for value in rng.integers(1, max(2, side // 24) + 1, 2))
-        cv2.ellipse(image, centre, axes, rng.uniform(0, 180), 0, 360,
-                    rng.uniform(0, 255, 3).tolist(), -1)
+        centre = (int(rng.integers(size[1])), int(rng.integers(size[0])))
+        axes = rng.integers(1, max(2, side // 24) + 1, 2).tolist()
+        cv2.ellipse(
+            image, centre, axes, rng.uniform(0, 180), 0, 360, rng.uniform(0, 255, 3).tolist(), -1
+        )
     return image
 
 
 def _light_and_noise(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     height, width = image.shape[:2]
     slope = rng.uniform(-0.25, 0.25, 2)
-    light = 1 + slope[0] * np.linspace(-1, 1, height)[:, None] \
+    light = (
+        1
+        + slope[0] * np.linspace(-1, 1, height)[:, None]
         + slope[1] * np.linspace(-1, 1, width)[None]
+    )
     noise = rng.normal(0, rng.uniform(2, 7), image.shape)
     return np.clip(np.rint(image * light[..., None] + noise), 0, 255).astype(np.uint8)
 
@@ -184,8 +216,13 @@ def draw_scene(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndar
     return _light_and_noise(rng, image), label
 
 
-def write_toy_voc(root: str | Path, num_train: int = 400, num_val: int = 100,
-                  size: tuple[int, int] = (96, 96), seed: int = 0) -> Path:
+def write_toy_voc(
+    root: str | Path,
+    num_train: int = 400,
+    num_val: int = 100,
+    size: tuple[int, int] = (96, 96),
+    seed: int = 0,
+) -> Path:
     r"""Write drawn scenes as a data set in Pascal VOC's layout.
 
     The files are ``JPEGImages/*.jpg``, ``SegmentationClass/*.png`` (palette PNGs that store
@@ -210,12 +247,13 @@ def write_toy_voc(root: str | Path, num_train: int = 400, num_val: int = 100,
         _check_count(name, value)
     _check_size(size)
     root = Path(root)
-    images, labels, lists = (root / part for part in
-                             ('JPEGImages', 'SegmentationClass', 'ImageSets/Segmentation'))
+    images, labels, lists = (
+        root / part for part in ('JPEGImages', 'SegmentationClass', 'ImageSets/Segmentation')
+    )
     for folder in (images, labels, lists):
         folder.mkdir(parents=True, exist_ok=True)
     colours = np.zeros((256, 3), np.uint8)
-    colours[:len(PALETTE)] = PALETTE
+    colours[: len(PALETTE)] = PALETTE
     colours[IGNORE] = _IGNORE_COLOUR
     for split_id, (split, count) in enumerate(zip(_SPLITS, (num_train, num_val), strict=True)):
         stems = [f'{split}_{index:05d}' for index in range(count)]

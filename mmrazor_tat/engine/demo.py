@@ -1,0 +1,160 @@
+"""The demo: teacher, plain student and TaT student on generated scenes, compared in the end."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+import cv2
+import matplotlib
+import numpy as np
+import torch
+from mmengine import Config
+from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
+
+from ..datasets.toy_scenes import CLASSES, PALETTE
+
+matplotlib.use('Agg')
+from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib.patches import Patch  # noqa: E402
+
+CONFIGS = Path(__file__).parent.parent / '.mim' / 'configs' / 'demo'
+
+
+@dataclass
+class Outcome:
+    """What one training gave."""
+
+    name: str
+    miou: float  # per cent, on the validation scenes
+    parameters: int  # of the deployed network
+    minutes: float  # training and validation
+    checkpoint: str
+    samples: list[BaseDataElement]  # the first validation scenes with label and prediction
+
+
+def train(
+    name: str,
+    config: str,
+    data_root: Path,
+    work_dir: Path,
+    iterations: Optional[int] = None,
+    seed: int = 0,
+    teacher: Optional[Outcome] = None,
+    num_samples: int = 6,
+) -> Outcome:
+    """Train and validate one demo config through the Runner.
+
+    Args:
+        name: for the progress lines and the table.
+        config: 'teacher', 'student' or 'tat_student'.
+        data_root: what ``write_toy_voc`` wrote.
+        work_dir: logs and checkpoint go to ``work_dir/config``.
+        iterations: None keeps the config's.
+        seed: of weights and data order.
+        teacher: the trained teacher, for a distillation config.
+        num_samples: validation scenes to keep for the picture.
+    """
+    cfg = Config.fromfile(CONFIGS / f'{config}.py')
+    iterations = iterations or cfg.train_cfg.max_iters
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        loader.dataset.data_root = str(data_root)
+    cfg.work_dir = str(work_dir / config)
+    cfg.train_cfg.update(max_iters=iterations, val_interval=iterations)
+    cfg.default_hooks.checkpoint.interval = iterations
+    cfg.param_scheduler[-1].end = iterations
+    cfg.randomness.seed = seed
+    cfg.log_level = 'ERROR'
+    cfg.visualizer.name = cfg.experiment_name = f'demo_{config}'  # one of each a run
+    cfg.custom_hooks = [
+        dict(type='mmrazor.ProgressLineHook', name=name, interval=max(1, iterations // 10))
+    ]
+    if teacher is not None:
+        cfg.model.teacher_ckpt = teacher.checkpoint
+
+    start = time.perf_counter()
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    minutes = (time.perf_counter() - start) / 60
+    network = getattr(runner.model, 'student', runner.model)
+    return Outcome(
+        name=name,
+        miou=float(runner.message_hub.get_scalar('val/mIoU').current()),
+        parameters=sum(p.numel() for p in network.parameters()),
+        minutes=minutes,
+        checkpoint=str(Path(cfg.work_dir) / f'iter_{iterations}.pth'),
+        samples=_predict(runner, num_samples),
+    )
+
+
+def table(outcomes: list[Outcome]) -> str:
+    """The outcomes as a text table."""
+    rows = [('', 'mIoU', 'parameters', 'minutes')] + [
+        (o.name, f'{o.miou:.2f}', f'{o.parameters / 1e6:.2f} M', f'{o.minutes:.1f}')
+        for o in outcomes
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return '\n'.join(
+        '  '.join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths))
+        )
+        for row in rows
+    )
+
+
+def draw(outcomes: list[Outcome], path: Path) -> None:
+    """Write one PNG: image, label and each outcome's prediction in rows, a scene a column.
+
+    White in the label row is the band that is not evaluated.
+    """
+    samples = outcomes[0].samples
+    images = [cv2.imread(s.img_path)[..., ::-1] for s in samples]
+    rows = [('image', images), ('label', [_colour(s.gt_sem_seg.data[0]) for s in samples])]
+    for outcome in outcomes:
+        title = f'{outcome.name}\n{outcome.miou:.1f} mIoU'
+        rows.append((title, [_colour(s.pred_sem_seg.data[0]) for s in outcome.samples]))
+
+    figure, axes = plt.subplots(
+        len(rows),
+        len(samples),
+        figsize=(1.5 * len(samples) + 1.2, 1.5 * len(rows) + 0.4),
+        squeeze=False,
+        layout='constrained',
+    )
+    for row, (title, pictures) in zip(axes, rows):
+        for axis, picture in zip(row, pictures):
+            axis.imshow(picture, interpolation='nearest')
+            axis.set(xticks=[], yticks=[])
+        row[0].set_ylabel(title, rotation=0, ha='right', va='center', fontsize=11)
+    figure.legend(
+        handles=[
+            Patch(facecolor=np.array(colour) / 255, edgecolor='grey', label=name.replace('_', ' '))
+            for name, colour in zip(CLASSES, PALETTE)
+        ],
+        loc='outside lower center',
+        ncols=len(CLASSES),
+        fontsize=9,
+        frameon=False,
+    )
+    figure.savefig(path, dpi=100)
+    plt.close(figure)
+
+
+@torch.no_grad()
+def _predict(runner: Runner, count: int) -> list[BaseDataElement]:
+    runner.model.eval()
+    samples: list[BaseDataElement] = []
+    for batch in runner.val_dataloader:
+        samples += runner.model.val_step(batch)
+        if len(samples) >= count:
+            break
+    return samples[:count]
+
+
+def _colour(label: torch.Tensor) -> np.ndarray:
+    """Class ids (H, W) -> RGB (H, W, 3); 255 becomes white."""
+    table = np.full((256, 3), 255, np.uint8)
+    table[: len(PALETTE)] = PALETTE
+    return table[label.cpu().numpy().astype(np.uint8)]

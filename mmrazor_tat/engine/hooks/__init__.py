@@ -1,0 +1,3 @@
+from .progress_line_hook import ProgressLineHook
+
+__all__ = ['ProgressLineHook']
