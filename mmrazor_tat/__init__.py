@@ -4,6 +4,8 @@ Importing this package registers all its parts in mmrazor's registries. A config
 ``custom_imports = dict(imports=['mmrazor_tat'], allow_failed_imports=False)``.
 """
 
+from pathlib import Path
+
 from . import compat
 
 compat.apply()
@@ -11,4 +13,19 @@ compat.apply()
 from . import engine, models  # noqa: E402
 from .version import __version__  # noqa: E402
 
-__all__ = ['__version__', 'compat', 'engine', 'models']
+
+
+def config_path(name: str) -> str:
+    """Path of a shipped config, e.g. ``'_base_/distillers/tat.py'``, as ``mmrazor_tat::`` has it.
+
+    Raises:
+        FileNotFoundError: there is no such config.
+    """
+    root = Path(__file__).parent / '.mim' / 'configs'
+    if not (root / name).is_file():
+        known = sorted(path.relative_to(root).as_posix() for path in root.rglob('*.py'))
+        raise FileNotFoundError(f'there is no config {name!r}; there are ' + ', '.join(known))
+    return str((root / name).resolve())
+
+
+__all__ = ['__version__', 'compat', 'config_path', 'engine', 'models']

@@ -6,6 +6,8 @@ Two kinds of shape occur: a *map* is (B, C, H, W), *tokens* are (B, G, N, D): a 
 G independent groups, N positions, D channels.
 """
 
+import contextlib
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -52,7 +54,7 @@ def target_aware_attention(
         ValueError: for shapes that do not fit, or an unknown ``softmax_over``.
     """
     _check_tokens(s_key, s_value, t_query, softmax_over)
-    with torch.autocast(s_key.device.type, enabled=False):
+    with full_precision(s_key):
         s_key, s_value, t_query = _at_least_float32(s_key, s_value, t_query)
         if softmax_over == 'student':
             return _attention(t_query, s_key, s_value, scale)
@@ -160,6 +162,11 @@ def anchor_points(x: Tensor, kernel: int) -> Tensor:
             f'a kernel of at most {min(height, width)} fits'
         )
     return whole_map(F.avg_pool2d(x, kernel))
+
+
+def full_precision(x: Tensor) -> contextlib.AbstractContextManager:
+    """Autocast switched off on the device of ``x`` (a meta tensor has none)."""
+    return contextlib.nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
 
 
 def check_groups(grid: tuple[int, int], groups: int) -> None:

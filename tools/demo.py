@@ -12,7 +12,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
     parser.add_argument('--iterations', type=int, help='of each training; default: the config')
-    parser.add_argument('--num-train', type=int, default=600, help='training scenes')
+    parser.add_argument('--num-train', type=int, default=1000, help='training scenes')
     parser.add_argument('--num-val', type=int, default=100, help='validation scenes')
     parser.add_argument('--seed', type=int, default=0)
     return parser.parse_args()
@@ -22,7 +22,7 @@ def main() -> None:
     args = parse_args()
     compat.silence_harmless_warnings()
     data = write_toy_voc(
-        args.work_dir / 'data', num_train=args.num_train, num_val=args.num_val, size=(96, 96)
+        args.work_dir / 'data', num_train=args.num_train, num_val=args.num_val, size=(64, 64)
     )
     print(f'{args.num_train} + {args.num_val} scenes written to {data}')
 

@@ -27,7 +27,8 @@ def main() -> None:
     if args.out is not None:
         cfg.test_evaluator.update(output_dir=args.out, keep_results=True)
     if args.show_dir is not None:
-        cfg.default_hooks.visualization.draw = True
+        # Every image: mmseg's hook would keep one in fifty.
+        cfg.default_hooks.visualization.update(draw=True, interval=1)
         cfg.visualizer.save_dir = args.show_dir
     if args.tta:
         if 'tta_pipeline' not in cfg or 'tta_model' not in cfg:

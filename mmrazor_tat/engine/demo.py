@@ -13,13 +13,12 @@ from mmengine import Config
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 
+from .. import config_path
 from ..datasets.toy_scenes import CLASSES, PALETTE
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt  # noqa: E402
 from matplotlib.patches import Patch  # noqa: E402
-
-CONFIGS = Path(__file__).parent.parent / '.mim' / 'configs' / 'demo'
 
 
 @dataclass
@@ -56,7 +55,7 @@ def train(
         teacher: the trained teacher, for a distillation config.
         num_samples: validation scenes to keep for the picture.
     """
-    cfg = Config.fromfile(CONFIGS / f'{config}.py')
+    cfg = Config.fromfile(config_path(f'demo/{config}.py'))
     iterations = iterations or cfg.train_cfg.max_iters
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.dataset.data_root = str(data_root)

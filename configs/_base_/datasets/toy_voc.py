@@ -4,7 +4,7 @@ _base_ = 'mmseg::_base_/datasets/pascal_voc12.py'
 from mmrazor_tat.datasets.toy_scenes import CLASSES, PALETTE  # noqa: E402
 
 data_root = 'data/toy_voc'
-crop_size = (96, 96)
+crop_size = (64, 64)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),

@@ -1,5 +1,6 @@
 # Patch-group and anchor-point TaT on the last 3x3 conv of the head, before its ReLU. A recipe sets
-# grid, groups, kernel and weights; channels are read from the models.
+# its own grid, groups, kernel and weights (here: the paper's for ResNet-18 on VOC); channels are
+# read from the models.
 _feature = dict(type='ModuleInputs', source='decode_head.bottleneck.activate')
 _student = dict(recorder='feature', from_student=True, data_idx=0)
 _teacher = dict(recorder='feature', from_student=False, data_idx=0)
@@ -19,7 +20,7 @@ distiller = dict(
         phi=dict(type='TaTConnector'),
         theta=dict(type='TaTConnector')),
     distill_losses=dict(
-        loss_patch=dict(type='PatchGroupTaTLoss', grid=(16, 16), groups=64),
-        loss_anchor=dict(type='AnchorPointTaTLoss', kernel=4)),
+        loss_patch=dict(type='PatchGroupTaTLoss', grid=(16, 16), groups=64, loss_weight=0.1),
+        loss_anchor=dict(type='AnchorPointTaTLoss', kernel=4, loss_weight=0.04)),
     loss_forward_mappings=dict(loss_patch=_inputs, loss_anchor=_inputs))
 del _feature, _student, _teacher, _inputs

@@ -8,6 +8,8 @@ from mmrazor.models.architectures.connectors.base_connector import BaseConnector
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
+from ...functional import full_precision
+
 
 @MODELS.register_module()
 class TaTConnector(BaseConnector):
@@ -83,7 +85,7 @@ class TaTConnector(BaseConnector):
             )
         # The softmax that follows is nearly one-hot: half-precision keys would cost a tenth of
         # the gradient, so autocast stops here.
-        with torch.autocast(feature.device.type, enabled=False):
+        with full_precision(feature):
             dtype = torch.promote_types(self.conv.weight.dtype, feature.dtype)
             feature = self.norm(self.conv(feature.to(dtype)))
         if feature.requires_grad:
