@@ -14,7 +14,6 @@ from . import engine, models  # noqa: E402
 from .version import __version__  # noqa: E402
 
 
-
 def config_path(name: str) -> str:
     """Path of a shipped config, e.g. ``'_base_/distillers/tat.py'``, as ``mmrazor_tat::`` has it.
 

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Where a directly stored softmax is faster than scaled_dot_product_attention (measured: README of
-# the operator benchmark); N x N is then at most 256 x 256 for one group.
+# Up to here a stored softmax is faster than scaled_dot_product_attention (measured on a CPU); its
+# matrix is at most 256 x 256 for one group.
 _SHORT_SEQUENCE = 256
 DIRECTIONS = ('student', 'teacher')
 
@@ -28,7 +28,7 @@ def target_aware_attention(
 ) -> Tensor:
     r"""Rebuild the student's feature at every target position from all its positions.
 
-    With ``softmax_over='student'`` (the paper, equations 3 to 5):
+    With ``softmax_over='student'`` (the paper: W and the projected form of f^s'):
 
     .. math::
         f_i^{s'} = \sum_j W_j^i \phi(f_j^s), \quad
@@ -70,7 +70,7 @@ def tat_loss(
     softmax_over: str = 'student',
     scale: float = 1.0,
 ) -> Tensor:
-    r"""Mean squared error between the rebuilt student tokens and the teacher's (equation 6).
+    r"""Mean squared error between the rebuilt student tokens and the teacher's (the paper's L_TaT).
 
     The paper writes the L2 norm; its released code uses the mean over all elements, as here.
 
@@ -170,7 +170,7 @@ def full_precision(x: Tensor) -> contextlib.AbstractContextManager:
 
 
 def check_groups(grid: tuple[int, int], groups: int) -> None:
-    """Raise ValueError unless ``grid`` is two positive ints and ``groups`` divides their product."""
+    """Raise ValueError unless ``grid`` is two positive ints and ``groups`` divides n*m."""
     if not (
         isinstance(grid, (tuple, list)) and len(grid) == 2 and all(_is_positive(k) for k in grid)
     ):

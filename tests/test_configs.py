@@ -71,9 +71,7 @@ def test_a_recipe_has_the_paper_s_settings(path):
     grid, groups, kernel, patch, anchor = PAPER[f'{student} {data}']
     losses = load(path).model.distiller.distill_losses
     expected = dict(
-        loss_patch=dict(
-            type='PatchGroupTaTLoss', grid=grid, groups=groups, loss_weight=patch
-        ),
+        loss_patch=dict(type='PatchGroupTaTLoss', grid=grid, groups=groups, loss_weight=patch),
         loss_anchor=dict(type='AnchorPointTaTLoss', kernel=kernel, loss_weight=anchor),
     )
     if kind == 'tat-patch':

@@ -26,8 +26,9 @@ def reference(s_key, s_value, t_query, softmax_over):
 
 def maps(*shapes, dtype=torch.float64, scale=1.0):
     generator = torch.Generator().manual_seed(0)
-    return [(scale * torch.randn(s, generator=generator, dtype=torch.float64)).to(dtype)
-            for s in shapes]
+    return [
+        (scale * torch.randn(s, generator=generator, dtype=torch.float64)).to(dtype) for s in shapes
+    ]
 
 
 def one_channel(values):
@@ -81,9 +82,7 @@ class TestHandWorked:
 
     def test_loss(self):
         target = whole_map(one_channel([12, 12.5, 10.5, 12]))
-        loss = tat_loss(
-            whole_map(self.key), whole_map(self.value), whole_map(self.query), target
-        )
+        loss = tat_loss(whole_map(self.key), whole_map(self.value), whole_map(self.query), target)
         assert loss.item() == pytest.approx((12.5 - 10.5) ** 2 / 4, abs=1e-12)
 
     def test_patch_groups_of_one_pixel(self):
@@ -112,9 +111,7 @@ class TestReference:
     @pytest.mark.parametrize('softmax_over', ['student', 'teacher'])
     @pytest.mark.parametrize('grid, groups', [((2, 3), 1), ((2, 3), 3), ((3, 2), 6), ((1, 1), 1)])
     def test_patch_groups(self, softmax_over, grid, groups):
-        tokens = [
-            patch_groups(x, grid, groups) for x in maps(*[(2, 4, 7, 6)] * 3, scale=0.5)
-        ]
+        tokens = [patch_groups(x, grid, groups) for x in maps(*[(2, 4, 7, 6)] * 3, scale=0.5)]
         result = target_aware_attention(*tokens, softmax_over=softmax_over)
         expected = reference(*tokens, softmax_over)
         torch.testing.assert_close(result, expected, rtol=0, atol=1e-12)
@@ -195,16 +192,13 @@ class TestGradients:
 
     def test_gradcheck_with_other_sizes(self):
         inputs = [
-            x.requires_grad_()
-            for x in maps((1, 2, 3, 2), (1, 4, 3, 2), (1, 2, 2, 2), (1, 4, 2, 2))
+            x.requires_grad_() for x in maps((1, 2, 3, 2), (1, 4, 3, 2), (1, 2, 2, 2), (1, 4, 2, 2))
         ]
         assert gradcheck(lambda *xs: tat_loss(*(whole_map(x) for x in xs)), inputs)
 
     def test_long_sequences_have_the_reference_s_gradient(self):
         # 400 positions and unequal widths: the memory-lean kernel, with padding.
-        inputs = [
-            x.requires_grad_() for x in maps((1, 3, 20, 20), (1, 5, 20, 20), (1, 3, 20, 20))
-        ]
+        inputs = [x.requires_grad_() for x in maps((1, 3, 20, 20), (1, 5, 20, 20), (1, 3, 20, 20))]
         tokens = [whole_map(x) for x in inputs]
         (weight,) = maps((1, 1, 400, 5))
         lean = torch.autograd.grad((target_aware_attention(*tokens) * weight).sum(), inputs)

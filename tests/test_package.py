@@ -39,9 +39,7 @@ def python(wheel, tmp_path_factory):
     (site / 'below.pth').write_text(sysconfig.get_path('purelib') + '\n')
 
     def python(code: str) -> str:
-        run = subprocess.run(
-            [executable, '-c', code], capture_output=True, text=True, cwd=root
-        )
+        run = subprocess.run([executable, '-c', code], capture_output=True, text=True, cwd=root)
         assert run.returncode == 0, run.stderr
         return run.stdout.strip().splitlines()[-1]
 

@@ -27,9 +27,7 @@ def main() -> None:
     print(f'{args.num_train} + {args.num_val} scenes written to {data}')
 
     def train(name, config, **kwargs):
-        return demo.train(
-            name, config, data, args.work_dir, args.iterations, args.seed, **kwargs
-        )
+        return demo.train(name, config, data, args.work_dir, args.iterations, args.seed, **kwargs)
 
     teacher = train('teacher', 'teacher')
     student = train('student', 'student')

@@ -1,4 +1,4 @@
 _base_ = './student.py'
 model = dict(
-    backbone=dict(base_channels=32, stem_channels=32),
-    decode_head=dict(in_channels=256, channels=128))
+    backbone=dict(base_channels=24, stem_channels=24),
+    decode_head=dict(in_channels=192, channels=96))

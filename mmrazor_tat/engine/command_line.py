@@ -21,9 +21,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         help='settings that override the config, e.g. train_cfg.max_iters=100 '
         'optim_wrapper.optimizer.lr=0.02; crop_size="(256,256)" sets the crop everywhere',
     )
-    parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none'
-    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     # torch.distributed.launch passes it; torchrun sets LOCAL_RANK itself.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 

@@ -45,7 +45,6 @@ def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: 
                 f'{error}\n' + _describe(records, distiller)
             ) from error
 
-
     for name, connector in distiller.connectors.items():
         if isinstance(connector, TaTConnector) and connector.conv is None:
             raise ValueError(
@@ -77,9 +76,11 @@ def _set_channels(records: dict, distiller: nn.Module) -> None:
         if not isinstance(data, Tensor) or data.dim() != 4:
             raise ValueError(
                 f"{argument}: connector '{record['connector']}' takes a map (B, C, H, W), got "
-                f'{_shape(data)}' + (
+                f'{_shape(data)}'
+                + (
                     '; data_idx=0 picks the first of them'
-                    if isinstance(data, (tuple, list)) else ''
+                    if isinstance(data, (tuple, list))
+                    else ''
                 )
             )
         if connector.out_channel is None and width is None:

@@ -57,7 +57,9 @@ def _check_keys(teacher: nn.Module, weights: dict[str, Tensor], checkpoint: str)
     own = teacher.state_dict()
     missing = [
         # Counters of batch norm: older checkpoints lack them, and evaluation never reads them.
-        key for key in own if key not in weights and not key.endswith('num_batches_tracked')
+        key
+        for key in own
+        if key not in weights and not key.endswith('num_batches_tracked')
     ]
     unexpected = [key for key in weights if key not in own]
     other_shape = [

@@ -42,8 +42,9 @@ class TestTeacher:
         losses = model.loss(*batch())
         model.parse_losses(losses)[0].backward()
         optimizer.step()
-        changed = {k.split('.')[0] for k, v in model.state_dict().items()
-                   if not torch.equal(v, before[k])}
+        changed = {
+            k.split('.')[0] for k, v in model.state_dict().items() if not torch.equal(v, before[k])
+        }
         assert changed == {'architecture', 'distiller'}
 
     def test_gets_no_gradient_and_no_graph(self, build, batch):
@@ -54,8 +55,11 @@ class TestTeacher:
         sum(v for k, v in losses.items() if 'distill' in k).backward()
         assert all(p.grad is None and not p.requires_grad for p in model.teacher.parameters())
         assert all(p.grad is not None for p in model.distiller.parameters())
-        backbone = model.student.backbone.conv1 if hasattr(model.student.backbone, 'conv1') \
+        backbone = (
+            model.student.backbone.conv1
+            if hasattr(model.student.backbone, 'conv1')
             else model.student.backbone.stem
+        )
         assert all(p.grad.abs().sum() > 0 for p in backbone.parameters())
 
     def test_runs_features_only(self, build, batch):
@@ -134,6 +138,16 @@ class TestLoss:
             recorders = getattr(model.distiller, f'{side}_recorders')
             assert recorders.get_recorder('feature').get_record_data(data_idx=0).min() < 0
 
+    def test_is_finite_and_full_precision_under_autocast(self, build, batch):
+        model = build().train()
+        with torch.autocast('cpu', torch.bfloat16):
+            losses = model.loss(*batch())
+        total, _ = model.parse_losses(losses)
+        total.backward()
+        for name in ('distill.loss_patch', 'distill.loss_anchor'):
+            assert losses[name].dtype == torch.float32
+        assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+
     def test_the_student_alone_when_distillation_is_stopped(self, build, batch):
         model = build().train()
         model.distillation_stopped = True
@@ -148,9 +162,7 @@ class TestLoss:
         inputs, samples = batch()
         ours = model.forward(inputs, copy.deepcopy(samples), mode='predict')
         student = model.student(inputs, copy.deepcopy(samples), mode='predict')
-        assert all(
-            torch.equal(a.seg_logits.data, b.seg_logits.data) for a, b in zip(ours, student)
-        )
+        assert all(torch.equal(a.seg_logits.data, b.seg_logits.data) for a, b in zip(ours, student))
 
     def test_images_that_are_mostly_padding_are_pointed_out_once(self, build, batch, caplog):
         from mmengine.logging import MMLogger
@@ -179,8 +191,11 @@ class TestProbe:
     def test_it_leaves_no_trace(self, build):
         model = build()
         assert model.student.training
-        trackers = [m.num_batches_tracked for m in model.modules() if hasattr(m, 'running_mean')
-                    and m.running_mean is not None]
+        trackers = [
+            m.num_batches_tracked
+            for m in model.modules()
+            if hasattr(m, 'running_mean') and m.running_mean is not None
+        ]
         assert trackers and all(t == 0 for t in trackers)
         assert all(p.grad is None for p in model.parameters())
 
@@ -240,9 +255,7 @@ class TestProbe:
             ),
         ],
     )
-    def test_what_does_not_fit_is_named_before_training(
-        self, build, config, path, value, message
-    ):
+    def test_what_does_not_fit_is_named_before_training(self, build, config, path, value, message):
         node = config['distiller']
         *parents, last = path.split('.')
         for key in parents:
@@ -275,7 +288,9 @@ class TestProbe:
     def test_connectors_without_layers_are_refused_at_once(self, build, config):
         distiller = config['distiller']
         distiller.student_recorders.feature.source = 'auxiliary_head.convs.0.activate'
-        with pytest.raises(ValueError, match="connector 'gamma' has no channels.*in_channel and out_channel"):
+        with pytest.raises(
+            ValueError, match="connector 'gamma' has no channels.*in_channel and out_channel"
+        ):
             build()
 
     def test_another_distiller_is_refused(self, build, config):

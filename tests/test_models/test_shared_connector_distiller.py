@@ -37,7 +37,7 @@ def record(distiller):
 
 
 def test_a_connector_runs_once_a_step(distiller):
-    calls = {name: 0 for name in distiller.connectors}
+    calls = dict.fromkeys(distiller.connectors, 0)
 
     def count(name):
         def hook(*_):

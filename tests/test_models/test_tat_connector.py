@@ -10,7 +10,9 @@ from mmrazor_tat.models import TaTConnector
 
 def test_a_convolution_without_bias_then_a_norm_per_image():
     torch.manual_seed(0)
-    connector = MODELS.build(dict(type='mmrazor.TaTConnector', in_channel=3, out_channel=5)).double()
+    connector = MODELS.build(
+        dict(type='mmrazor.TaTConnector', in_channel=3, out_channel=5)
+    ).double()
     torch.nn.init.normal_(connector.norm.weight)
     torch.nn.init.normal_(connector.norm.bias)
     x = torch.randn(2, 3, 4, 6, dtype=torch.float64)

@@ -29,7 +29,11 @@ def test_value_is_the_weighted_mse_of_the_view(cls, softmax_over, maps):
     options, view = LOSSES[cls]
     loss = MODELS.build(
         dict(
-            type=f'mmrazor.{cls.__name__}', loss_weight=0.3, softmax_over=softmax_over, scale=0.5, **options
+            type=f'mmrazor.{cls.__name__}',
+            loss_weight=0.3,
+            softmax_over=softmax_over,
+            scale=0.5,
+            **options,
         )
     )
     key, value, query, target = (view(x) for x in maps)

@@ -129,11 +129,16 @@ def test_mmseg_s_own_tools(repo, command, options, trained, miou, tmp_path):
     config = repo / 'configs/demo/tat_student.py'
     same = ['train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False']
     # mmseg's tools know no crop_size: the crop is named where it stands.
-    same += ['data_preprocessor.size=(64,64)', 'train_dataloader.dataset.pipeline.3.crop_size=(64,64)']
+    same += [
+        'data_preprocessor.size=(64,64)',
+        'train_dataloader.dataset.pipeline.3.crop_size=(64,64)',
+    ]
     log = command(MMSEG_TOOLS / 'train.py', config, '--work-dir', tmp_path, *options, *same)
     ours, theirs = (
-        [[line[k] for k in ('loss', 'distill.loss_patch', 'distill.loss_anchor')]
-         for line in scalars(where)][:2]
+        [
+            [line[k] for k in ('loss', 'distill.loss_patch', 'distill.loss_anchor')]
+            for line in scalars(where)
+        ][:2]
         for where in (work_dir, tmp_path)
     )
     assert theirs == ours

@@ -1,4 +1,4 @@
-# mmseg's published DeepLabV3 ResNet-101, 40k iterations: 37.81 mIoU (single scale, mmseg's model zoo).
+# mmseg's published DeepLabV3 ResNet-101, 40k iterations: 37.81 mIoU (its model zoo).
 from mmengine import Config
 
 _config = Config.fromstring(

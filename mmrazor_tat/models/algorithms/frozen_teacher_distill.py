@@ -87,7 +87,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
 
     def train(self, mode: bool = True) -> nn.Module:
         """Set the student's mode; the teacher stays in eval mode."""
-        nn.Module.train(self, mode)
+        super().train(mode)
         self.teacher.eval()
         return self
 

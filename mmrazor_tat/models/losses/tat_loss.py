@@ -47,9 +47,7 @@ class TaTLoss(nn.Module):
         """A map as tokens: (B, C, H, W) -> (B, G, N, D)."""
         return functional.whole_map(x)
 
-    def forward(
-        self, s_key: Tensor, s_value: Tensor, t_query: Tensor, t_feature: Tensor
-    ) -> Tensor:
+    def forward(self, s_key: Tensor, s_value: Tensor, t_query: Tensor, t_feature: Tensor) -> Tensor:
         """The loss of a batch.
 
         Args:
