@@ -25,7 +25,7 @@ _dataset = dict(
     img_suffix='.jpg',
     seg_map_suffix='.png')
 train_dataloader = dict(
-    batch_size=16,
+    batch_size=8,
     num_workers=1,
     dataset=dict(pipeline=train_pipeline, **_dataset))
 val_dataloader = dict(num_workers=1, dataset=dict(pipeline=test_pipeline, **_dataset))
