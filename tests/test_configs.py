@@ -97,7 +97,8 @@ def test_the_teacher_is_mmseg_s_published_one(path):
     )
     (entry,) = [model for model in metafile['Models'] if model['Name'] == name]
     model = load(path).model
-    assert model.teacher_ckpt == entry['Weights']
+    # The OneDL forks mirror the same files on a host of their own; a name ends in the file's hash.
+    assert model.teacher_ckpt.split('/')[-2:] == entry['Weights'].split('/')[-2:]
     published = Config.fromstring(f"_base_ = 'mmseg::deeplabv3/{name}.py'", '.py').model
     assert model.teacher == published
     assert model.teacher.decode_head.num_classes == CLASSES[data]
