@@ -38,7 +38,8 @@ def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: 
             continue
         try:
             _set_channels(records, distiller)
-            distiller.compute_loss(name)
+            with _evaluating(distiller):  # a batch norm in a connector learns nothing from zeros
+                distiller.compute_loss(name)
         except Exception as error:
             raise ValueError(
                 f"distill_losses['{name}'] does not fit the records of an input of {size}: "
@@ -51,6 +52,10 @@ def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: 
                 f"connector '{name}' has no channels: what it reads is not recorded in inference, "
                 'or no loss uses it. Set its in_channel and out_channel, or leave it out'
             )
+
+    for manager in (distiller.student_recorders, distiller.teacher_recorders):
+        for recorder in manager.recorders.values():
+            recorder.reset_data_buffer()
 
 
 @contextmanager

@@ -199,6 +199,17 @@ class TestProbe:
         assert trackers and all(t == 0 for t in trackers)
         assert all(p.grad is None for p in model.parameters())
 
+    def test_it_leaves_no_trace_in_a_connector_s_batch_norm_either(self, build, config):
+        for connector in config['distiller'].connectors.values():
+            connector.norm_cfg = dict(type='SyncBN')
+        model = build()
+        for connector in model.distiller.connectors.values():
+            assert connector.norm.training
+            assert connector.norm.num_batches_tracked == 0
+            assert (connector.norm.running_mean == 0).all()
+        for recorders in (model.distiller.student_recorders, model.distiller.teacher_recorders):
+            assert recorders.get_recorder('feature').data_buffer == []
+
     def test_its_size_is_the_crop_or_the_one_given(self, build, config):
         # A map of 8 x 8 at the crop of 64: a grid of 8 fits there and not at 32.
         config['distiller'].distill_losses.loss_patch.update(grid=(8, 8), groups=16)
