@@ -12,7 +12,7 @@ test: $(VENV)/installed
 	$(VENV)/bin/python -m pytest $(ARGS)
 
 lint: $(VENV)/installed
-	$(VENV)/bin/pre-commit run --all-files
+	PATH="$(abspath $(VENV))/bin:$$PATH" pre-commit run --all-files
 
 format: $(VENV)/installed
 	$(VENV)/bin/ruff check --fix .

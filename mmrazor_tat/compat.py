@@ -9,6 +9,7 @@ import functools
 import importlib.machinery
 import importlib.metadata
 import importlib.util
+import pickle
 import sys
 import types
 import warnings
@@ -215,11 +216,13 @@ def _mmengine_globals():
     import numpy as np
     from mmengine.logging import HistoryBuffer
 
+    # HistoryBuffer pickles its methods as getattr(HistoryBuffer, name): that alone is allowed.
+    getattr_ = (_history_buffer_method, 'builtins.getattr')
     core = np._core if hasattr(np, '_core') else np.core
     return torch.serialization.safe_globals(
         [
             HistoryBuffer,
-            getattr,  # HistoryBuffer pickles its methods by it
+            getattr_ if _takes_names() else getattr,
             core.multiarray.scalar,
             core.multiarray._reconstruct,
             np.ndarray,
@@ -227,6 +230,21 @@ def _mmengine_globals():
             *{type(np.dtype(kind)) for kind in ('f4', 'f8', 'i4', 'i8', 'u4', 'u8', 'bool')},
         ]
     )
+
+
+def _takes_names() -> bool:
+    """Whether torch takes (function, name in the file) as an allowed global: from 2.6 on."""
+    from mmengine.utils import digit_version
+
+    return digit_version(torch.__version__) >= digit_version('2.6.0')
+
+
+def _history_buffer_method(owner, name: str):
+    from mmengine.logging import HistoryBuffer
+
+    if owner is not HistoryBuffer or name.startswith('_'):
+        raise pickle.UnpicklingError(f'getattr({owner!r}, {name!r}) in a checkpoint')
+    return getattr(owner, name)
 
 
 def _is_installed(distribution: str) -> bool:

@@ -131,7 +131,8 @@ def patch_groups(x: Tensor, grid: tuple[int, int], groups: int) -> Tensor:
     if height < n or width < m:
         raise ValueError(
             f'grid {n} x {m} needs a map of at least {n} x {m}, got {height} x {width}: '
-            f'a grid of at most {height} x {width} fits'
+            f'a grid of at most {max(1, height // 2)} x {max(1, width // 2)} leaves the attention '
+            'some positions in a patch'
         )
     h, w, p = height // n, width // m, n * m // groups
     x = x[:, :, : n * h, : m * w].reshape(batch, channels, n, h, m, w)
@@ -159,7 +160,8 @@ def anchor_points(x: Tensor, kernel: int) -> Tensor:
     if kernel > min(height, width):
         raise ValueError(
             f'kernel {kernel} needs a map of at least {kernel} x {kernel}, got {height} x {width}: '
-            f'a kernel of at most {min(height, width)} fits'
+            f'a kernel of at most {max(1, min(height, width) // 2)} leaves the attention some '
+            'positions'
         )
     return whole_map(F.avg_pool2d(x, kernel))
 
@@ -201,11 +203,12 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tenso
     if max(query.shape[-2], key.shape[-2]) <= _SHORT_SEQUENCE:
         weights = (scale * query @ key.transpose(-2, -1)).softmax(dim=-1)  # (B, G, N_q, N_k)
         return weights @ value
-    # The kernel that stores no N x N matrix wants rows of stride 1 and one width for all three.
+    # The kernels that store no N x N matrix want rows of stride 1, one width for all three and,
+    # on a GPU, a width that divides by 8.
     depth, value_depth = query.shape[-1], value.shape[-1]
+    width = -(-max(depth, value_depth) // 8) * 8
     query, key, value = (
-        F.pad(x, (0, max(depth, value_depth) - x.shape[-1])).contiguous()
-        for x in (query, key, value)
+        F.pad(x, (0, width - x.shape[-1])).contiguous() for x in (query, key, value)
     )
     out = F.scaled_dot_product_attention(query, key, value, scale=scale)
     return out[..., :value_depth]

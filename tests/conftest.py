@@ -171,7 +171,7 @@ def toy_options(toy_voc):
     ]
     return [
         *roots,
-        'crop_size=(64,64)',
+        'crop_size=(48,48)',
         'train_dataloader.batch_size=2',
         'train_cfg.max_iters=2',
         'train_cfg.val_interval=2',

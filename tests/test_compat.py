@@ -125,6 +125,20 @@ class Code:
         return print, ('ran',)
 
 
+class Attribute:
+    def __reduce__(self):
+        return getattr, (torch.nn.Module, 'forward')
+
+
+def test_getattr_in_a_checkpoint_is_for_log_buffers_only(tmp_path):
+    if not compat._takes_names():
+        pytest.skip('torch < 2.6 takes no stand-in for an allowed global')
+    path = tmp_path / 'attribute.pth'
+    torch.save(dict(code=Attribute()), path)
+    with pytest.raises(Exception, match='getattr|Weights|GLOBAL'), compat.weights_only():
+        torch.load(path)
+
+
 def test_weights_only_holds_for_every_load_inside(tmp_path, capsys):
     path = tmp_path / 'code.pth'
     torch.save(dict(code=Code()), path)

@@ -56,15 +56,15 @@ class TestHandWorked:
         rebuilt = target_aware_attention(
             whole_map(self.key),
             whole_map(self.value),
-            whole_map(self.query),
+            whole_map(one_channel([1, 0, 0, 2])),
             softmax_over='teacher',
         )
         # Rows are student positions: key 0 weighs all alike; key ln 2 weighs the queries
-        # (1, 0, 0, 1) with (2 1 1 2)/6: (2 * 5 + 10 + 15 + 2 * 20) / 6 = 12.5 as well.
-        expected = torch.tensor([12.5, 75 / 6, 12.5, 12.5], dtype=torch.float64)
+        # (1, 0, 0, 2) with (2 1 1 4)/8: (2 * 5 + 10 + 15 + 4 * 20) / 8.
+        expected = torch.tensor([12.5, 115 / 8, 12.5, 12.5], dtype=torch.float64)
         torch.testing.assert_close(rebuilt.flatten(), expected, rtol=0, atol=1e-12)
 
-    def test_released_direction_is_not_the_paper_s(self):
+    def test_the_directions_differ(self):
         value = one_channel([6, 0, 0, 0])
         tokens = [whole_map(x) for x in (self.key, value, self.query)]
         paper = target_aware_attention(*tokens).flatten().tolist()
@@ -274,6 +274,7 @@ class TestErrors:
             (lambda x: patch_groups(x, (2, 0), 1), 'grid must be two positive integers'),
             (lambda x: patch_groups(x, 4, 1), 'grid must be two positive integers'),
             (lambda x: anchor_points(x, 7), 'kernel 7 needs a map of at least 7 x 7, got 6 x 8'),
+            (lambda x: anchor_points(x, 7), 'a kernel of at most 3 leaves'),
             (lambda x: anchor_points(x, 0), 'kernel must be a positive integer, got 0'),
             (lambda x: whole_map(x[0]), r'a map must be \(B, C, H, W\), got shape \(3, 6, 8\)'),
         ],

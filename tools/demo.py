@@ -30,8 +30,9 @@ def main() -> None:
         return demo.train(name, config, data, args.work_dir, args.iterations, args.seed, **kwargs)
 
     teacher = train('teacher', 'teacher')
-    student = train('student', 'student')
-    tat_student = train('TaT student', 'tat_student', teacher=teacher)
+    initial = demo.initial_weights('student', args.work_dir / 'student_start.pth', args.seed)
+    student = train('student', 'student', initial=initial)
+    tat_student = train('TaT student', 'tat_student', initial=initial, teacher=teacher)
 
     outcomes = [teacher, student, tat_student]
     picture = args.work_dir / 'demo.png'

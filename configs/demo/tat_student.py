@@ -6,7 +6,8 @@ from mmengine import Config  # noqa: E402
 _base_.distiller.distill_losses.loss_patch.update(grid=(4, 4), groups=4, loss_weight=0.1)
 _base_.distiller.distill_losses.loss_anchor.update(kernel=2, loss_weight=0.04)
 model = dict(
-    type='mmrazor.FrozenTeacherDistill',
+    _scope_='mmrazor',
+    type='FrozenTeacherDistill',
     architecture=_base_.pop('model'),
     teacher=Config.fromfile('{{ fileDirname }}/teacher.py').model,
     distiller=_base_.pop('distiller'))

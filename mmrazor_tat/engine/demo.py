@@ -10,7 +10,9 @@ import matplotlib
 import numpy as np
 import torch
 from mmengine import Config
-from mmengine.runner import Runner
+from mmengine.logging import MMLogger
+from mmengine.registry import MODELS, init_default_scope
+from mmengine.runner import Runner, set_random_seed
 from mmengine.structures import BaseDataElement
 
 from .. import config_path
@@ -41,6 +43,7 @@ def train(
     iterations: Optional[int] = None,
     seed: int = 0,
     teacher: Optional[Outcome] = None,
+    initial: Optional[str] = None,
     num_samples: int = 6,
 ) -> Outcome:
     """Train and validate one demo config through the Runner.
@@ -53,6 +56,7 @@ def train(
         iterations: None keeps the config's.
         seed: of weights and data order.
         teacher: the trained teacher, for a distillation config.
+        initial: checkpoint of the weights that the (student) network starts from.
         num_samples: validation scenes to keep for the picture.
     """
     cfg = Config.fromfile(config_path(f'demo/{config}.py'))
@@ -71,6 +75,9 @@ def train(
     ]
     if teacher is not None:
         cfg.model.teacher_ckpt = teacher.checkpoint
+    if initial is not None:
+        network = cfg.model.get('architecture', cfg.model)
+        network.init_cfg = dict(type='Pretrained', checkpoint=initial)
 
     start = time.perf_counter()
     runner = Runner.from_cfg(cfg)
@@ -85,6 +92,23 @@ def train(
         checkpoint=str(Path(cfg.work_dir) / f'iter_{iterations}.pth'),
         samples=_predict(runner, num_samples),
     )
+
+
+def initial_weights(config: str, path: Path, seed: int) -> str:
+    """Save freshly drawn weights of a demo config, for two trainings to start from.
+
+    Returns:
+        The checkpoint, ``path``.
+    """
+    cfg = Config.fromfile(config_path(f'demo/{config}.py'))
+    init_default_scope(cfg.default_scope)
+    set_random_seed(seed)
+    model = MODELS.build(cfg.model)
+    MMLogger.get_current_instance().setLevel('ERROR')  # init_weights would list every parameter
+    model.init_weights()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({'state_dict': model.state_dict()}, path)
+    return str(path)
 
 
 def table(outcomes: list[Outcome]) -> str:

@@ -49,7 +49,12 @@ class TestTeacher:
 
     def test_gets_no_gradient_and_no_graph(self, build, batch):
         model = build().train()
+        graphs = []
+        model.teacher.decode_head.bottleneck.register_forward_hook(
+            lambda *_: graphs.append(torch.is_grad_enabled())
+        )
         losses = model.loss(*batch())
+        assert graphs == [False]
         recorder = model.distiller.teacher_recorders.get_recorder('feature')
         assert not recorder.get_record_data(data_idx=0).requires_grad
         sum(v for k, v in losses.items() if 'distill' in k).backward()
@@ -211,11 +216,24 @@ class TestProbe:
             assert recorders.get_recorder('feature').data_buffer == []
 
     def test_its_size_is_the_crop_or_the_one_given(self, build, config):
-        # A map of 8 x 8 at the crop of 64: a grid of 8 fits there and not at 32.
-        config['distiller'].distill_losses.loss_patch.update(grid=(8, 8), groups=16)
+        # A map of 8 x 8 at the crop of 64: the grid of 4 fits there and not at 24.
         build()
-        with pytest.raises(ValueError, match='an input of 32 x 32: grid 8 x 8 .* got 4 x 4'):
-            build(probe_size=(32, 32))
+        with pytest.raises(ValueError, match='an input of 24 x 24: grid 4 x 4 .* got 3 x 3'):
+            build(probe_size=(24, 24))
+
+    def test_the_student_s_own_preprocessor_has_precedence(self, build, config):
+        other = {**config['architecture'].data_preprocessor, 'size': (24, 24)}
+        assert build(data_preprocessor=other).data_preprocessor.size == (64, 64)
+
+    def test_a_view_of_one_position_is_refused(self, build, config):
+        """Its softmax is constant: gamma and theta would never learn, and nothing would tell."""
+        config['distiller'].distill_losses.loss_patch.update(grid=(8, 8), groups=16)
+        with pytest.raises(ValueError, match='leaves one position of a map of 8 x 8'):
+            build()
+
+    def test_a_mistyped_argument_is_named_with_the_nearest(self, build):
+        with pytest.raises(TypeError, match="no argument 'distiler'; nearest: distiller"):
+            build(distiler=dict())
 
     @pytest.mark.parametrize(
         'path, value, message',
@@ -224,7 +242,7 @@ class TestProbe:
                 'distill_losses.loss_patch.grid',
                 (16, 16),
                 r"distill_losses\['loss_patch'\] does not fit .* 64 x 64: grid 16 x 16 needs a "
-                r'map of at least 16 x 16, got 8 x 8',
+                r'map of at least 16 x 16, got 8 x 8: a grid of at most 4 x 4',
             ),
             (
                 'distill_losses.loss_anchor.kernel',
@@ -309,9 +327,23 @@ class TestProbe:
             build(distiller=dict(type='mmrazor.ConfigurableDistiller'))
 
 
+def test_another_head(build, config, batch, segmentor, save_weights):
+    """mmseg's PSP head has the recipes' feature under the same name."""
+    pair = []
+    for channels in (8, 16):
+        model = segmentor(channels)
+        model.decode_head.update(type='PSPHead', pool_scales=(1, 2))
+        del model.decode_head['dilations']
+        pair.append(model)
+    student, teacher = pair
+    model = build(architecture=student, teacher=teacher, teacher_ckpt=save_weights(teacher))
+    assert model.train().loss(*batch())['distill.loss_patch'] > 0
+
+
 def test_student_and_teacher_of_other_resolutions(build, config, batch, segmentor):
     """The paper's direction takes maps of different sizes: here 8 x 8 and 4 x 4."""
     student = segmentor(8)
     student['backbone'].update(strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2))
+    config['distiller'].distill_losses.loss_patch.update(grid=(2, 2), groups=2)
     losses = build(architecture=student).train().loss(*batch())
     assert all(torch.isfinite(losses[f'distill.loss_{k}']) for k in ('patch', 'anchor'))

@@ -109,6 +109,22 @@ def test_an_unknown_source_is_named_with_the_nearest_modules(who, source, neares
     assert nearest in text
 
 
+def test_a_sync_bn_is_no_source():
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.SyncBatchNorm(4))
+    distiller = SharedConnectorDistiller(
+        student_recorders=dict(feature=dict(type='mmrazor.ModuleOutputs', source='1'))
+    )
+    with pytest.raises(ValueError, match="source '1', a SyncBN: .* the runner replaces it"):
+        distiller.prepare_from_student(model)
+
+
+def test_a_record_that_did_not_fire_is_named(distiller):
+    record(distiller)
+    distiller.student_recorders.get_recorder('feature').reset_data_buffer()
+    with pytest.raises(ValueError, match=r"student_recorders\['feature'\] recorded nothing"):
+        distiller.compute_distill_losses()
+
+
 def test_an_unknown_parameter_is_named():
     distiller = SharedConnectorDistiller(
         student_recorders=dict(w=dict(type='mmrazor.Parameter', source='stem.wieght'))

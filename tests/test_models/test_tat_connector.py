@@ -104,6 +104,13 @@ class TestChannels:
         with pytest.raises(ValueError, match='in_channel is 3, the record has 6 channels'):
             connector.set_channels(6, 5)
 
+    def test_of_two_teachers_do_not_share_it(self):
+        connector = TaTConnector()
+        connector.set_channels(3, 5)
+        connector.set_channels(3, 5)
+        with pytest.raises(ValueError, match='teachers of 5 and of 6 channels'):
+            connector.set_channels(3, 6)
+
     def test_kernel_size_is_odd(self):
         with pytest.raises(ValueError, match='kernel_size must be a positive odd integer, got 2'):
             TaTConnector(3, 5, kernel_size=2)

@@ -68,6 +68,18 @@ def test_settings_are_checked_when_built(cls, options, message):
         cls(**options)
 
 
+@pytest.mark.parametrize(
+    'loss, text',
+    [
+        (PatchGroupTaTLoss(grid=(8, 9), groups=8), 'PatchGroupTaTLoss.grid=.8, 9.'),
+        (AnchorPointTaTLoss(kernel=8), 'AnchorPointTaTLoss.kernel=8'),
+    ],
+)
+def test_a_softmax_over_one_position_is_refused(loss, text, maps):
+    with pytest.raises(ValueError, match=f'{text}.* leaves one position of a map of 8 x 9'):
+        loss(*maps)
+
+
 def test_settings_are_shown():
     text = repr(PatchGroupTaTLoss(grid=[4, 2], groups=4, loss_weight=0.1))
     assert "grid=(4, 2), groups=4, loss_weight=0.1, softmax_over='student'" in text

@@ -100,6 +100,7 @@ class TestTest:
         assert did == 'test'
         assert cfg.load_from == 'some.pth'
         assert 'output_dir' not in cfg.test_evaluator
+        assert cfg.model.teacher_ckpt is None  # the checkpoint holds the teacher
 
     def test_out(self, test):
         evaluator = test('--out', 'labels').test_evaluator

@@ -1,3 +1,4 @@
 from .progress_line_hook import ProgressLineHook
+from .student_weights_hook import StudentWeightsHook
 
-__all__ = ['ProgressLineHook']
+__all__ = ['ProgressLineHook', 'StudentWeightsHook']

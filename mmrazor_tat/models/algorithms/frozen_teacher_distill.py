@@ -1,5 +1,6 @@
 """Distillation from a teacher that is frozen in every respect."""
 
+from difflib import get_close_matches
 from typing import Optional, Union
 
 import torch
@@ -18,6 +19,14 @@ from ..probe import probe
 from ..teacher import load_teacher
 
 _DEFAULT_PROBE_SIZE = (512, 512)
+_OPTIONS = (
+    'calculate_student_loss',
+    'data_preprocessor',
+    'init_cfg',
+    'module_inplace',
+    'student_trainable',
+    'teacher_module_inplace',
+)
 
 
 @MODELS.register_module()
@@ -36,9 +45,9 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         teacher_ckpt: see :func:`mmrazor_tat.models.teacher.load_teacher`. With None a teacher
             given as a config can be built and looked at, but not trained with.
         probe_size: (height, width) of the dry run; None: the ``size`` of the data preprocessor,
-            which is the crop that the batches are padded to.
-        **kwargs: ``data_preprocessor``, ``init_cfg``, ``student_trainable`` and
-            ``calculate_student_loss``; see ``SingleTeacherDistill``.
+            which is the crop that the batches are padded to, or 512 x 512 where it has none.
+        **kwargs: ``data_preprocessor`` (the student's own has precedence), ``init_cfg``,
+            ``student_trainable`` and ``calculate_student_loss``; see ``SingleTeacherDistill``.
 
     Raises:
         ValueError, FileNotFoundError: whatever of the above does not fit, by name.
@@ -59,6 +68,11 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                     f'{name}={kwargs[name]!r}: the teacher of FrozenTeacherDistill is always '
                     'frozen and in eval mode; leave it out, or use SingleTeacherDistill'
                 )
+        _check_names(kwargs)
+        if isinstance(architecture, dict) and architecture.get('data_preprocessor'):
+            # The student's own, as in its plain training. The runner hands over the config's
+            # top-level one as well, which may have another crop.
+            kwargs['data_preprocessor'] = None
         super().__init__(distiller, teacher, architecture=architecture, **kwargs)
         if not isinstance(self.distiller, SharedConnectorDistiller):
             raise ValueError(
@@ -146,6 +160,18 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         if all(len(size) == 2 and size[0] * size[1] * 2 < height * width for size in sizes):
             MMLogger.get_current_instance().warning(
                 f'images of {sorted(sizes)} are padded to {height} x {width}: more than half of '
-                'every input is padding. Set data_preprocessor.size to the crop of the pipeline '
+                'every input is padding. Set model.architecture.data_preprocessor.size to the '
+                "pipeline's crop "
                 "(our tools/train.py does both with --cfg-options crop_size='(H,W)')"
+            )
+
+
+def _check_names(options: dict) -> None:
+    """Raise TypeError for an argument that does not exist, with the nearest that does."""
+    known = ('architecture', 'teacher', 'distiller', 'teacher_ckpt', 'probe_size', *_OPTIONS)
+    for name in options:
+        if name not in _OPTIONS:
+            nearest = get_close_matches(name, known, n=1) or known
+            raise TypeError(
+                f'FrozenTeacherDistill has no argument {name!r}; nearest: ' + ', '.join(nearest)
             )

@@ -42,6 +42,7 @@ class TaTConnector(BaseConnector):
             raise ValueError(f'kernel_size must be a positive odd integer, got {kernel_size!r}')
         self.in_channel = in_channel
         self.out_channel = out_channel
+        self._out_is_given = out_channel is not None
         self.kernel_size = kernel_size
         self.norm_cfg = norm_cfg
         self.conv: Optional[nn.Module] = None
@@ -61,10 +62,15 @@ class TaTConnector(BaseConnector):
                 f'set in_channel={in_channel} or leave it None'
             )
         self.in_channel = in_channel
+        if self.conv is not None:
+            if not self._out_is_given and out_channel != self.out_channel:
+                raise ValueError(
+                    f'losses with teachers of {self.out_channel} and of {out_channel} channels '
+                    'share this connector: give each a connector of its own'
+                )
+            return
         if self.out_channel is None:
             self.out_channel = out_channel
-        if self.conv is not None:
-            return
         self.conv = nn.Conv2d(
             self.in_channel,
             self.out_channel,

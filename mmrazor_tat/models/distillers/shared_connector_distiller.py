@@ -42,12 +42,24 @@ class SharedConnectorDistiller(ConfigurableDistiller):
     ) -> Any:
         """A record, through its connector if one is named. See ``ConfigurableDistiller``."""
         key = (recorder, from_student, record_idx, data_idx, connector)
+        self._check_recorded(recorder, from_student)
         if self._records_of_step is None:
             return super().get_record(*key, connector_idx)
         if key not in self._records_of_step:
             self._records_of_step[key] = super().get_record(*key)
         data = self._records_of_step[key]
         return data if connector_idx is None else data[connector_idx]
+
+    def _check_recorded(self, name: str, from_student: bool) -> None:
+        side = 'student' if from_student else 'teacher'
+        recorder = getattr(self, f'{side}_recorders').get_recorder(name)
+        if type(recorder).__name__.startswith(('Module', 'Function', 'Method')) and (
+            not recorder.data_buffer
+        ):
+            raise ValueError(
+                f"{side}_recorders['{name}'] recorded nothing from {recorder.source!r} in this "
+                'iteration'
+            )
 
     def compute_loss(self, name: str) -> Tensor:
         """The value of the distillation loss ``name`` from the current records."""
@@ -86,6 +98,13 @@ def check_sources(who: str, recorders: dict, model: nn.Module) -> None:
                 f"{who}_recorders['{name}'] has source {recorder.source!r}, which is no {noun} "
                 f'of the {who} ({type(model).__name__}). Nearest: '
                 + ', '.join(repr(key) for key in _nearest(recorder.source, known))
+            )
+        if noun == 'module' and isinstance(model.get_submodule(recorder.source), nn.SyncBatchNorm):
+            raise ValueError(
+                f"{who}_recorders['{name}'] has source {recorder.source!r}, a SyncBN: in a single "
+                'process the runner replaces it after the recorders are set, and nothing would be '
+                'recorded. Take the convolution before it, or the activation after it with '
+                "type='ModuleInputs'"
             )
 
 

@@ -28,7 +28,8 @@ class TaTLoss(nn.Module):
         scale: c. The paper uses 1, i.e. no 1 / sqrt(d).
 
     Raises:
-        ValueError: at once for a setting out of range; in ``forward`` for maps that do not fit.
+        ValueError: at once for a setting out of range; in ``forward`` for maps that do not fit, or
+            that leave a softmax one position only.
     """
 
     def __init__(
@@ -61,17 +62,27 @@ class TaTLoss(nn.Module):
         """
         _check_width('s_key', s_key, 't_query', t_query)
         _check_width('s_value', s_value, 't_feature', t_feature)
+        key, query = self.view(s_key), self.view(t_query)
+        self._check_positions(key if self.softmax_over == 'student' else query, s_key)
         # theta learns through t_query; the target itself is fixed, whoever made it.
         target = self.view(t_feature.detach())
         loss = functional.tat_loss(
-            self.view(s_key),
+            key,
             self.view(s_value),
-            self.view(t_query),
+            query,
             target,
             softmax_over=self.softmax_over,
             scale=self.scale,
         )
         return self.loss_weight * loss
+
+    def _check_positions(self, tokens: Tensor, feature: Tensor) -> None:
+        if tokens.shape[2] == 1:
+            raise ValueError(
+                f'{self!r} leaves one position of a map of {feature.shape[-2]} x '
+                f'{feature.shape[-1]} to its softmax, which is then constant: gamma and theta '
+                'would learn nothing. Take a coarser grid, a smaller kernel or a larger crop'
+            )
 
     def extra_repr(self) -> str:
         return (

@@ -1,0 +1,27 @@
+"""A distillation checkpoint for a plain student config."""
+
+from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
+from mmrazor.registry import HOOKS
+
+_PREFIX = 'architecture.'
+
+
+@HOOKS.register_module()
+class StudentWeightsHook(Hook):
+    """Load the student of a distillation checkpoint where the model is a plain network.
+
+    Without it mmengine would load nothing of such a checkpoint, say so in a warning, and go on with
+    random weights.
+    """
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        weights = checkpoint.get('state_dict', {})
+        if not any(key.startswith(_PREFIX) for key in weights):
+            return
+        if any(name.split('.')[-1] == 'architecture' for name, _ in runner.model.named_modules()):
+            return
+        checkpoint['state_dict'] = {
+            key[len(_PREFIX) :]: value for key, value in weights.items() if key.startswith(_PREFIX)
+        }
+        MMLogger.get_current_instance().info('the student of a distillation checkpoint is loaded')
