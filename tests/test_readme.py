@@ -80,7 +80,9 @@ def test_the_student_is_taken_out_as_the_readme_says(readme, repo, tmp_path, mon
     student = MODELS.build(cfg.model)
     weights = {f'architecture.{key}': value for key, value in student.state_dict().items()}
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-    torch.save({'state_dict': {**weights, 'teacher.x': torch.zeros(1)}}, tmp_path / name)
+    weights['teacher.x'] = torch.zeros(1)
+    meta = dict(dataset_meta=dict(cfg.train_dataloader.dataset.metainfo))
+    torch.save({'state_dict': weights, 'meta': meta}, tmp_path / name)
     monkeypatch.chdir(tmp_path)
     exec(code, {})
     loaded = init_model(cfg, 'student.pth', device='cpu').state_dict()
