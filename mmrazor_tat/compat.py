@@ -17,6 +17,7 @@ import warnings
 import torch
 from mmengine.config import utils as config_utils
 from mmengine.runner import checkpoint as mmengine_checkpoint
+from mmengine.utils import digit_version
 
 # The newest torch that MMRazor 1.0 knows; it leaves its quantization tables empty for it.
 _OLD_TORCH = '1.12.1'
@@ -89,14 +90,13 @@ def _find_config_packages() -> None:
         ('mmpretrain', 'onedl-mmpretrain'),
         ('mmdet', 'onedl-mmdetection'),
     ):
-        if not _is_installed(packages.get(module, module)) and _is_installed(fork):
+        if not is_installed(packages.get(module, module)) and is_installed(fork):
             packages[module] = fork
 
 
 def _stub_mmcv_ops() -> None:
     """mmcv-lite: mmseg imports ``mmcv.ops`` for models that DeepLab is not one of."""
     import mmcv
-    from mmengine.utils import digit_version
 
     name = 'mmcv._ext'
     # Later mmcv versions come with an mmseg that does without the compiled operators.
@@ -127,7 +127,6 @@ def _stub_mmcv_ops() -> None:
 def _import_mmrazor() -> None:
     """MMRazor asserts mmcv <= 2.1.0 at its import; the OneDL mmcv is newer and serves it."""
     import mmcv
-    from mmengine.utils import digit_version
 
     if 'mmrazor' in sys.modules:
         return
@@ -146,7 +145,6 @@ def _import_mmrazor_models() -> None:
     Only ``mmrazor.digit_version`` is changed, and only while mmrazor's modules are imported.
     """
     import mmrazor
-    from mmengine.utils import digit_version
 
     if digit_version(torch.__version__) < digit_version('2.0.0'):
         import mmrazor.models  # noqa: F401
@@ -234,8 +232,6 @@ def _mmengine_globals():
 
 def _takes_names() -> bool:
     """Whether torch takes (function, name in the file) as an allowed global: from 2.6 on."""
-    from mmengine.utils import digit_version
-
     return digit_version(torch.__version__) >= digit_version('2.6.0')
 
 
@@ -247,7 +243,8 @@ def _history_buffer_method(owner, name: str):
     return getattr(owner, name)
 
 
-def _is_installed(distribution: str) -> bool:
+def is_installed(distribution: str) -> bool:
+    """Whether a distribution of this name is installed, e.g. 'mmcv-lite'."""
     try:
         importlib.metadata.distribution(distribution)
     except importlib.metadata.PackageNotFoundError:

@@ -1,6 +1,5 @@
 """Each cure of compat.py against the fault that it cures, in a fresh interpreter where needed."""
 
-import importlib.metadata
 import subprocess
 import sys
 
@@ -16,14 +15,6 @@ def python(code: str) -> str:
     run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return run.stdout.strip()
-
-
-def installed(distribution: str) -> bool:
-    try:
-        importlib.metadata.distribution(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def test_import_registers_everything():
@@ -88,7 +79,7 @@ def test_mmseg_models_import_and_compiled_operators_say_what_they_need():
         'except RuntimeError as error:\n'
         '    print(error)'
     )
-    stubbed = installed('mmcv-lite')
+    stubbed = compat.is_installed('mmcv-lite')
     assert ("'nms' needs the compiled mmcv" in python(code)) == stubbed
 
 

@@ -120,13 +120,11 @@ def _check_fired(name: str, records: dict, distiller: nn.Module) -> None:
 
 
 def _recorder(record: dict, distiller: nn.Module) -> Any:
-    side = 'student' if record['from_student'] else 'teacher'
-    return getattr(distiller, f'{side}_recorders').get_recorder(record['recorder'])
+    return distiller.recorder(record['recorder'], record['from_student'])
 
 
 def _fired(record: dict, distiller: nn.Module) -> bool:
-    recorder = _recorder(record, distiller)
-    return 'Parameter' in type(recorder).__name__ or len(recorder.data_buffer) > 0
+    return distiller.has_recorded(record['recorder'], record['from_student'])
 
 
 def _raw(record: dict, distiller: nn.Module) -> Any:

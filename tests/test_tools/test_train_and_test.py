@@ -1,6 +1,5 @@
 """The tools as a user runs them: ours and mmseg's own, on generated data, a process each."""
 
-import importlib.metadata
 import json
 from pathlib import Path
 
@@ -10,15 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
+from mmrazor_tat import compat
+
 MMSEG_TOOLS = Path(mmseg.__path__[0]) / '.mim' / 'tools'
 
 
 def is_onedl() -> bool:
-    try:
-        importlib.metadata.distribution('onedl-mmsegmentation')
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+    return compat.is_installed('onedl-mmsegmentation')
 
 
 def scalars(work_dir) -> list[dict]:

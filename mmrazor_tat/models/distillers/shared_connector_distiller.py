@@ -4,6 +4,7 @@ from difflib import get_close_matches
 from typing import Any, Optional
 
 from mmrazor.models.distillers.configurable_distiller import ConfigurableDistiller
+from mmrazor.models.task_modules.recorder import ParameterRecorder
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
@@ -42,7 +43,12 @@ class SharedConnectorDistiller(ConfigurableDistiller):
     ) -> Any:
         """A record, through its connector if one is named. See ``ConfigurableDistiller``."""
         key = (recorder, from_student, record_idx, data_idx, connector)
-        self._check_recorded(recorder, from_student)
+        if not self.has_recorded(recorder, from_student):
+            side = 'student' if from_student else 'teacher'
+            raise ValueError(
+                f"{side}_recorders['{recorder}'] recorded nothing from "
+                f'{self.recorder(recorder, from_student).source!r} in this iteration'
+            )
         if self._records_of_step is None:
             return super().get_record(*key, connector_idx)
         if key not in self._records_of_step:
@@ -50,16 +56,15 @@ class SharedConnectorDistiller(ConfigurableDistiller):
         data = self._records_of_step[key]
         return data if connector_idx is None else data[connector_idx]
 
-    def _check_recorded(self, name: str, from_student: bool) -> None:
-        side = 'student' if from_student else 'teacher'
-        recorder = getattr(self, f'{side}_recorders').get_recorder(name)
-        if type(recorder).__name__.startswith(('Module', 'Function', 'Method')) and (
-            not recorder.data_buffer
-        ):
-            raise ValueError(
-                f"{side}_recorders['{name}'] recorded nothing from {recorder.source!r} in this "
-                'iteration'
-            )
+    def recorder(self, name: str, from_student: bool) -> Any:
+        """The recorder ``name`` of the student or the teacher."""
+        manager = self.student_recorders if from_student else self.teacher_recorders
+        return manager.get_recorder(name)
+
+    def has_recorded(self, name: str, from_student: bool) -> bool:
+        """Whether the last forward filled the recorder; one of a parameter is always filled."""
+        recorder = self.recorder(name, from_student)
+        return isinstance(recorder, ParameterRecorder) or len(recorder.data_buffer) > 0
 
     def compute_loss(self, name: str) -> Tensor:
         """The value of the distillation loss ``name`` from the current records."""
