@@ -124,17 +124,11 @@ def patch_groups(x: Tensor, grid: tuple[int, int], groups: int) -> Tensor:
     Raises:
         ValueError: a grid larger than the map, or groups that do not divide the patches.
     """
-    _check_map(x)
     check_groups(grid, groups)
+    h, w = patch_size(x, grid)
     n, m = grid
-    batch, channels, height, width = x.shape
-    if height < n or width < m:
-        raise ValueError(
-            f'grid {n} x {m} needs a map of at least {n} x {m}, got {height} x {width}: '
-            f'a grid of at most {max(1, height // 2)} x {max(1, width // 2)} leaves the attention '
-            'some positions in a patch'
-        )
-    h, w, p = height // n, width // m, n * m // groups
+    p = n * m // groups
+    batch, channels = x.shape[:2]
     x = x[:, :, : n * h, : m * w].reshape(batch, channels, n, h, m, w)
     x = x.permute(0, 2, 4, 3, 5, 1)  # (B, n, m, h, w, C)
     x = x.reshape(batch, groups, p, h * w, channels)
@@ -154,8 +148,35 @@ def anchor_points(x: Tensor, kernel: int) -> Tensor:
     Raises:
         ValueError: a kernel larger than the map.
     """
-    _check_map(x)
     check_kernel(kernel)
+    anchor_size(x, kernel)
+    return whole_map(F.avg_pool2d(x, kernel))
+
+
+def patch_size(x: Tensor, grid: tuple[int, int]) -> tuple[int, int]:
+    """(h, w), the pixels of a patch when a map (B, C, H, W) is cut by ``grid``.
+
+    Raises:
+        ValueError: a grid larger than the map.
+    """
+    _check_map(x)
+    (n, m), (height, width) = grid, x.shape[-2:]
+    if height < n or width < m:
+        raise ValueError(
+            f'grid {n} x {m} needs a map of at least {n} x {m}, got {height} x {width}: '
+            f'a grid of at most {max(1, height // 2)} x {max(1, width // 2)} leaves the attention '
+            'some positions in a patch'
+        )
+    return height // n, width // m
+
+
+def anchor_size(x: Tensor, kernel: int) -> tuple[int, int]:
+    """(H//k, W//k), the size of a map (B, C, H, W) pooled by ``kernel``.
+
+    Raises:
+        ValueError: a kernel larger than the map.
+    """
+    _check_map(x)
     height, width = x.shape[-2:]
     if kernel > min(height, width):
         raise ValueError(
@@ -163,7 +184,7 @@ def anchor_points(x: Tensor, kernel: int) -> Tensor:
             f'a kernel of at most {max(1, min(height, width) // 2)} leaves the attention some '
             'positions'
         )
-    return whole_map(F.avg_pool2d(x, kernel))
+    return height // kernel, width // kernel
 
 
 def full_precision(x: Tensor) -> contextlib.AbstractContextManager:

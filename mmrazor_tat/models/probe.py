@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from .connectors import TaTConnector
+from .losses import HierarchicalTaTLoss
 
 
 @torch.no_grad()
 def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: Tensor) -> None:
-    """Run both models once, give the connectors their channels and try every loss.
+    """Run both models once, give the connectors and losses their channels and try every loss.
 
     A record of the student that inference does not fill (e.g. in an auxiliary head) cannot be
     looked at here; the losses that read it are left to the first iteration, and their connectors
@@ -38,6 +39,7 @@ def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: 
             continue
         try:
             _set_channels(records, distiller)
+            _set_channels_of_loss(name, records, distiller)
             with _evaluating(distiller):  # a batch norm in a connector learns nothing from zeros
                 distiller.compute_loss(name)
         except Exception as error:
@@ -51,6 +53,13 @@ def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: 
             raise ValueError(
                 f"connector '{name}' has no channels: what it reads is not recorded in inference, "
                 'or no loss uses it. Set its in_channel and out_channel, or leave it out'
+            )
+    for name, loss in distiller.distill_losses.items():
+        if isinstance(loss, HierarchicalTaTLoss) and not loss.has_channels:
+            raise ValueError(
+                f"distill_losses['{name}'] has no channels: what it reads is not recorded in "
+                'inference, or loss_forward_mappings does not name it. Set its in_channel and '
+                'out_channel, or leave it out'
             )
 
     for manager in (distiller.student_recorders, distiller.teacher_recorders):
@@ -78,22 +87,35 @@ def _set_channels(records: dict, distiller: nn.Module) -> None:
         if not isinstance(connector, TaTConnector):
             continue
         data = _raw(record, distiller)
-        if not isinstance(data, Tensor) or data.dim() != 4:
-            raise ValueError(
-                f"{argument}: connector '{record['connector']}' takes a map (B, C, H, W), got "
-                f'{_shape(data)}'
-                + (
-                    '; data_idx=0 picks the first of them'
-                    if isinstance(data, (tuple, list))
-                    else ''
-                )
-            )
+        _check_is_map(argument, f"connector '{record['connector']}'", data)
         if connector.out_channel is None and width is None:
             raise ValueError(
                 f"{argument}: out_channel of connector '{record['connector']}' cannot be read, as "
                 'this loss has no teacher map without a connector: set out_channel'
             )
         connector.set_channels(data.shape[1], width)
+
+
+def _set_channels_of_loss(name: str, records: dict, distiller: nn.Module) -> None:
+    """Tell a loss with projections of its own the channels of its two maps."""
+    loss = distiller.distill_losses[name]
+    if not isinstance(loss, HierarchicalTaTLoss):
+        return
+    widths = []
+    for argument in ('s_feature', 't_feature'):
+        if argument not in records:
+            raise ValueError(f'loss_forward_mappings.{name} gives it no {argument}')
+        x = distiller.get_record(**records[argument])
+        _check_is_map(argument, f"loss '{name}'", x)
+        widths.append(x.shape[1])
+    loss.set_channels(*widths)
+
+
+def _check_is_map(argument: str, reader: str, data: Any) -> None:
+    if isinstance(data, Tensor) and data.dim() == 4:
+        return
+    hint = '; data_idx=0 picks the first of them' if isinstance(data, (tuple, list)) else ''
+    raise ValueError(f'{argument}: {reader} takes a map (B, C, H, W), got {_shape(data)}{hint}')
 
 
 def _teacher_width(records: dict, distiller: nn.Module) -> Optional[int]:

@@ -1,3 +1,4 @@
+from .hierarchical_tat_loss import HierarchicalTaTLoss
 from .tat_loss import AnchorPointTaTLoss, PatchGroupTaTLoss, TaTLoss
 
-__all__ = ['AnchorPointTaTLoss', 'PatchGroupTaTLoss', 'TaTLoss']
+__all__ = ['AnchorPointTaTLoss', 'HierarchicalTaTLoss', 'PatchGroupTaTLoss', 'TaTLoss']

@@ -37,9 +37,8 @@ class TaTLoss(nn.Module):
     ) -> None:
         super().__init__()
         functional.check_direction(softmax_over)
-        for name, value in (('loss_weight', loss_weight), ('scale', scale)):
-            if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
-                raise ValueError(f'{name} must be a finite number of at least 0, got {value!r}')
+        check_weight('loss_weight', loss_weight)
+        check_weight('scale', scale)
         self.loss_weight = loss_weight
         self.softmax_over = softmax_over
         self.scale = scale
@@ -47,6 +46,23 @@ class TaTLoss(nn.Module):
     def view(self, x: Tensor) -> Tensor:
         """A map as tokens: (B, C, H, W) -> (B, G, N, D)."""
         return functional.whole_map(x)
+
+    def positions(self, x: Tensor) -> int:
+        """N, the positions of a map (B, C, H, W) in this view; ValueError if it does not fit."""
+        return x.shape[-2] * x.shape[-1]
+
+    def check_maps(self, s_map: Tensor, t_map: Tensor) -> None:
+        """Raise ValueError for maps that the view does not fit, or leaves one position only."""
+        s_positions, t_positions = self.positions(s_map), self.positions(t_map)
+        softmax, x = (
+            (s_positions, s_map) if self.softmax_over == 'student' else (t_positions, t_map)
+        )
+        if softmax == 1:
+            raise ValueError(
+                f'{self!r} leaves one position of a map of {x.shape[-2]} x {x.shape[-1]} to its '
+                'softmax, which is then constant: gamma and theta would learn nothing. Take a '
+                'coarser grid, a smaller kernel or a larger crop'
+            )
 
     def forward(self, s_key: Tensor, s_value: Tensor, t_query: Tensor, t_feature: Tensor) -> Tensor:
         """The loss of a batch.
@@ -62,33 +78,29 @@ class TaTLoss(nn.Module):
         """
         _check_width('s_key', s_key, 't_query', t_query)
         _check_width('s_value', s_value, 't_feature', t_feature)
-        key, query = self.view(s_key), self.view(t_query)
-        self._check_positions(key if self.softmax_over == 'student' else query, s_key)
-        # theta learns through t_query; the target itself is fixed, whoever made it.
-        target = self.view(t_feature.detach())
+        self.check_maps(s_key, t_query)
         loss = functional.tat_loss(
-            key,
+            self.view(s_key),
             self.view(s_value),
-            query,
-            target,
+            self.view(t_query),
+            self.view(t_feature.detach()),  # theta learns through t_query; the target is fixed
             softmax_over=self.softmax_over,
             scale=self.scale,
         )
         return self.loss_weight * loss
-
-    def _check_positions(self, tokens: Tensor, feature: Tensor) -> None:
-        if tokens.shape[2] == 1:
-            raise ValueError(
-                f'{self!r} leaves one position of a map of {feature.shape[-2]} x '
-                f'{feature.shape[-1]} to its softmax, which is then constant: gamma and theta '
-                'would learn nothing. Take a coarser grid, a smaller kernel or a larger crop'
-            )
 
     def extra_repr(self) -> str:
         return (
             f'loss_weight={self.loss_weight}, softmax_over={self.softmax_over!r}, '
             f'scale={self.scale}'
         )
+
+
+def check_weight(name: str, value: float) -> None:
+    """Raise ValueError unless ``value`` is a finite number of at least 0."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value < 0:
+        raise ValueError(f'{name} must be a finite number of at least 0, got {value!r}')
 
 
 def _check_width(student: str, s_map: Tensor, teacher: str, t_map: Tensor) -> None:
@@ -121,6 +133,9 @@ class PatchGroupTaTLoss(TaTLoss):
     def view(self, x: Tensor) -> Tensor:
         return functional.patch_groups(x, self.grid, self.groups)
 
+    def positions(self, x: Tensor) -> int:
+        return math.prod(functional.patch_size(x, self.grid))
+
     def extra_repr(self) -> str:
         return f'grid={self.grid}, groups={self.groups}, {super().extra_repr()}'
 
@@ -142,6 +157,9 @@ class AnchorPointTaTLoss(TaTLoss):
 
     def view(self, x: Tensor) -> Tensor:
         return functional.anchor_points(x, self.kernel)
+
+    def positions(self, x: Tensor) -> int:
+        return math.prod(functional.anchor_size(x, self.kernel))
 
     def extra_repr(self) -> str:
         return f'kernel={self.kernel}, {super().extra_repr()}'

@@ -1,0 +1,282 @@
+r"""All views of TaT in one loss that owns the projections, on the lean operator."""
+
+from collections.abc import Sequence
+from typing import Optional
+
+from mmrazor.registry import MODELS
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ... import ops
+from ..connectors import TaTConnector
+from .tat_loss import AnchorPointTaTLoss, PatchGroupTaTLoss, TaTLoss, check_weight
+
+_VIEWS = dict(patch=PatchGroupTaTLoss, anchor=AnchorPointTaTLoss, whole=TaTLoss)
+_PROJECTIONS = ('gamma', 'phi', 'theta')
+# The paper's for ResNet-18 on Pascal VOC.
+_DEFAULT_VIEWS = (
+    dict(type='patch', grid=(16, 16), groups=64, weight=0.1),
+    dict(type='anchor', kernel=4, weight=0.04),
+)
+
+
+@MODELS.register_module()
+class HierarchicalTaTLoss(nn.Module):
+    r"""The sum of TaT losses over several views of a pair of maps, with shared projections.
+
+    .. math:: L = w \sum_v w_v \, \mathrm{mse}\big(
+        \mathrm{softmax}(c \, \theta(t_v) \gamma(s_v)^T) \, \phi(s_v), \; t_v \big)
+
+    where s_v, t_v are the tokens of view v; patch-group and anchor-point make the paper's
+    delta L_TaT^P + zeta L_TaT^A. Value and gradients are those of :class:`PatchGroupTaTLoss`,
+    :class:`AnchorPointTaTLoss` and :class:`TaTLoss` behind three :class:`TaTConnector`, to
+    rounding; :mod:`mmrazor_tat.ops` computes them in a fraction of the time and memory. The
+    gradient is made in the forward pass, so a loss can be differentiated once.
+
+    Args:
+        in_channel: C_s, channels of the student's map. None: :class:`FrozenTeacherDistill` reads
+            it from the models.
+        out_channel: C_t, channels of the teacher's map. None: likewise.
+        views: a dict each, with ``type`` and the arguments of the view: 'patch' (``grid``,
+            ``groups``), 'anchor' (``kernel``) or 'whole'; ``weight`` (w_v, default 1); ``name``,
+            the name in the logs (default: the type).
+        projections: which of 'gamma', 'phi' and 'theta' are learnt; the others are the identity
+            (without gamma or phi the maps need the same width). The paper's ablation has
+            ('gamma', 'phi') ahead on ImageNet.
+        kernel_size, norm_cfg: of the projections, see :class:`TaTConnector`.
+        loss_weight: w.
+        softmax_over: 'student' (the paper) or 'teacher' (the authors' released code).
+        scale: c. The paper uses 1.
+        lean: False computes the composed form, the readable reference. It is used in any case for
+            what the lean operator does not cover: a kernel above 1, norms other than instance
+            norm and (not synchronised) batch norm.
+
+    Attributes:
+        values: the weighted loss of every view of the last forward, by name, without gradient.
+
+    Raises:
+        ValueError: a setting out of range; in ``forward`` maps that do not fit.
+    """
+
+    def __init__(
+        self,
+        in_channel: Optional[int] = None,
+        out_channel: Optional[int] = None,
+        views: Sequence[dict] = _DEFAULT_VIEWS,
+        projections: Sequence[str] = _PROJECTIONS,
+        kernel_size: int = 1,
+        norm_cfg: Optional[dict] = dict(type='IN', affine=True),  # noqa: B006, B008 (read only)
+        loss_weight: float = 1.0,
+        softmax_over: str = 'student',
+        scale: float = 1.0,
+        lean: bool = True,
+    ) -> None:
+        super().__init__()
+        check_weight('loss_weight', loss_weight)
+        unknown = set(projections) - set(_PROJECTIONS)
+        if isinstance(projections, str) or unknown:
+            raise ValueError(f'projections must be some of {_PROJECTIONS}, got {projections!r}')
+        self.views = nn.ModuleDict(
+            _build_views(views, loss_weight, softmax_over=softmax_over, scale=scale)
+        )
+        for name in _PROJECTIONS:
+            learnt = name in projections
+            module = TaTConnector(None, None, kernel_size, norm_cfg) if learnt else nn.Identity()
+            setattr(self, name, module)
+        self.softmax_over = softmax_over
+        self.scale = scale
+        self.lean = lean
+        self.in_channel = in_channel
+        self.out_channel = out_channel
+        self.values: dict[str, Tensor] = {}
+        if in_channel is not None and out_channel is not None:
+            self.set_channels(in_channel, out_channel)
+
+    @property
+    def has_channels(self) -> bool:
+        """Whether the projections have been made."""
+        return None not in (self.in_channel, self.out_channel)
+
+    def set_channels(self, in_channel: int, out_channel: int) -> None:
+        """Make the projections for the channels of the student's and of the teacher's map.
+
+        Raises:
+            ValueError: they differ from the ones given, or an identity would have to change the
+                width.
+        """
+        for name, who, given in (
+            ('in_channel', 'student', in_channel),
+            ('out_channel', 'teacher', out_channel),
+        ):
+            if getattr(self, name) not in (None, given):
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}, the {who}'s map has {given} channels: "
+                    f'set {name}={given} or leave it None'
+                )
+        for name, width in (('gamma', in_channel), ('phi', in_channel), ('theta', out_channel)):
+            projection = getattr(self, name)
+            if isinstance(projection, TaTConnector):
+                projection.set_channels(width, out_channel)
+            elif width != out_channel:
+                raise ValueError(
+                    f"projections leave {name} out, so the student's map needs the width of the "
+                    f"teacher's: got {in_channel} and {out_channel} channels"
+                )
+        self.in_channel, self.out_channel = in_channel, out_channel
+
+    def forward(self, s_feature: Tensor, t_feature: Tensor) -> Tensor:
+        """The loss of a batch.
+
+        Args:
+            s_feature: F^S, (B, C_s, H_s, W_s).
+            t_feature: F^T, (B, C_t, H_t, W_t); no gradient flows into it.
+
+        Returns:
+            A scalar in float32, or float64 where an input is.
+        """
+        self._check(s_feature, t_feature)
+        t_feature = t_feature.detach()
+        projections = self._lean_projections() if self.lean else None
+        if projections is None:
+            values = self._composed(s_feature, t_feature)
+            loss = sum(values)
+        else:
+            views = [_as_lean_view(view) for view in self.views.values()]
+            loss, values, statistics = ops.hierarchical_tat(
+                s_feature,
+                t_feature,
+                *projections,
+                views,
+                softmax_over=self.softmax_over,
+                scale=self.scale,
+            )
+            self._update_running_statistics(projections, statistics, s_feature, t_feature)
+        self.values = {name: value.detach() for name, value in zip(self.views, values)}
+        return loss
+
+    def _composed(self, s_feature: Tensor, t_feature: Tensor) -> list[Tensor]:
+        key, value = self.gamma(s_feature), self.phi(s_feature)
+        query = self.theta(t_feature)
+        return [view(key, value, query, t_feature) for view in self.views.values()]
+
+    def _check(self, s_feature: Tensor, t_feature: Tensor) -> None:
+        if not self.has_channels:
+            raise RuntimeError(
+                'HierarchicalTaTLoss has no channels yet: give in_channel and out_channel, or '
+                'build it inside FrozenTeacherDistill, which reads them from the models'
+            )
+        for name, x, argument in (
+            ('s_feature', s_feature, 'in_channel'),
+            ('t_feature', t_feature, 'out_channel'),
+        ):
+            width = getattr(self, argument)
+            if x.dim() != 4 or x.shape[1] != width:
+                raise ValueError(
+                    f'{name} has shape {tuple(x.shape)}, {argument}={width} needs a map '
+                    f'(B, {width}, H, W)'
+                )
+        if len(s_feature) != len(t_feature):
+            raise ValueError(
+                f's_feature has {len(s_feature)} images, t_feature has {len(t_feature)}'
+            )
+        for view in self.views.values():
+            view.check_maps(s_feature, t_feature)
+
+    def _lean_projections(self) -> Optional[list[ops.Projection]]:
+        """gamma, phi and theta as the operator takes them; None if it does not cover one."""
+        projections = [_as_lean_projection(getattr(self, name)) for name in _PROJECTIONS]
+        return None if None in projections else projections
+
+    def _update_running_statistics(
+        self,
+        projections: list[ops.Projection],
+        statistics: list[Tensor],
+        s_feature: Tensor,
+        t_feature: Tensor,
+    ) -> None:
+        """What a batch norm in training does besides normalising."""
+        statistics = iter(statistics)
+        for name, projection in zip(_PROJECTIONS, projections):
+            if not projection.is_measured:
+                continue
+            mean, var = next(statistics), next(statistics)
+            norm = getattr(self, name).norm
+            if projection.norm != 'batch' or not norm.track_running_stats:
+                continue
+            x = t_feature if name == 'theta' else s_feature
+            count = x[:, 0].numel()
+            norm.num_batches_tracked += 1
+            momentum = norm.momentum
+            if momentum is None:  # a cumulative average
+                momentum = 1 / norm.num_batches_tracked.item()
+            norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), momentum)
+            unbiased = var * count / (count - 1)
+            norm.running_var.lerp_(unbiased.to(norm.running_var.dtype), momentum)
+
+    def extra_repr(self) -> str:
+        form = 'lean' if self.lean else 'composed'
+        return (
+            f'in_channel={self.in_channel}, out_channel={self.out_channel}, '
+            f'softmax_over={self.softmax_over!r}, scale={self.scale}, {form}'
+        )
+
+
+def _build_views(views: Sequence[dict], loss_weight: float, **options) -> dict[str, TaTLoss]:
+    """The composed losses by name: they check the settings, and they are the reference."""
+    if isinstance(views, (str, dict)) or not views:
+        raise ValueError(f'views must be a list of at least one dict, got {views!r}')
+    built: dict[str, TaTLoss] = {}
+    for k, view in enumerate(views):
+        if not isinstance(view, dict) or view.get('type') not in _VIEWS:
+            raise ValueError(
+                f'views[{k}] must be a dict with a type of {tuple(_VIEWS)}, got {view}'
+            )
+        view = dict(view)
+        kind = view.pop('type')
+        weight = view.pop('weight', 1.0)
+        name = view.pop('name', kind)
+        if name in built:
+            raise ValueError(f"views[{k}] is the second one named {name!r}: give it a 'name'")
+        if not isinstance(name, str) or not name or 'loss' in name or '.' in name:
+            raise ValueError(
+                f"views[{k}].name must be a word without a dot and without 'loss' (mmengine would "
+                f'add such an entry of the log to the total), got {name!r}'
+            )
+        check_weight(f'views[{k}].weight', weight)
+        try:
+            built[name] = _VIEWS[kind](loss_weight=loss_weight * weight, **view, **options)
+        except TypeError as error:
+            raise ValueError(f'views[{k}] of type {kind!r}: {error}') from error
+    return built
+
+
+def _as_lean_view(view: TaTLoss) -> ops.View:
+    if isinstance(view, PatchGroupTaTLoss):
+        return ops.PatchGroupView(view.grid, view.groups, view.loss_weight)
+    return ops.AnchorPointView(getattr(view, 'kernel', 1), view.loss_weight)
+
+
+def _as_lean_projection(module: nn.Module) -> Optional[ops.Projection]:
+    """A projection as :mod:`mmrazor_tat.ops` takes it, or None where it cannot."""
+    if isinstance(module, nn.Identity):
+        return ops.Projection()
+    if module.kernel_size != 1:
+        return None
+    weight, norm = module.conv.weight.flatten(1), module.norm  # (E, C)
+    if isinstance(norm, nn.Identity):
+        return ops.Projection(weight)
+    affine = dict(gain=norm.weight, bias=norm.bias, eps=norm.eps) if _is_simple(norm) else None
+    if affine is None:
+        return None
+    if isinstance(norm, nn.InstanceNorm2d):
+        return ops.Projection(weight, 'image', **affine)
+    if norm.training or not norm.track_running_stats:
+        return ops.Projection(weight, 'batch', **affine)
+    return ops.Projection(weight, 'fixed', mean=norm.running_mean, var=norm.running_var, **affine)
+
+
+def _is_simple(norm: nn.Module) -> bool:
+    """Instance norm of the image at hand, or batch norm within a process."""
+    if isinstance(norm, nn.InstanceNorm2d):
+        return not norm.track_running_stats
+    return isinstance(norm, _BatchNorm) and not isinstance(norm, nn.SyncBatchNorm)

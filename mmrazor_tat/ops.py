@@ -1,0 +1,597 @@
+r"""The hierarchical TaT loss and its gradients in one pass: exact, fast, lean in memory.
+
+Value and gradients are those of the composed form (project the maps, cut them into views, call
+:func:`mmrazor_tat.functional.tat_loss`) to rounding. What makes the difference:
+
+1. A 1x1 convolution and a norm are one affine map A x + b, and A and b follow from the mean and
+   the covariance of x. No projected, normalised map of full size is made.
+2. The projections of the logits fold into one matrix: theta(t)^T gamma(s) = (M t + c)^T s + a term
+   that the softmax does not see, with M = A_gamma^T A_theta. The raw student tokens are the keys.
+3. A row of the softmax sums to one, so phi may follow the attention: the raw student tokens are
+   the values too, and the attention runs at the student's width.
+4. The loss is a sum over rows of the attention. A block of rows gives its loss and at once its
+   gradient; no N x N matrix is kept and nothing is computed twice.
+5. A few images, groups and rows are worked on at a time, so that they stay in the cache.
+
+Shapes: maps are (B, C_s, H_s, W_s) and (B, C_t, H_t, W_t), tokens (b, G, N, p*C) as in
+:mod:`mmrazor_tat.functional`; b is the number of images in a chunk. The arithmetic is float32, or
+float64 where an input is.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Optional, Union
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from .functional import (
+    anchor_size,
+    check_direction,
+    full_precision,
+    patch_groups,
+    patch_size,
+    whole_map,
+)
+
+
+class Projection(NamedTuple):
+    r"""gamma, phi or theta: a 1x1 convolution without bias, then a norm.
+
+    .. math:: y = gain \cdot (W x - mean) / \sqrt{var + eps} + bias
+
+    Args:
+        weight: W, (E, C). None: the identity, without a norm.
+        norm: where the mean and the variance of W x come from: 'image' (instance norm), 'batch'
+            (batch norm in training), 'fixed' (batch norm in eval mode: ``mean`` and ``var`` are
+            given) or None (no norm).
+        gain, bias: (E,), or None for a norm without them.
+        mean, var: (E,), for 'fixed'.
+        eps: of the norm.
+    """
+
+    weight: Optional[Tensor] = None
+    norm: Optional[str] = None
+    gain: Optional[Tensor] = None
+    bias: Optional[Tensor] = None
+    mean: Optional[Tensor] = None
+    var: Optional[Tensor] = None
+    eps: float = 1e-5
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the norm asks for the moments of the map."""
+        return self.norm in ('image', 'batch')
+
+
+class PatchGroupView(NamedTuple):
+    """See :func:`mmrazor_tat.functional.patch_groups`; ``weight`` is that of its loss."""
+
+    grid: tuple[int, int]
+    groups: int
+    weight: float = 1.0
+
+
+class AnchorPointView(NamedTuple):
+    """See :func:`mmrazor_tat.functional.anchor_points`. ``kernel=1`` is the whole map."""
+
+    kernel: int = 1
+    weight: float = 1.0
+
+
+View = Union[PatchGroupView, AnchorPointView]
+
+
+class Budget(NamedTuple):
+    """How many elements are worked on at once; one image, group and row always are."""
+
+    images: int  # of the maps of a chunk of images
+    tokens: int  # of the tokens of a block of patch groups
+    logits: int  # of a block of attention rows
+
+
+# On a CPU a block should stay in the cache (measured, tools/benchmark_operator.py). Elsewhere the
+# cost of a launch asks for larger ones: an estimate, as no GPU was at hand.
+CPU_BUDGET = Budget(images=2**22, tokens=2**19, logits=2**22)
+GPU_BUDGET = Budget(images=2**24, tokens=2**22, logits=2**22)
+
+
+class Result(NamedTuple):
+    """Of :func:`hierarchical_tat`.
+
+    Args:
+        loss: the sum of the views' weighted losses, a scalar with a gradient.
+        values: the summands, (number of views,), without one.
+        statistics: mean and biased variance that the norms of gamma, phi and theta measured:
+            (E,) each, six in a row; an identity has none and is left out. They are of use with
+            ``norm='batch'``, for the running statistics.
+    """
+
+    loss: Tensor
+    values: Tensor
+    statistics: list[Tensor]
+
+
+@torch.compiler.disable  # its loops over blocks would only make a large graph
+def hierarchical_tat(
+    s_feature: Tensor,
+    t_feature: Tensor,
+    gamma: Projection,
+    phi: Projection,
+    theta: Projection,
+    views: list[View],
+    *,
+    softmax_over: str = 'student',
+    scale: float = 1.0,
+    budget: Optional[Budget] = None,
+) -> Result:
+    r"""Sum of TaT losses over views of a pair of maps that share their projections.
+
+    .. math:: L = \sum_v w_v \, \mathrm{mse}\big(
+        \mathrm{softmax}(c \, \theta(t_v) \gamma(s_v)^T) \, \phi(s_v), \; t_v \big)
+
+    with s_v, t_v the tokens of view v (the paper's L_TaT^P and L_TaT^A). The gradient is computed
+    together with the value, so ``backward`` only hands it out: it can be called once, and there
+    is no second derivative. ``t_feature`` receives no gradient.
+
+    Args:
+        s_feature: (B, C_s, H_s, W_s).
+        t_feature: (B, C_t, H_t, W_t).
+        gamma, phi: C_s -> D and C_s -> C_t.
+        theta: C_t -> D.
+        views: at least one.
+        softmax_over: 'student' (the paper) or 'teacher' (the authors' released code, which needs
+            maps of one size).
+        scale: c. The paper uses 1.
+        budget: memory against speed; None: what suits the device.
+
+    Returns:
+        A :class:`Result` in float32, or float64 where an input is.
+
+    Raises:
+        ValueError: an unknown ``softmax_over``, a view or a direction that the maps do not suit.
+        RuntimeError: in a second backward.
+    """
+    check_direction(softmax_over)
+    for x in (s_feature, t_feature):
+        for view in views:
+            _size_of_view(view, x)
+    if softmax_over == 'teacher' and s_feature.shape[2:] != t_feature.shape[2:]:
+        raise ValueError(
+            "softmax_over='teacher' needs maps of one size, got "
+            f'{tuple(s_feature.shape[2:])} and {tuple(t_feature.shape[2:])}; '
+            "softmax_over='student' takes any"
+        )
+    if budget is None:
+        budget = CPU_BUDGET if s_feature.device.type == 'cpu' else GPU_BUDGET
+    settings = _Settings((gamma, phi, theta), views, softmax_over, scale, budget)
+    with full_precision(s_feature):
+        loss, values, *statistics = _LossWithGradients.apply(
+            settings, s_feature, t_feature, *settings.parameters()
+        )
+    return Result(loss, values, statistics)
+
+
+class _Settings(NamedTuple):
+    projections: tuple[Projection, Projection, Projection]
+    views: list[View]
+    softmax_over: str
+    scale: float
+    budget: Budget
+
+    def parameters(self) -> list[Optional[Tensor]]:
+        """Weight, gain and bias of gamma, phi and theta: nine, some of them None."""
+        return [x for q in self.projections for x in (q.weight, q.gain, q.bias)]
+
+
+class _LossWithGradients(torch.autograd.Function):
+    """Computes the gradients in ``forward`` and hands them out in ``backward``."""
+
+    @staticmethod
+    def forward(ctx, settings, s_feature, t_feature, *parameters):
+        values, statistics, ctx.gradients = _loss_and_gradients(
+            s_feature, t_feature, settings, with_gradients=any(ctx.needs_input_grad)
+        )
+        ctx.dtypes = [None if x is None else x.dtype for x in (s_feature, *parameters)]
+        ctx.mark_non_differentiable(values, *statistics)
+        return values.sum(), values, *statistics
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dloss, *_):
+        if ctx.gradients is None:
+            raise RuntimeError(
+                'hierarchical_tat: backward a second time. The gradient is made once, in the '
+                'forward pass, and handed out; run the forward pass again'
+            )
+        gradients, ctx.gradients = ctx.gradients, None
+        # The rounding to the dtype of the input comes last, after a loss scale has been applied.
+        gradients = [
+            None if x is None else x.mul_(dloss).to(dtype)
+            for x, dtype in zip(gradients, ctx.dtypes)
+        ]
+        return None, gradients[0], None, *gradients[1:]
+
+
+class _Maps(NamedTuple):
+    """The affine maps of centred tokens, of each image (b of them) or, b = 1, of all."""
+
+    logit: Tensor  # M, (b, C_s, C_t)
+    # The paper's direction: c (b, C_s), a part of every row. The released one: (b, C_t), whose
+    # product with a teacher token is the bias of that token's column.
+    logit_bias: Tensor
+    value: Tensor  # A_phi, (b, C_t, C_s)
+    value_bias: Tensor  # (b, C_t), less the mean of the target
+
+
+class _Team(NamedTuple):
+    """Chunks of images with the same statistics."""
+
+    chunks: list[slice]
+    per_image: bool  # each image has its own; there is one chunk then
+
+
+class _Block(NamedTuple):
+    """Tokens of both maps, and where the student's gradient goes: (b, G, N, p*C)."""
+
+    s: Tensor
+    t: Tensor
+    ds: Optional[Tensor]
+    finish: Callable[[], None]  # adds ``ds`` to the gradient of the map
+
+
+def _loss_and_gradients(
+    s: Tensor, t: Tensor, settings: _Settings, with_gradients: bool
+) -> tuple[Tensor, list[Tensor], Optional[list[Optional[Tensor]]]]:
+    """The views' values, the norms' statistics, and the gradients of s and all parameters."""
+    gamma, phi, theta = settings.projections
+    parameters = settings.parameters()
+    dtype = torch.float32
+    for x in (s, t, *(x for x in parameters if x is not None)):
+        dtype = torch.promote_types(dtype, x.dtype)
+    values = torch.zeros(len(settings.views), dtype=dtype, device=s.device)
+    ds = torch.zeros(s.shape, dtype=dtype, device=s.device) if with_gradients else None
+    dparameters = [None if x is None else torch.zeros_like(x, dtype=dtype) for x in parameters]
+
+    for team in _teams(s, t, settings):
+        s_mean, s_cov = _moments(s, team, dtype, gamma.is_measured or phi.is_measured)
+        t_mean, t_cov = _moments(t, team, dtype, theta.is_measured)
+        # From these leaves to the maps autograd keeps the books: all of it small matrices.
+        leaves = [
+            None if x is None else x.detach().to(dtype).requires_grad_(with_gradients)
+            for x in (*parameters, s_mean, s_cov)
+        ]
+        with torch.set_grad_enabled(with_gradients):
+            graph, statistics = _fold(settings, leaves, t_mean, t_cov)
+        maps = _Maps(*(x.detach() for x in graph))
+        dmaps = _Maps(*(torch.zeros_like(x) for x in maps)) if with_gradients else None
+
+        for chunk in team.chunks:
+            sc, tc = _centred(s[chunk], s_mean), _centred(t[chunk], t_mean)
+            dsc = ds[chunk] if with_gradients else None
+            for k, view in enumerate(settings.views):
+                factor = view.weight / (t.shape[:2].numel() * math.prod(_size_of_view(view, t)))
+                for block in _blocks(view, sc, tc, dsc, settings.budget):
+                    values[k] += factor * _attend(block, maps, dmaps, 2 * factor, settings)
+            del sc, tc  # before the next ones are made
+
+        if with_gradients:
+            dleaves = _gradients(graph, leaves, dmaps)
+            for total, part in zip(dparameters, dleaves):
+                if total is not None:
+                    total += part
+            if s_cov is not None:
+                _add_gradient_of_moments(ds, s, team, s_mean, *dleaves[-2:])
+    return values, statistics, [ds, *dparameters] if with_gradients else None
+
+
+def _teams(s: Tensor, t: Tensor, settings: _Settings) -> list[_Team]:
+    norms = {q.norm for q in settings.projections}
+    if {'image', 'batch'} <= norms:
+        raise ValueError("projections with norm='image' and with norm='batch' cannot be mixed")
+    size = max(1, settings.budget.images // max(s[0].numel(), t[0].numel()))
+    chunks = [slice(k, k + size) for k in range(0, s.shape[0], size)]
+    if 'image' in norms:
+        return [_Team([chunk], per_image=True) for chunk in chunks]
+    return [_Team(chunks, per_image=False)]
+
+
+def _moments(
+    x: Tensor, team: _Team, dtype: torch.dtype, with_cov: bool
+) -> tuple[Tensor, Optional[Tensor]]:
+    """Mean (b, C) and biased covariance (b, C, C) of the images of a team; b = 1: of all together.
+
+    The covariance is taken of centred values: E[x^2] - E[x]^2 cancels where |mean| >> std.
+    """
+    if team.per_image:
+        x = x[team.chunks[0]]
+        mean = x.mean((2, 3), dtype=dtype)
+        grams = [_gram(_centred(x, mean))] if with_cov else []
+        positions = x[0, 0].numel()
+    else:
+        mean = x.mean((0, 2, 3), dtype=dtype).unsqueeze(0)
+        grams = [_gram(_centred(x[chunk], mean)).sum(0, True) for chunk in team.chunks if with_cov]
+        positions = x[:, 0].numel()
+    return mean, sum(grams) / positions if with_cov else None
+
+
+def _centred(x: Tensor, mean: Tensor) -> Tensor:
+    """x - mean in the precision of ``mean``, contiguous: (b, C, H, W)."""
+    return torch.sub(x, mean[:, :, None, None]).contiguous()
+
+
+def _gram(x: Tensor) -> Tensor:
+    """The sum of x x^T over the positions of a map: (b, C, H, W) -> (b, C, C).
+
+    The lower triangle by blocks of columns, mirrored: 5/8 of the work of the whole product.
+    """
+    x = x.flatten(2)  # (b, C, N)
+    channels = x.shape[1]
+    gram = x.new_empty(x.shape[0], channels, channels)
+    width = max(64, -(-channels // 4))
+    for k in range(0, channels, width):
+        columns = x[:, k:] @ x[:, k : k + width].mT
+        gram[:, k:, k : k + width] = columns
+        gram[:, k : k + width, k:] = columns.mT
+    return gram
+
+
+def _fold(
+    settings: _Settings, leaves: list[Optional[Tensor]], t_mean: Tensor, t_cov: Optional[Tensor]
+) -> tuple[_Maps, list[Tensor]]:
+    """The maps of centred tokens; mean and variance that each norm measured."""
+    gamma, phi, theta = settings.projections
+    s_mean, s_cov = leaves[9:]
+    a_gamma, b_gamma, *of_gamma = _affine(gamma, *leaves[0:3], s_mean, s_cov)
+    a_phi, b_phi, *of_phi = _affine(phi, *leaves[3:6], s_mean, s_cov)
+    a_theta, b_theta, *of_theta = _affine(theta, *leaves[6:9], t_mean, t_cov)
+    # What is the same for all columns of a row changes no softmax: one of the biases drops out.
+    if settings.softmax_over == 'student':
+        logit_bias = (b_theta.unsqueeze(1) @ a_gamma).squeeze(1)
+    else:
+        logit_bias = (b_gamma.unsqueeze(1) @ a_theta).squeeze(1)
+    scale = settings.scale
+    maps = _Maps(scale * a_gamma.mT @ a_theta, scale * logit_bias, a_phi, b_phi - t_mean)
+    return maps, [x.detach().flatten() for x in (*of_gamma, *of_phi, *of_theta)]
+
+
+def _affine(
+    projection: Projection,
+    weight: Optional[Tensor],
+    gain: Optional[Tensor],
+    bias: Optional[Tensor],
+    mean: Tensor,
+    cov: Optional[Tensor],
+) -> tuple[Tensor, ...]:
+    """A (b, E, C) and b (b, E) of a projection of centred tokens, and what its norm measured.
+
+    Args:
+        weight, gain, bias: those of the projection, as leaves.
+        mean, cov: of the raw map, (b, C) and (b, C, C).
+    """
+    if weight is None:
+        return torch.eye(mean.shape[1], dtype=mean.dtype, device=mean.device)[None], mean
+    projected_mean = mean @ weight.mT  # (b, E)
+    if projection.is_measured:
+        # The diagonal of W cov W^T. Its derivative by W is 2 W cov, which is at hand: autograd
+        # would multiply once more. Rounding may put a variance of zero below zero.
+        w = weight.detach()
+        w_cov = w @ cov  # (b, E, C)
+        var = (w_cov * w).sum(-1) + 2 * ((weight - w) * w_cov.detach()).sum(-1)
+        var = var.clamp(min=0)
+        measured = (projected_mean, var)
+        b = torch.zeros_like(var)
+    else:
+        measured = ()
+        var = projection.var
+        b = projected_mean if projection.mean is None else projected_mean - projection.mean
+    a = weight.unsqueeze(0)
+    if var is not None:
+        std = (var + projection.eps).sqrt()
+        a, b = a / std.unsqueeze(-1), b / std
+    if gain is not None:
+        a, b = a * gain.unsqueeze(-1), b * gain
+    if bias is not None:
+        b = b + bias
+    return a, b, *measured
+
+
+def _size_of_view(view: View, x: Tensor) -> tuple[int, int]:
+    """(H', W'), what a view keeps of a map; ValueError where it does not fit."""
+    if isinstance(view, AnchorPointView):
+        return anchor_size(x, view.kernel)
+    (n, m), (h, w) = view.grid, patch_size(x, view.grid)
+    return n * h, m * w
+
+
+def _blocks(
+    view: View, s: Tensor, t: Tensor, ds: Optional[Tensor], budget: Budget
+) -> Iterator[_Block]:
+    """The tokens of a view, in blocks that need nothing of each other.
+
+    Args:
+        s, t: centred maps of a chunk.
+        ds: the gradient of ``s``, which the blocks' ``finish`` adds to; None: no gradient.
+    """
+    if isinstance(view, PatchGroupView):
+        yield from _patch_group_blocks(view, s, t, ds, budget)
+    elif view.kernel == 1:  # the tokens are the map itself, and so is their gradient
+        yield _Block(whole_map(s), whole_map(t), None if ds is None else whole_map(ds), _nothing)
+    else:
+        yield _anchor_point_block(view.kernel, s, t, ds)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _anchor_point_block(k: int, s: Tensor, t: Tensor, ds: Optional[Tensor]) -> _Block:
+    pooled = F.avg_pool2d(s, k)
+    dpooled = None if ds is None else torch.zeros_like(pooled)
+
+    def finish() -> None:
+        h, w = pooled.shape[2:]
+        windows = ds[:, :, : h * k, : w * k].unflatten(3, (w, k)).unflatten(2, (h, k))
+        windows += (dpooled / k**2)[:, :, :, None, :, None]  # (b, C, h, k, w, k)
+
+    return _Block(
+        whole_map(pooled),
+        whole_map(F.avg_pool2d(t, k)),
+        None if ds is None else whole_map(dpooled),
+        finish,
+    )
+
+
+def _patch_group_blocks(
+    view: PatchGroupView, s: Tensor, t: Tensor, ds: Optional[Tensor], budget: Budget
+) -> Iterator[_Block]:
+    """Blocks of whole rows of patches that hold whole groups."""
+    (n, m), (batch, channels) = view.grid, s.shape[:2]
+    p = n * m // view.groups
+    (h, w), (t_height, _) = patch_size(s, view.grid), patch_size(t, view.grid)
+    least = p // math.gcd(p, m)
+    step = least * max(1, budget.tokens * n // (least * max(s.numel(), t.numel())))
+    for row in range(0, n, step):
+        rows = min(step, n - row)
+        groups = rows * m // p
+        s_rows = slice(row * h, (row + rows) * h)
+        t_rows = slice(row * t_height, (row + rows) * t_height)
+        tokens = patch_groups(s[:, :, s_rows], (rows, m), groups)  # (b, G, h*w, p*C)
+        dtokens = None if ds is None else tokens.new_zeros(tokens.shape)
+
+        def finish(rows=rows, s_rows=s_rows, dtokens=dtokens) -> None:
+            patches = dtokens.unflatten(3, (p, channels)).transpose(2, 3)  # (b, G, p, h*w, C)
+            patches = patches.reshape(batch, rows, m, h, w, channels)
+            target = ds[:, :, s_rows, : m * w].unflatten(3, (m, w)).unflatten(2, (rows, h))
+            target += patches.permute(0, 5, 1, 3, 2, 4)  # (b, C, rows, h, m, w)
+
+        yield _Block(tokens, patch_groups(t[:, :, t_rows], (rows, m), groups), dtokens, finish)
+
+
+def _attend(
+    block: _Block, maps: _Maps, dmaps: Optional[_Maps], factor: float, settings: _Settings
+) -> Tensor:
+    """The sum of squared errors of a block.
+
+    Unless ``dmaps`` is None, adds ``factor`` / 2 times its gradient to ``dmaps`` and the block's
+    ``ds``. K = b*G below, the groups of all images.
+    """
+    images = block.s.shape[0]
+    s, t = block.s.flatten(0, 1), block.t.flatten(0, 1)  # (K, N_s, p*C_s), (K, N_t, p*C_t)
+    ds = None if block.ds is None else block.ds.flatten(0, 1)
+    by_student = settings.softmax_over == 'teacher'  # a row belongs to a student position
+    if by_student:
+        columns = _project(t, images, maps.logit)
+        column_bias = _project(t, images, maps.logit_bias.unsqueeze(1)).sum(-1).unsqueeze(1)
+        dcolumns, dcolumn_bias = torch.zeros_like(columns), torch.zeros_like(column_bias)
+    else:
+        columns = s
+
+    squares = s.new_zeros(())
+    length = (s if by_student else t).shape[1]
+    step = max(1, settings.budget.logits // (s.shape[0] * max(columns.shape[1:])))
+    for start in range(0, length, step):
+        here = slice(start, start + step)
+        target = t[:, here]
+        if by_student:
+            rows = s[:, here]
+            weights = torch.baddbmm(column_bias, rows, columns.mT).softmax(-1)  # (K, R, N)
+        else:
+            rows = _project(target, images, maps.logit, maps.logit_bias)
+            weights = torch.bmm(rows, columns.mT).softmax(-1)
+        mixed = torch.bmm(weights, s)  # (K, R, p*C_s)
+        error = _project(mixed, images, maps.value, maps.value_bias).sub_(target)
+        squares += error.square().sum()
+        if dmaps is None:
+            continue
+
+        error *= factor
+        _learn(dmaps.value, images, error, mixed)
+        _learn_bias(dmaps.value_bias, images, error)
+        dmixed = _project(error, images, maps.value.mT)
+        # Softmax: dlogits = weights * (dweights - sum(weights * dweights)), and the sum is
+        # <dmixed, mixed>.
+        dlogits = torch.bmm(dmixed, s.mT)
+        dlogits.sub_((dmixed * mixed).sum(-1, keepdim=True)).mul_(weights)
+        ds.baddbmm_(weights.mT, dmixed)
+        del weights
+        drows = torch.bmm(dlogits, columns)
+        if by_student:
+            ds[:, here] += drows
+            dcolumns.baddbmm_(dlogits.mT, rows)
+            dcolumn_bias += dlogits.sum(1, keepdim=True)
+        else:
+            ds.baddbmm_(dlogits.mT, rows)
+            _learn(dmaps.logit, images, drows, target)
+            _learn_bias(dmaps.logit_bias, images, drows)
+
+    if dmaps is not None:
+        if by_student:
+            _learn(dmaps.logit, images, dcolumns, t)
+            parts = t.shape[2] // dmaps.logit_bias.shape[1]  # p
+            dcolumn_bias = dcolumn_bias.mT.expand(-1, -1, parts)
+            _learn(dmaps.logit_bias.unsqueeze(1), images, dcolumn_bias, t)
+        block.finish()
+    return squares
+
+
+def _project(x: Tensor, images: int, weight: Tensor, bias: Optional[Tensor] = None) -> Tensor:
+    """Every part of every token: (K, N, p*C) -> (K, N, p*E).
+
+    Args:
+        images: b. K is b*G.
+        weight: (b or 1, E, C).
+        bias: (b or 1, E).
+    """
+    tokens = x.reshape(images, -1, weight.shape[2])  # (b, G*N*p, C)
+    weight = weight.expand(images, -1, -1)
+    if bias is None:
+        y = torch.bmm(tokens, weight.mT)
+    else:
+        y = torch.baddbmm(bias.unsqueeze(1), tokens, weight.mT)
+    return y.view(x.shape[0], x.shape[1], -1)
+
+
+def _learn(dweight: Tensor, images: int, dy: Tensor, x: Tensor) -> None:
+    """Add the gradient of a weight of ``_project`` to ``dweight``, given that of its result."""
+    dy = dy.reshape(images, -1, dweight.shape[1])
+    x = x.reshape(images, -1, dweight.shape[2])
+    if dweight.shape[0] == images:
+        dweight.baddbmm_(dy.mT, x)
+    else:
+        dweight += torch.bmm(dy.mT, x).sum(0, keepdim=True)
+
+
+def _learn_bias(dbias: Tensor, images: int, dy: Tensor) -> None:
+    """The same for a bias."""
+    dbias += dy.reshape(images, -1, dbias.shape[1]).sum(1).sum_to_size(dbias.shape)
+
+
+def _gradients(
+    graph: _Maps, leaves: list[Optional[Tensor]], dmaps: _Maps
+) -> list[Optional[Tensor]]:
+    """The leaves' gradients; zeros where the loss does not depend on one (DDP wants them)."""
+    present = [x for x in leaves if x is not None]
+    found = iter(torch.autograd.grad(graph, present, dmaps, materialize_grads=True))
+    return [None if x is None else next(found) for x in leaves]
+
+
+def _add_gradient_of_moments(
+    ds: Tensor, s: Tensor, team: _Team, mean: Tensor, dmean: Tensor, dcov: Tensor
+) -> None:
+    """What reaches s through the mean and the covariance that the norms measured.
+
+    The tokens are x - mean: of the gradient found so far, its mean has to go as well.
+    """
+    positions = s[0, 0].numel() if team.per_image else s[:, 0].numel()
+    dims = (2, 3) if team.per_image else (0, 2, 3)
+    part = slice(None) if not team.per_image else team.chunks[0]
+    shift = dmean / positions - ds[part].mean(dims).view_as(dmean)
+    dcov = (dcov + dcov.mT) / positions
+    for chunk in team.chunks:
+        d = ds[chunk]
+        d += shift[:, :, None, None]
+        d = d.flatten(2)  # a view
+        d.baddbmm_(dcov.expand(d.shape[0], -1, -1), _centred(s[chunk], mean).flatten(2))
