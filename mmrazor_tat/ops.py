@@ -30,6 +30,8 @@ from torch.autograd.function import once_differentiable
 from .functional import (
     anchor_size,
     check_direction,
+    check_groups,
+    check_kernel,
     full_precision,
     patch_groups,
     patch_size,
@@ -401,7 +403,9 @@ def _affine(
 def _size_of_view(view: View, x: Tensor) -> tuple[int, int]:
     """(H', W'), what a view keeps of a map; ValueError where it does not fit."""
     if isinstance(view, AnchorPointView):
+        check_kernel(view.kernel)
         return anchor_size(x, view.kernel)
+    check_groups(view.grid, view.groups)
     (n, m), (h, w) = view.grid, patch_size(x, view.grid)
     return n * h, m * w
 
@@ -511,10 +515,11 @@ def _attend(
         _learn(dmaps.value, images, error, mixed)
         _learn_bias(dmaps.value_bias, images, error)
         dmixed = _project(error, images, maps.value.mT)
-        # Softmax: dlogits = weights * (dweights - sum(weights * dweights)), and the sum is
-        # <dmixed, mixed>.
-        dlogits = torch.bmm(dmixed, s.mT)
-        dlogits.sub_((dmixed * mixed).sum(-1, keepdim=True)).mul_(weights)
+        # The kernel behind softmax's own backward: one pass over the block. (The row sums are also
+        # <dmixed, mixed>, but the terms must cancel exactly where a weight is 1.)
+        dlogits = torch.ops.aten._softmax_backward_data(
+            torch.bmm(dmixed, s.mT), weights, -1, weights.dtype
+        )
         ds.baddbmm_(weights.mT, dmixed)
         del weights
         drows = torch.bmm(dlogits, columns)
@@ -574,7 +579,11 @@ def _gradients(
 ) -> list[Optional[Tensor]]:
     """The leaves' gradients; zeros where the loss does not depend on one (DDP wants them)."""
     present = [x for x in leaves if x is not None]
-    found = iter(torch.autograd.grad(graph, present, dmaps, materialize_grads=True))
+    learnt = [(x, dx) for x, dx in zip(graph, dmaps) if x.requires_grad]  # an identity is not
+    if not learnt:
+        return [None if x is None else torch.zeros_like(x) for x in leaves]
+    outputs, doutputs = zip(*learnt)
+    found = iter(torch.autograd.grad(outputs, present, doutputs, materialize_grads=True))
     return [None if x is None else next(found) for x in leaves]
 
 

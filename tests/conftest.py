@@ -99,10 +99,20 @@ def segmentor():
 
 @pytest.fixture
 def tat_distiller() -> dict:
-    """The recipes' distiller with a grid and a kernel for a map of 8 x 8."""
-    cfg = Config.fromfile(REPO / 'configs' / '_base_' / 'distillers' / 'tat.py').distiller
+    """The composed form of the recipes' distiller, with a grid and a kernel for a map of 8 x 8."""
+    cfg = Config.fromfile(REPO / 'configs/_base_/distillers/tat_composed.py').distiller
     cfg.distill_losses.loss_patch.update(grid=(4, 4), groups=4)
     cfg.distill_losses.loss_anchor.update(kernel=2)
+    return cfg
+
+
+@pytest.fixture
+def lean_distiller() -> dict:
+    """The recipes' distiller, with views for a map of 8 x 8."""
+    cfg = Config.fromfile(REPO / 'configs/_base_/distillers/tat.py').distiller
+    patch, anchor = cfg.distill_losses.loss_tat.views
+    patch.update(grid=(4, 4), groups=4)
+    anchor.update(kernel=2)
     return cfg
 
 

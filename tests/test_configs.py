@@ -1,6 +1,7 @@
 """Every shipped config is loaded and its model built: on the meta device, so in full, for free."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ CONFIGS = sorted(
     if '_base_' not in path.parts
 )
 RECIPES = [path for path in CONFIGS if path.parts[0].startswith('tat')]
-STUDENTS = [path for path in CONFIGS if path.parts[0] == 'deeplabv3']
+STUDENTS = [path for path in CONFIGS if path.parts[0] in ('deeplabv3', 'deeplabv3plus')]
 
 # The paper's settings (PAPER: released segmentation settings): grid, groups, kernel, weights.
 PAPER = {
@@ -41,7 +42,7 @@ def build(cfg: Config) -> torch.nn.Module:
 
 
 def test_all_are_here():
-    assert len(RECIPES) == 16 and len(STUDENTS) == 4 and len(CONFIGS) == 23
+    assert len(RECIPES) == 20 and len(STUDENTS) == 6 and len(CONFIGS) == 29
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=str)
@@ -56,7 +57,8 @@ def test_builds(path):
 def test_a_recipe_keeps_what_its_student_says(path):
     """Data, schedule and evaluation are the plain student's, to the last key."""
     recipe = load(path)
-    student = load(f'deeplabv3/deeplabv3_{path.name.split("r101-d8_")[1]}')
+    head = path.name.split('_')[1]
+    student = load(f'{head}/{head}_{path.name.split("r101-d8_")[1]}')
     assert recipe.model.architecture == student.model
     rest = {key: value for key, value in recipe.items() if key != 'model'}
     assert rest == {key: value for key, value in student.items() if key != 'model'}
@@ -66,22 +68,34 @@ def test_a_recipe_keeps_what_its_student_says(path):
 
 @pytest.mark.parametrize('path', RECIPES, ids=str)
 def test_a_recipe_has_the_paper_s_settings(path):
-    kind, rest = path.stem.split('_deeplabv3_r101-d8_')
+    kind, _, rest = re.split('_(deeplabv3|deeplabv3plus)_r101-d8_', path.stem)
     student, _, data = rest.rsplit('-512x512', 1)[0].split('_')
     grid, groups, kernel, patch, anchor = PAPER[f'{student} {data}']
-    losses = load(path).model.distiller.distill_losses
-    expected = dict(
-        loss_patch=dict(type='PatchGroupTaTLoss', grid=grid, groups=groups, loss_weight=patch),
-        loss_anchor=dict(type='AnchorPointTaTLoss', kernel=kernel, loss_weight=anchor),
-    )
-    if kind == 'tat-patch':
-        del expected['loss_anchor']
-    if kind == 'tat-anchor':
-        del expected['loss_patch']
-    if kind == 'tat-whole':
-        expected = dict(loss_whole=dict(type='TaTLoss', loss_weight=patch))
-    assert losses == expected
-    assert load(path).model.distiller.loss_forward_mappings.keys() == expected.keys()
+    distiller = load(path).model.distiller
+    patch_view = dict(type='patch', grid=grid, groups=groups, weight=patch)
+    anchor_view = dict(type='anchor', kernel=kernel, weight=anchor)
+    views = {
+        'tat': [patch_view, anchor_view],
+        'tat-patch': [patch_view],
+        'tat-anchor': [anchor_view],
+        'tat-whole': [dict(type='whole', weight=patch)],
+    }[kind]
+    loss = dict(type='HierarchicalTaTLoss', views=views)
+    assert distiller.distill_losses == dict(loss_tat=loss)
+    assert distiller.loss_forward_mappings.keys() == {'loss_tat'}
+
+
+@pytest.mark.parametrize('path', RECIPES, ids=str)
+def test_a_recipe_runs_on_the_lean_operator(path):
+    """At the paper's map for DeepLabV3+ (1/4 of the image), at half of it for DeepLabV3."""
+    model = build(load(path))
+    loss = model.distiller.distill_losses['loss_tat']
+    assert loss._lean_projections() is not None
+    for recorders in (model.distiller.student_recorders, model.distiller.teacher_recorders):
+        source = recorders.get_recorder('feature').source
+        assert source.startswith('decode_head.') and source.endswith('.activate')
+    assert loss.in_channel == (128 if '_r18-d8_' in path.name else 512)
+    assert loss.out_channel == 512
 
 
 @pytest.mark.parametrize('path', RECIPES, ids=str)
@@ -91,15 +105,16 @@ def test_the_teacher_is_mmseg_s_published_one(path):
     import mmseg
 
     data = next(name for name in CLASSES if name in path.name)
-    name = f'deeplabv3_r101-d8_4xb4-40k_{data}-512x512'
+    head = path.name.split('_')[1]
+    name = f'{head}_r101-d8_4xb4-40k_{data}-512x512'
     metafile = mmengine.load(
-        f'{mmseg.__path__[0]}/.mim/configs/deeplabv3/metafile.yaml', file_format='yaml'
+        f'{mmseg.__path__[0]}/.mim/configs/{head}/metafile.yaml', file_format='yaml'
     )
     (entry,) = [model for model in metafile['Models'] if model['Name'] == name]
     model = load(path).model
     # The OneDL forks mirror the same files on a host of their own; a name ends in the file's hash.
     assert model.teacher_ckpt.split('/')[-2:] == entry['Weights'].split('/')[-2:]
-    published = Config.fromstring(f"_base_ = 'mmseg::deeplabv3/{name}.py'", '.py').model
+    published = Config.fromstring(f"_base_ = 'mmseg::{head}/{name}.py'", '.py').model
     assert model.teacher == published
     assert model.teacher.decode_head.num_classes == CLASSES[data]
     assert model.architecture.decode_head.num_classes == CLASSES[data]
@@ -108,10 +123,11 @@ def test_the_teacher_is_mmseg_s_published_one(path):
 @pytest.mark.parametrize('path', STUDENTS, ids=str)
 def test_a_student_is_mmseg_s_own_of_another_data_set(path):
     """mmseg ships these networks for Cityscapes: all but the classes must be the same."""
+    head, kind = path.stem.split('_')[:2]
     name = {
-        'r18-d8': 'deeplabv3/deeplabv3_r18-d8_4xb2-80k_cityscapes-512x1024.py',
-        'mobilenet-v2-d8': 'mobilenet_v2/mobilenet-v2-d8_deeplabv3_4xb2-80k_cityscapes-512x1024.py',
-    }[path.stem.split('_')[1]]
+        'r18-d8': f'{head}/{head}_r18-d8_4xb2-80k_cityscapes-512x1024.py',
+        'mobilenet-v2-d8': f'mobilenet_v2/mobilenet-v2-d8_{head}_4xb2-80k_cityscapes-512x1024.py',
+    }[kind]
     known = Config.fromstring(f"_base_ = 'mmseg::{name}'", '.py').model
     ours = load(path).model
     for model in (known, ours):
@@ -132,7 +148,7 @@ def test_parameters_of_the_networks():
     """What the tables of the README say."""
     millions = {}
     for path in STUDENTS:
-        if 'voc12aug' in path.name:
+        if 'voc12aug' in path.name and path.parts[0] == 'deeplabv3':
             model = build(load(path))
             millions[path.stem.split('_')[1]] = (
                 sum(p.numel() for p in model.backbone.parameters())

@@ -84,7 +84,7 @@ def test_a_config_of_ours_is_inherited_and_found(python):
         'cfg.model.update(teacher_ckpt=None, data_preprocessor=cfg.data_preprocessor)\n'
         'with torch.device("meta"):\n'
         '    model = MODELS.build(cfg.model)\n'
-        'print(type(model).__name__, model.distiller.connectors["gamma"].out_channel)'
+        'print(type(model).__name__, model.distiller.distill_losses["loss_tat"].out_channel)'
     )
     assert python(code) == 'FrozenTeacherDistill 512'
 

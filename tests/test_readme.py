@@ -39,8 +39,8 @@ def own_pair(repo, demo_teacher, recipe, tmp_path):
 
 # The demo's map is 12 x 12 at a crop of 48: the README's grid is for larger ones.
 FIT = [
-    'model.distiller.distill_losses.loss_patch.grid=(4,4)',
-    'model.distiller.distill_losses.loss_patch.groups=4',
+    'model.distiller.distill_losses.loss_tat.views.0.grid=(4,4)',
+    'model.distiller.distill_losses.loss_tat.views.0.groups=4',
 ]
 
 
@@ -51,7 +51,7 @@ def test_the_recipe_trains(repo, own_pair, command, toy_options):
     elsewhere.mkdir()
     options = ['--cfg-options', *toy_options, *FIT]
     log = command(repo / 'tools/train.py', own_pair / 'my_recipe.py', *options, cwd=elsewhere)
-    assert 'distill.loss_patch' in log and 'mIoU' in log
+    assert 'distill.loss_tat' in log and 'mIoU' in log
     assert 'Failed to' not in log  # mmengine's word for a scope that it does not know
     assert (elsewhere / 'work_dirs/my_recipe/iter_2.pth').exists()
 
@@ -67,7 +67,7 @@ def test_the_recipe_with_mmseg_s_own_tool(repo, own_pair, recipe, readme, comman
     if is_onedl():
         pytest.skip('on the OneDL forks our tools are the way in')
     log = command(MMSEG_TOOLS / 'train.py', 'my_recipe.py', *options, cwd=own_pair)
-    assert 'distill.loss_patch' in log and 'mIoU' in log
+    assert 'distill.loss_tat' in log and 'mIoU' in log
 
 
 def test_the_student_is_taken_out_as_the_readme_says(readme, repo, tmp_path, monkeypatch):

@@ -36,11 +36,11 @@ def test_a_recipe_trains_validates_saves_resumes_and_tests(
         'model.architecture.pretrained=None',
     ]
     if student == 'mobilenet-v2-d8':  # its grid leaves one position in a patch at this crop
-        losses = 'model.distiller.distill_losses.loss_patch'
-        options += [f'{losses}.grid=(16,16)', f'{losses}.groups=256']
+        patch = 'model.distiller.distill_losses.loss_tat.views.0'
+        options += [f'{patch}.grid=(16,16)', f'{patch}.groups=256']
     train = repo / 'tools/train.py', config, '--work-dir', tmp_path
     first = command(*train, *options, 'train_cfg.max_iters=2')
-    assert 'distill.loss_patch' in first and 'distill.loss_anchor' in first
+    assert 'distill.tat_patch' in first and 'distill.tat_anchor' in first
     second = command(*train, '--resume', *options, 'train_cfg.max_iters=4')
     assert 'resumed epoch: 0, iter: 2' in second and 'Iter(train) [4/4]' in second
     tested = command(

@@ -3,8 +3,9 @@ _base_ = ['./student.py', '../_base_/distillers/tat.py']
 from mmengine import Config  # noqa: E402
 
 # The map is 16 x 16: 4 x 4 patches of 4 x 4, four to a group, and 8 x 8 anchor points.
-_base_.distiller.distill_losses.loss_patch.update(grid=(4, 4), groups=4, loss_weight=0.1)
-_base_.distiller.distill_losses.loss_anchor.update(kernel=2, loss_weight=0.04)
+_base_.distiller.distill_losses.loss_tat.views = [
+    dict(type='patch', grid=(4, 4), groups=4, weight=0.1),
+    dict(type='anchor', kernel=2, weight=0.04)]
 model = dict(
     _scope_='mmrazor',
     type='FrozenTeacherDistill',

@@ -1,3 +1,2 @@
 _base_ = './tat_deeplabv3_r101-d8_mobilenet-v2-d8_4xb4-40k_voc12aug-512x512.py'
-_base_.model.distiller.distill_losses.pop('loss_patch')
-_base_.model.distiller.loss_forward_mappings.pop('loss_patch')
+_base_.model.distiller.distill_losses.loss_tat.views.pop(0)

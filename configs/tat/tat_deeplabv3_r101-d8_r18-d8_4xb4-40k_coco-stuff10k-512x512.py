@@ -3,8 +3,9 @@ _base_ = [
     '../_base_/teachers/deeplabv3_r101-d8_coco-stuff10k.py',
     '../_base_/distillers/tat.py',
 ]
-_base_.distiller.distill_losses.loss_patch.update(grid=(32, 32), groups=512, loss_weight=0.6)
-_base_.distiller.distill_losses.loss_anchor.update(kernel=4, loss_weight=0.6)
+_base_.distiller.distill_losses.loss_tat.views = [
+    dict(type='patch', grid=(32, 32), groups=512, weight=0.6),
+    dict(type='anchor', kernel=4, weight=0.6)]
 model = dict(
     _scope_='mmrazor',
     type='FrozenTeacherDistill',

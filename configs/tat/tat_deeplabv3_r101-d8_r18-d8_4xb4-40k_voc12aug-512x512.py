@@ -3,8 +3,9 @@ _base_ = [
     '../_base_/teachers/deeplabv3_r101-d8_voc12aug.py',
     '../_base_/distillers/tat.py',
 ]
-_base_.distiller.distill_losses.loss_patch.update(grid=(16, 16), groups=64, loss_weight=0.1)
-_base_.distiller.distill_losses.loss_anchor.update(kernel=4, loss_weight=0.04)
+_base_.distiller.distill_losses.loss_tat.views = [
+    dict(type='patch', grid=(16, 16), groups=64, weight=0.1),
+    dict(type='anchor', kernel=4, weight=0.04)]
 model = dict(
     _scope_='mmrazor',
     type='FrozenTeacherDistill',

@@ -347,3 +347,112 @@ def test_student_and_teacher_of_other_resolutions(build, config, batch, segmento
     config['distiller'].distill_losses.loss_patch.update(grid=(2, 2), groups=2)
     losses = build(architecture=student).train().loss(*batch())
     assert all(torch.isfinite(losses[f'distill.loss_{k}']) for k in ('patch', 'anchor'))
+
+
+class TestLeanLoss:
+    """The recipes' own distiller: one loss that owns its projections."""
+
+    @pytest.fixture
+    def config(self, config, lean_distiller):
+        return {**config, 'distiller': lean_distiller}
+
+    def test_channels_come_from_the_models(self, build):
+        loss = build().distiller.distill_losses['loss_tat']
+        assert (loss.in_channel, loss.out_channel) == (16, 32)
+        assert loss._lean_projections() is not None
+
+    def test_views_are_logged_and_counted_once(self, build, batch):
+        model = build().train()
+        losses = model.loss(*batch())
+        parts = losses['distill.tat_patch'] + losses['distill.tat_anchor']
+        torch.testing.assert_close(parts, losses['distill.loss_tat'].detach())
+        total, log = model.parse_losses(losses)
+        expected = sum(v for k, v in losses.items() if '.loss' in k)
+        torch.testing.assert_close(total, expected)
+        assert {'distill.loss_tat', 'distill.tat_patch', 'distill.tat_anchor'} <= log.keys()
+
+    def test_it_equals_the_composed_recipe(self, build, batch, tat_distiller):
+        """Same losses, same gradients of the student, from the same projections."""
+        lean, composed = build().train(), build(distiller=tat_distiller).train()
+        composed.student.load_state_dict(lean.student.state_dict())
+        loss = lean.distiller.distill_losses['loss_tat']
+        for name, connector in composed.distiller.connectors.items():
+            connector.load_state_dict(getattr(loss, name).state_dict())
+        gradients = []
+        for model in (lean, composed):
+            torch.manual_seed(0)  # of the student's dropout
+            losses = model.loss(*batch())
+            total, _ = model.parse_losses(losses)
+            total.backward()
+            gradients.append([p.grad for p in model.student.parameters()])
+            model.found = losses
+        for name in ('patch', 'anchor'):
+            torch.testing.assert_close(
+                lean.found[f'distill.tat_{name}'], composed.found[f'distill.loss_{name}'].detach()
+            )
+        for a, b in zip(*gradients):
+            torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
+
+    def test_a_step_under_autocast_is_finite(self, build, batch):
+        model = build().train()
+        with torch.autocast('cpu', torch.bfloat16):
+            losses = model.loss(*batch())
+        model.parse_losses(losses)[0].backward()
+        assert losses['distill.loss_tat'].dtype == torch.float32
+        assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+        assert all(p.grad is not None for p in model.distiller.parameters())
+
+    @pytest.mark.parametrize(
+        'change, message',
+        [
+            (
+                lambda c: c.distill_losses.loss_tat.views[0].update(grid=(16, 16), groups=64),
+                r"distill_losses\['loss_tat'\] does not fit .* grid 16 x 16 needs a map of at",
+            ),
+            (
+                lambda c: c.distill_losses.loss_tat.update(in_channel=99),
+                "in_channel is 99, the student's map has 16 channels",
+            ),
+            (
+                lambda c: c.loss_forward_mappings.loss_tat.s_feature.update(data_idx=None),
+                r"s_feature: loss 'loss_tat' takes a map \(B, C, H, W\), got a tuple of .*data_idx",
+            ),
+            (
+                lambda c: c.loss_forward_mappings.loss_tat.pop('t_feature'),
+                'loss_forward_mappings.loss_tat gives it no t_feature',
+            ),
+            (
+                lambda c: c.loss_forward_mappings.pop('loss_tat'),
+                r"distill_losses\['loss_tat'\] has no channels: .* loss_forward_mappings does not",
+            ),
+            (
+                lambda c: c.student_recorders.feature.update(
+                    source='auxiliary_head.convs.0.activate'
+                ),
+                r"distill_losses\['loss_tat'\] has no channels: what it reads is not recorded in",
+            ),
+        ],
+    )
+    def test_what_does_not_fit_is_named_before_training(self, build, config, change, message):
+        change(config['distiller'])
+        with pytest.raises(ValueError, match=message):
+            build()
+
+    def test_compiled_student_and_teacher_keep_their_records(self, build, batch):
+        """The losses and gradients of eager mode, so the hooks of the recorders have fired."""
+        eager, compiled = build().train(), build().train()
+        compiled.load_state_dict(eager.state_dict())
+        for name in ('student', 'teacher'):
+            getattr(compiled, name).compile(backend='aot_eager')
+        found = []
+        for model in (eager, compiled):
+            torch.manual_seed(0)
+            losses = model.loss(*batch())
+            model.parse_losses(losses)[0].backward()
+            found.append((losses, [p.grad for p in model.student.parameters()]))
+        (expected, expected_gradients), (losses, gradients) = found
+        assert losses.keys() == expected.keys()
+        for name in losses:
+            torch.testing.assert_close(losses[name], expected[name], rtol=1e-4, atol=1e-6)
+        for a, b in zip(gradients, expected_gradients):
+            torch.testing.assert_close(a, b, rtol=1e-2, atol=1e-4)

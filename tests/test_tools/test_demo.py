@@ -22,7 +22,7 @@ def test_progress(ran):
         lines = re.findall(rf'^{name} +(\d)/4  (.*)  \d+:\d\d left$', log, re.M)
         assert [number for number, _ in lines] == ['1', '2', '3', '4']
         assert all(re.search(r'loss \d+\.\d{3}', losses) for _, losses in lines)
-    assert 'distill.loss_patch' in log and 'distill.loss_anchor' in log
+    assert 'distill.loss_tat' in log
 
 
 def test_nothing_else_is_printed(ran):

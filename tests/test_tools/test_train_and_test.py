@@ -50,8 +50,10 @@ def test_train(trained):
     work_dir, log = trained
     first, second = scalars(work_dir)
     assert first['iter'] == 1 and second['iter'] == 2
-    for name in ('student.decode.loss_ce', 'distill.loss_patch', 'distill.loss_anchor'):
+    for name in ('student.decode.loss_ce', 'distill.loss_tat'):
         assert first[name] > 0
+    parts = first['distill.tat_patch'], first['distill.tat_anchor']
+    assert min(parts) > 0 and sum(parts) == pytest.approx(first['distill.loss_tat'])
     assert first['loss'] == pytest.approx(sum(v for k, v in first.items() if '.loss' in k))
     assert 'mIoU' in log
     assert (work_dir / 'iter_2.pth').exists()
@@ -150,7 +152,7 @@ def test_mmseg_s_own_tools(repo, command, options, trained, miou, tmp_path):
     log = command(MMSEG_TOOLS / 'train.py', config, '--work-dir', tmp_path, *options, *same)
     ours, theirs = (
         [
-            [line[k] for k in ('loss', 'distill.loss_patch', 'distill.loss_anchor')]
+            [line[k] for k in ('loss', 'distill.tat_patch', 'distill.tat_anchor')]
             for line in scalars(where)
         ][:2]
         for where in (work_dir, tmp_path)

@@ -232,6 +232,7 @@ def _build_views(views: Sequence[dict], loss_weight: float, **options) -> dict[s
                 f'views[{k}] must be a dict with a type of {tuple(_VIEWS)}, got {view}'
             )
         view = dict(view)
+        view.pop('_scope_', None)  # mmengine puts it on every dict with a type
         kind = view.pop('type')
         weight = view.pop('weight', 1.0)
         name = view.pop('name', kind)

@@ -1,0 +1,234 @@
+"""The loss on the lean operator against its composed form; the maths itself is in test_ops.py."""
+
+import copy
+
+import pytest
+import torch
+from mmrazor.registry import MODELS
+from torch import nn
+
+from mmrazor_tat.models import HierarchicalTaTLoss, PatchGroupTaTLoss, TaTConnector
+
+VIEWS = [
+    dict(type='patch', grid=(2, 3), groups=2, weight=0.3),
+    dict(type='anchor', kernel=2, weight=0.5),
+    dict(type='whole', weight=0.2),
+]
+
+
+def make(**options) -> HierarchicalTaTLoss:
+    torch.manual_seed(0)
+    options = {**dict(in_channel=4, out_channel=6, views=VIEWS), **options}
+    loss = MODELS.build(dict(type='mmrazor.HierarchicalTaTLoss', **options)).double()
+    for parameter in loss.parameters():  # also the gains and biases, which start at 1 and 0
+        nn.init.normal_(parameter)
+    return loss
+
+
+def composed(loss: HierarchicalTaTLoss) -> HierarchicalTaTLoss:
+    other = copy.deepcopy(loss)
+    other.lean = False
+    return other
+
+
+def maps(student=(2, 4, 9, 10), teacher=(2, 6, 9, 10)):
+    generator = torch.Generator().manual_seed(1)
+    s, t = (torch.randn(x, generator=generator, dtype=torch.float64) for x in (student, teacher))
+    return s.requires_grad_(), t
+
+
+def assert_same_loss_and_gradients(a: HierarchicalTaTLoss, b: HierarchicalTaTLoss, s, t, tol=1e-12):
+    of_a, of_b = a(s, t), b(s, t)
+    torch.testing.assert_close(of_a, of_b, rtol=0, atol=tol)
+    assert a.values.keys() == b.values.keys()
+    for name in a.values:
+        torch.testing.assert_close(a.values[name], b.values[name], rtol=0, atol=tol)
+    found, expected = (
+        torch.autograd.grad(x, [s, *loss.parameters()], materialize_grads=True)
+        for x, loss in ((of_a, a), (of_b, b))
+    )
+    for x, y in zip(found, expected):
+        torch.testing.assert_close(x, y, rtol=tol, atol=tol)
+    for (name, x), y in zip(a.named_buffers(), b.buffers()):
+        torch.testing.assert_close(x, y, rtol=0, atol=tol, msg=name)
+
+
+NORMS = {
+    'instance': dict(type='IN', affine=True),
+    'instance, no affine': dict(type='IN', affine=False),
+    'batch': dict(type='BN'),
+    'batch, cumulative': dict(type='BN', momentum=None),
+    'batch, no running': dict(type='BN', track_running_stats=False),
+    'none': None,
+}
+
+
+class TestEqualToTheComposedForm:
+    @pytest.mark.parametrize('training', [True, False])
+    @pytest.mark.parametrize('softmax_over', ['student', 'teacher'])
+    @pytest.mark.parametrize('norm', NORMS)
+    def test_norms_and_directions(self, norm, softmax_over, training):
+        loss = make(norm_cfg=NORMS[norm], softmax_over=softmax_over, scale=0.3).train(training)
+        for name, x in loss.named_buffers():
+            if name.endswith(('mean', 'var')):
+                x.copy_(torch.rand_like(x) + 0.5)
+        assert loss._lean_projections() is not None
+        s, t = maps()
+        other = composed(loss)
+        assert_same_loss_and_gradients(loss, other, s, t)
+        assert_same_loss_and_gradients(loss, other, s * 2, t)  # the running statistics, twice
+
+    @pytest.mark.parametrize(
+        'projections', [('gamma', 'phi', 'theta'), ('gamma', 'phi'), ('theta',), ('gamma',), ()]
+    )
+    @pytest.mark.parametrize('norm', ['instance', 'batch', 'none'])
+    def test_identities(self, projections, norm):
+        loss = make(in_channel=6, projections=projections, norm_cfg=NORMS[norm], scale=0.3)
+        assert loss._lean_projections() is not None
+        assert len(list(loss.parameters())) == len(projections) * (1 if norm == 'none' else 3)
+        assert_same_loss_and_gradients(loss, composed(loss), *maps(student=(2, 6, 9, 10)))
+
+    def test_maps_of_two_sizes(self):
+        loss = make(scale=0.3)
+        assert_same_loss_and_gradients(loss, composed(loss), *maps((3, 4, 8, 13), (3, 6, 5, 7)))
+
+    @pytest.mark.parametrize(
+        'options, why',
+        [
+            (dict(kernel_size=3), 'a 3 x 3 kernel is not one affine map of a position'),
+            (dict(norm_cfg=dict(type='GN', num_groups=2)), 'another norm'),
+            (dict(norm_cfg=dict(type='IN', affine=True, track_running_stats=True)), 'running IN'),
+        ],
+    )
+    def test_what_the_lean_operator_does_not_cover_runs_composed(self, options, why):
+        loss = make(scale=0.3, **options)
+        assert loss._lean_projections() is None, why
+        s, t = maps()
+        key, value, query = loss.gamma(s), loss.phi(s), loss.theta(t)
+        expected = sum(view(key, value, query, t) for view in loss.views.values())
+        torch.testing.assert_close(loss(s, t), expected, rtol=0, atol=1e-12)
+
+    def test_it_equals_separate_losses_behind_connectors(self):
+        """Not a form of the same class: what a config of three connectors and a loss gives."""
+        loss = make(views=VIEWS[:1], scale=0.3)
+        connectors = nn.ModuleDict({k: TaTConnector(4, 6) for k in ('gamma', 'phi')}).double()
+        connectors['theta'] = TaTConnector(6, 6).double()
+        connectors.load_state_dict(
+            {k: v for k, v in loss.state_dict().items() if not k.startswith('views')}
+        )
+        s, t = maps()
+        separate = PatchGroupTaTLoss(grid=(2, 3), groups=2, loss_weight=0.3, scale=0.3)
+        expected = separate(connectors['gamma'](s), connectors['phi'](s), connectors['theta'](t), t)
+        torch.testing.assert_close(loss(s, t), expected, rtol=0, atol=1e-12)
+
+
+class TestUse:
+    def test_loss_weight_multiplies_all_views(self):
+        s, t = maps()
+        once, thrice = make(), make(loss_weight=3.0)
+        torch.testing.assert_close(3 * once(s, t), thrice(s, t), rtol=1e-12, atol=0)
+        torch.testing.assert_close(3 * once.values['anchor'], thrice.values['anchor'])
+
+    def test_values_are_the_summands_by_name(self):
+        loss = make(views=[*VIEWS, dict(type='anchor', kernel=3, name='coarse')])
+        total = loss(*maps())
+        assert list(loss.values) == ['patch', 'anchor', 'whole', 'coarse']
+        torch.testing.assert_close(sum(loss.values.values()), total.detach())
+        assert not any(value.requires_grad for value in loss.values.values())
+
+    def test_every_parameter_has_a_gradient_and_the_teacher_none(self):
+        """DDP without find_unused_parameters needs zeros, not None."""
+        loss = make()
+        s, t = maps()
+        loss(s, t.requires_grad_()).backward()
+        assert t.grad is None
+        zero = [name for name, p in loss.named_parameters() if p.grad.abs().sum() == 0]
+        assert zero == ['gamma.norm.bias']  # a softmax does not see a shift of its row
+
+    def test_without_a_gradient_nothing_is_kept(self):
+        loss = make()
+        s, t = maps()
+        with torch.no_grad():
+            assert not loss(s, t).requires_grad
+        with_gradient = loss(s, t)
+        assert with_gradient.requires_grad
+        torch.testing.assert_close(with_gradient.detach(), composed(loss)(s, t).detach())
+
+    def test_channels_are_set_once(self):
+        loss = HierarchicalTaTLoss(views=VIEWS)
+        assert not loss.has_channels and not list(loss.parameters())
+        loss.set_channels(4, 6)
+        loss.set_channels(4, 6)
+        assert loss.gamma.conv.weight.shape == (6, 4, 1, 1)
+        assert loss.theta.conv.weight.shape == (6, 6, 1, 1)
+        with pytest.raises(ValueError, match="in_channel is 4, the student's map has 5 channels"):
+            loss.set_channels(5, 6)
+
+    def test_a_saved_state_comes_back(self):
+        first, second = make(norm_cfg=dict(type='BN')), make(norm_cfg=dict(type='BN'))
+        s, t = maps()
+        first(s, t)
+        second.load_state_dict(first.state_dict())
+        first.eval(), second.eval()
+        assert torch.equal(first(s, t), second(s, t))
+
+    def test_settings_are_shown(self):
+        text = repr(make())
+        assert 'in_channel=4, out_channel=6' in text and 'lean' in text
+        assert '(patch): PatchGroupTaTLoss(grid=(2, 3), groups=2, loss_weight=0.3' in text
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(views=[]), 'views must be a list of at least one dict'),
+        (dict(views=dict(type='whole')), 'views must be a list of at least one dict'),
+        (dict(views=[dict(type='patches')]), r"views\[0\] must be a dict with a type of .*'patch'"),
+        (dict(views=[dict(type='patch', grid=(2, 2))]), r"views\[0\] of type 'patch': .*groups"),
+        (dict(views=[dict(type='whole', grid=2)]), r"views\[0\] of type 'whole': .*grid"),
+        (dict(views=[dict(type='anchor', kernel=0)]), 'kernel must be a positive integer'),
+        (
+            dict(views=[dict(type='patch', grid=(2, 3), groups=4)]),
+            'groups must divide the 6 patches',
+        ),
+        (dict(views=[VIEWS[0], VIEWS[0]]), r"views\[1\] is the second one named 'patch'"),
+        (dict(views=[dict(type='whole', name='loss_whole')]), r"views\[0\].name .* 'loss_whole'"),
+        (dict(views=[dict(type='whole', weight=-1)]), r'views\[0\].weight must be .* got -1'),
+        (dict(loss_weight=float('inf')), 'loss_weight must be a finite number'),
+        (dict(scale=True), 'scale must be a finite number'),
+        (dict(softmax_over='both'), 'softmax_over must be one of'),
+        (dict(projections=('gamma', 'psi')), r"projections must be some of .*got \('gamma', 'psi'"),
+        (dict(projections='gamma'), 'projections must be some of'),
+        (dict(projections=('phi', 'theta')), 'projections leave gamma out, so .* got 4 and 6'),
+        (dict(kernel_size=2), 'kernel_size must be a positive odd integer'),
+    ],
+)
+def test_settings_are_checked_when_built(options, message):
+    with pytest.raises(ValueError, match=message):
+        make(**options)
+
+
+@pytest.mark.parametrize(
+    'student, teacher, message',
+    [
+        ((2, 5, 9, 10), (2, 6, 9, 10), r's_feature has shape \(2, 5, 9, 10\), in_channel=4 needs'),
+        ((2, 4, 9, 10), (2, 7, 9, 10), r't_feature has shape .* out_channel=6 needs'),
+        ((2, 4, 9, 10), (1, 6, 9, 10), 's_feature has 2 images, t_feature has 1'),
+        ((2, 4, 1, 10), (2, 6, 9, 10), 'grid 2 x 3 needs a map of at least 2 x 3, got 1 x 10'),
+        ((2, 4, 2, 3), (2, 6, 9, 10), 'leaves one position of a map of 2 x 3'),
+    ],
+)
+def test_maps_are_checked(student, teacher, message):
+    with pytest.raises(ValueError, match=message):
+        make()(*maps(student, teacher))
+
+
+def test_the_released_direction_needs_one_size():
+    loss = make(softmax_over='teacher', views=VIEWS[2:])
+    with pytest.raises(ValueError, match=r'needs maps of one size, got \(9, 10\) and \(9, 9\)'):
+        loss(*maps(teacher=(2, 6, 9, 9)))
+
+
+def test_without_channels_it_says_so():
+    with pytest.raises(RuntimeError, match='has no channels yet: give in_channel and out_channel'):
+        HierarchicalTaTLoss()(*maps())

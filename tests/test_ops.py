@@ -1,0 +1,451 @@
+"""The lean operator against the plain form in float64, on every path that it can take."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from mmrazor_tat import functional
+from mmrazor_tat.ops import (
+    AnchorPointView,
+    Budget,
+    PatchGroupView,
+    Projection,
+    hierarchical_tat,
+)
+
+VIEWS = [
+    PatchGroupView((4, 3), 6, 0.3),
+    PatchGroupView((3, 2), 2, 0.1),  # three patches in a group, two in a row
+    AnchorPointView(3, 0.7),
+    AnchorPointView(1, 0.2),
+]
+NORMS = [None, 'image', 'batch', 'fixed']
+BUDGETS = {
+    'default': None,
+    'one image, group and row at a time': Budget(images=1, tokens=1, logits=1),
+    'uneven blocks': Budget(images=2 * 8 * 143, tokens=700, logits=500),
+}
+
+
+def random(*shape, seed=0, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed + sum(shape))
+    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
+
+
+def projections(norm, s_channels=6, t_channels=8, dtype=torch.float64):
+    """gamma, phi and theta, learnable."""
+    made = []
+    for seed, channels in ((1, s_channels), (2, s_channels), (3, t_channels)):
+        weight = random(t_channels, channels, seed=seed) / channels**0.5
+        parameters = [weight]
+        fixed = {}
+        if norm is not None:
+            gain, bias = random(t_channels, seed=seed), random(t_channels, seed=10 + seed)
+            parameters += [1 + 0.2 * gain, 0.2 * bias]
+        if norm == 'fixed':
+            mean, var = random(t_channels, seed=20 + seed), random(t_channels, seed=30 + seed)
+            fixed = dict(mean=mean.to(dtype), var=(var**2 + 0.5).to(dtype))
+        parameters = [x.to(dtype).requires_grad_() for x in parameters]
+        names = dict(zip(('weight', 'gain', 'bias'), parameters))
+        made.append(Projection(norm=norm, **names, **fixed))
+    return made
+
+
+def parameters_of(made):
+    return [x for q in made for x in (q.weight, q.gain, q.bias) if x is not None]
+
+
+def project(x, q):
+    y = F.conv2d(x, q.weight[:, :, None, None])
+    if q.norm == 'image':
+        y = F.instance_norm(y, weight=q.gain, bias=q.bias, eps=q.eps)
+    elif q.norm is not None:
+        training = q.norm == 'batch'
+        y = F.batch_norm(y, q.mean, q.var, q.gain, q.bias, training, eps=q.eps)
+    return y.contiguous()
+
+
+def reference(s, t, made, views, softmax_over='student', scale=1.0):
+    """Every weighted loss, spelled out: projected maps, tokens, the stored N x N softmax."""
+    gamma, phi, theta = (project(x, q) for x, q in zip((s, s, t), made))
+    values = []
+    for view in views:
+        if isinstance(view, PatchGroupView):
+            key, value, query, target = (
+                functional.patch_groups(x, view.grid, view.groups) for x in (gamma, phi, theta, t)
+            )
+        else:
+            key, value, query, target = (
+                functional.anchor_points(x, view.kernel) for x in (gamma, phi, theta, t)
+            )
+        rows, columns = (query, key) if softmax_over == 'student' else (key, query)
+        rebuilt = (scale * rows @ columns.mT).softmax(-1) @ value
+        values.append(view.weight * ((rebuilt - target) ** 2).mean())
+    return torch.stack(values)
+
+
+def gradients(loss, s, made):
+    return torch.autograd.grad(loss, [s, *parameters_of(made)], materialize_grads=True)
+
+
+def assert_equal_to_reference(s, t, made, views=VIEWS, budget=None, **options):
+    result = hierarchical_tat(s, t, *made, views, budget=budget, **options)
+    expected = reference(s, t, made, views, **options)
+    torch.testing.assert_close(result.values, expected.detach(), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(result.loss, expected.sum(), rtol=1e-12, atol=1e-12)
+    feature, *others = gradients(result.loss, s, made)
+    expected_feature, *expected_others = gradients(expected.sum(), s, made)
+    assert feature.abs().max() > 1e-6
+    torch.testing.assert_close(feature, expected_feature, rtol=0, atol=1e-12)
+    for x, y in zip(others, expected_others):
+        torch.testing.assert_close(x, y, rtol=0, atol=1e-10)
+
+
+class TestFloat64:
+    @pytest.mark.parametrize('budget', BUDGETS)
+    @pytest.mark.parametrize('softmax_over', ['student', 'teacher'])
+    @pytest.mark.parametrize('norm', NORMS)
+    def test_every_norm_direction_and_way_to_cut_the_work(self, norm, softmax_over, budget):
+        s, t = random(3, 6, 13, 11).requires_grad_(), random(3, 8, 13, 11)
+        assert_equal_to_reference(
+            s,
+            t,
+            projections(norm),
+            budget=BUDGETS[budget],
+            softmax_over=softmax_over,
+            scale=0.7,
+        )
+
+    @pytest.mark.parametrize('softmax_over', ['student', 'teacher'])
+    @pytest.mark.parametrize('norm', NORMS)
+    @pytest.mark.parametrize('view', VIEWS, ids=str)
+    def test_every_view_alone_at_batch_one(self, view, norm, softmax_over):
+        s, t = random(1, 6, 13, 11).requires_grad_(), random(1, 8, 13, 11)
+        assert_equal_to_reference(s, t, projections(norm), [view], softmax_over=softmax_over)
+
+    @pytest.mark.parametrize('budget', BUDGETS)
+    @pytest.mark.parametrize('student, teacher', [((13, 11), (7, 9)), ((4, 6), (16, 12))])
+    def test_maps_of_two_sizes(self, student, teacher, budget):
+        s, t = random(2, 6, *student).requires_grad_(), random(2, 8, *teacher)
+        assert_equal_to_reference(s, t, projections('image'), budget=BUDGETS[budget])
+
+    @pytest.mark.parametrize('s_channels, t_channels', [(3, 200), (130, 65), (1, 1)])
+    def test_widths(self, s_channels, t_channels):
+        """Also above the width of a block of the covariance, and not a multiple of it."""
+        s, t = random(2, s_channels, 6, 7).requires_grad_(), random(2, t_channels, 6, 7)
+        made = projections('image', s_channels, t_channels)
+        views = [PatchGroupView((2, 3), 3), AnchorPointView(2), AnchorPointView(1)]
+        assert_equal_to_reference(s, t, made, views, scale=0.1)
+
+    def test_a_long_sequence_in_several_blocks_of_rows(self):
+        s, t = random(1, 4, 48, 48).requires_grad_(), random(1, 5, 48, 48)
+        made = projections('image', 4, 5)
+        assert 48**4 > 2**22  # more logits than one block holds
+        assert_equal_to_reference(s, t, made, [AnchorPointView(1)])
+
+    def test_derivative_along_a_direction(self):
+        """Against differences of the value itself, not against another derivation."""
+        made = projections('image')
+        s, t = random(2, 6, 8, 9).requires_grad_(), random(2, 8, 8, 9)
+        inputs = [s, *parameters_of(made)]
+        loss = hierarchical_tat(s, t, *made, VIEWS, scale=0.5).loss
+        found = torch.autograd.grad(loss, inputs)
+        directions = [random(*x.shape, seed=5) for x in inputs]
+        slope = sum((g * d).sum() for g, d in zip(found, directions))
+
+        def value(step):
+            moved = iter([x.detach() + step * d for x, d in zip(inputs, directions)])
+            at = next(moved)
+            other = [
+                q._replace(weight=next(moved), gain=next(moved), bias=next(moved)) for q in made
+            ]
+            return hierarchical_tat(at, t, *other, VIEWS, scale=0.5).loss
+
+        h = 1e-6
+        assert slope.item() == pytest.approx(((value(h) - value(-h)) / (2 * h)).item(), rel=1e-7)
+
+
+class TestMemoryFormats:
+    @pytest.mark.parametrize('norm', ['image', 'batch'])
+    @pytest.mark.parametrize('batch', [1, 2])
+    @pytest.mark.parametrize(
+        'change',
+        [
+            lambda x: x.to(memory_format=torch.channels_last),
+            lambda x: x.transpose(2, 3).contiguous().transpose(2, 3),
+            lambda x: torch.cat([x, x], dim=1)[:, : x.shape[1]],
+            lambda x: torch.cat([x, x], dim=3)[..., ::2],
+        ],
+        ids=['channels_last', 'transposed', 'a slice of channels', 'strided'],
+    )
+    def test_any_strides(self, change, batch, norm):
+        s, t = change(random(batch, 6, 12, 12)), change(random(batch, 8, 12, 12))
+        assert_equal_to_reference(s.requires_grad_(), t, projections(norm))
+
+    @pytest.mark.parametrize('batch', [1, 2])
+    def test_behind_a_batch_norm_of_the_student(self, batch):
+        """Its backward on the CPU is wrong for batch 1 and a gradient of channels-last strides."""
+        conv, norm = nn.Conv2d(3, 6, 1).double(), nn.BatchNorm2d(6).double()
+        x, t, made = random(batch, 3, 12, 12), random(batch, 8, 12, 12), projections('image')
+        found, expected = (
+            torch.autograd.grad(loss, conv.parameters(), retain_graph=True)
+            for loss in (
+                hierarchical_tat(norm(conv(x)), t, *made, VIEWS).loss,
+                reference(norm(conv(x)), t, made, VIEWS).sum(),
+            )
+        )
+        for a, b in zip(found, expected):
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+
+
+def relative_error(found, expected):
+    return ((found.double() - expected).norm() / expected.norm()).item()
+
+
+class TestPrecision:
+    """Float32, and what comes in as half precision."""
+
+    views = [PatchGroupView((4, 4), 4, 1.0), AnchorPointView(2, 0.4)]
+
+    def pair(self, dtype=torch.float32, mean=0.0, mix=None):
+        s, t = random(2, 32, 32, 32), random(2, 48, 32, 32)
+        if mix is not None:
+            s = torch.einsum('dc,bchw->bdhw', mix, s)
+        return (s + mean).to(dtype), (t + mean).to(dtype)
+
+    def errors(self, s, t, norm='image', **options):
+        """Relative errors of the loss, the feature's gradient and the worst parameter's."""
+        s = s.requires_grad_()
+        made, exact = (projections(norm, 32, 48, dtype) for dtype in (torch.float32, torch.float64))
+        result = hierarchical_tat(s, t, *made, self.views, **options)
+        feature, *others = gradients(result.loss, s, made)
+        s64 = s.detach().double().requires_grad_()
+        expected = reference(s64, t.double(), exact, self.views, **options).sum()
+        expected_feature, *expected_others = gradients(expected, s64, exact)
+        assert result.loss.dtype == torch.float32 and feature.dtype == s.dtype
+        loss = abs(result.loss.item() / expected.item() - 1)
+        worst = max(
+            relative_error(x, y) for x, y in zip(others, expected_others) if y.norm() > 1e-12
+        )
+        return loss, relative_error(feature, expected_feature), worst
+
+    @pytest.mark.parametrize('softmax_over', ['student', 'teacher'])
+    @pytest.mark.parametrize('norm', ['image', 'batch', 'fixed'])
+    def test_float32(self, norm, softmax_over):
+        loss, feature, parameters = self.errors(*self.pair(), norm=norm, softmax_over=softmax_over)
+        assert loss < 1e-5 and feature < 1e-4 and parameters < 1e-4
+
+    @pytest.mark.parametrize('mean, limit', [(20, 1e-4), (1000, 5e-3)])
+    def test_float32_with_a_mean_far_above_the_deviation(self, mean, limit):
+        """E[x^2] - E[x]^2 would be off by 5e-4 at 20, and useless at 1000."""
+        loss, feature, _ = self.errors(*self.pair(mean=mean))
+        assert loss < limit and feature < limit
+
+    def test_float32_with_a_covariance_of_condition_1e6(self):
+        directions, _ = torch.linalg.qr(random(32, 32, seed=7))
+        mix = directions * torch.logspace(0, -3, 32, dtype=torch.float64)
+        loss, feature, _ = self.errors(*self.pair(mix=mix))
+        assert loss < 1e-5 and feature < 1e-4
+
+    def test_a_constant_channel(self):
+        """Its variance is zero, or what rounding leaves of it: no root of a negative number."""
+        s, t = self.pair()
+        s = s.requires_grad_()
+        made = projections('image', 32, 48, torch.float32)
+        with torch.no_grad():
+            for q in made:
+                q.weight[:, 1:] = 0
+            s[:, 0], t[:, 0] = 3.7, -0.1
+        result = hierarchical_tat(s, t, *made, self.views)
+        assert result.loss.isfinite()
+        assert all(x.isfinite().all() for x in gradients(result.loss, s, made))
+
+    @pytest.mark.parametrize('dtype, limit', [(torch.float16, 1e-3), (torch.bfloat16, 8e-3)])
+    @pytest.mark.parametrize('norm', ['image', 'batch'])
+    def test_half_precision_maps(self, dtype, norm, limit):
+        """Only the maps and the returned gradient are rounded; all between is float32."""
+        loss, feature, parameters = self.errors(*self.pair(dtype), norm=norm)
+        assert loss < 1e-5 and feature < limit and parameters < 1e-4
+
+    def test_logits_beyond_half_precision(self):
+        s, t = (80 * x for x in self.pair(torch.float16))
+        loss, feature, _ = self.errors(s, t, norm=None)
+        # Float32 knows a logit of 1e5 to a hundredth; float16 overflows at 65,504.
+        assert loss < 1e-5 and feature < 2e-2
+
+    def test_a_loss_scale_comes_before_the_rounding_to_half(self):
+        """Unscaled, this gradient lies below what float16 can hold."""
+        s, t = self.pair(torch.float16)
+        s = s.requires_grad_()
+        made = projections('image', 32, 48, torch.float32)
+        views = [AnchorPointView(2, 1e-6)]
+        plain, scaled = (
+            torch.autograd.grad(hierarchical_tat(s, t, *made, views).loss * factor, s)[0]
+            for factor in (1, 2**16)
+        )
+        assert plain.abs().max() < 6e-8  # all of it has gone under
+        s64 = s.detach().double().requires_grad_()
+        exact = projections('image', 32, 48)
+        (expected,) = torch.autograd.grad(reference(s64, t.double(), exact, views).sum(), s64)
+        assert relative_error(scaled, expected * 2**16) < 1e-2
+
+    def test_autocast_changes_nothing(self):
+        s, t = self.pair()
+        s = s.requires_grad_()
+        made = projections('image', 32, 48, torch.float32)
+        plain = hierarchical_tat(s, t, *made, self.views).loss
+        with torch.autocast('cpu', torch.bfloat16):
+            cast = hierarchical_tat(s, t, *made, self.views).loss
+        assert torch.equal(plain, cast) and cast.dtype == torch.float32
+        for a, b in zip(gradients(plain, s, made), gradients(cast, s, made)):
+            assert torch.equal(a, b)
+
+
+class Student(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.Tanh(), nn.Conv2d(6, 6, 1))
+
+    def forward(self, x):
+        return self.body(x)
+
+
+class TestInTraining:
+    @pytest.fixture
+    def setting(self):
+        torch.manual_seed(0)
+        return Student().double(), random(2, 3, 12, 12), random(2, 8, 12, 12), projections('image')
+
+    def of(self, setting, run):
+        student, x, t, made = setting
+        loss = run(student, x, t, made)
+        return torch.autograd.grad(loss, [*student.parameters(), *parameters_of(made)])
+
+    def plain(self, student, x, t, made):
+        return hierarchical_tat(student(x), t, *made, VIEWS).loss
+
+    def assert_same(self, found, expected):
+        for a, b in zip(found, expected):
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+
+    def test_twice_with_a_seed_is_the_same_to_the_bit(self, setting):
+        first, second = self.of(setting, self.plain), self.of(setting, self.plain)
+        assert all(torch.equal(a, b) for a, b in zip(first, second))
+
+    def test_with_gradient_checkpointing_of_the_student(self, setting):
+        def run(student, x, t, made):
+            return hierarchical_tat(
+                checkpoint(student, x, use_reentrant=False), t, *made, VIEWS
+            ).loss
+
+        self.assert_same(self.of(setting, run), self.of(setting, self.plain))
+
+    def test_inside_a_checkpointed_part(self, setting):
+        def run(*arguments):
+            return checkpoint(self.plain, *arguments, use_reentrant=False)
+
+        self.assert_same(self.of(setting, run), self.of(setting, self.plain))
+
+    def test_under_torch_compile(self, setting):
+        compiled = torch.compile(self.plain, backend='aot_eager')
+        self.assert_same(self.of(setting, compiled), self.of(setting, self.plain))
+
+    def test_a_factor_reaches_all_gradients(self, setting):
+        def run(*arguments):
+            return 3 * self.plain(*arguments)
+
+        self.assert_same(self.of(setting, run), [3 * x for x in self.of(setting, self.plain)])
+
+    def test_accumulated_gradients(self, setting):
+        student, x, t, made = setting
+        for _ in range(2):
+            self.plain(*setting).backward()
+        expected = self.of(setting, self.plain)
+        found = [p.grad / 2 for p in (*student.parameters(), *parameters_of(made))]
+        self.assert_same(found, expected)
+
+    def test_a_second_backward_raises(self, setting):
+        loss = self.plain(*setting)
+        loss.backward(retain_graph=True)
+        with pytest.raises(RuntimeError, match='backward a second time.*run the forward pass'):
+            loss.backward()
+
+    def test_there_is_no_second_derivative(self, setting):
+        student, x, t, made = setting
+        s = student(x)
+        loss = hierarchical_tat(s, t, *made, VIEWS).loss
+        (gradient,) = torch.autograd.grad(loss, s, create_graph=True)
+        with pytest.raises(RuntimeError):
+            torch.autograd.grad(gradient.sum(), s)
+
+    def test_only_what_asks_for_a_gradient_gets_one(self, setting):
+        student, x, t, made = setting
+        frozen = [q._replace(weight=q.weight.detach()) for q in made]
+        s = student(x).detach()
+        loss = hierarchical_tat(s, t, *frozen, VIEWS).loss
+        loss.backward()
+        assert all(q.weight.grad is None for q in made)
+        assert all(q.gain.grad is not None for q in made)
+        with torch.no_grad():
+            assert not hierarchical_tat(s, t, *made, VIEWS).loss.requires_grad
+
+
+MEMORY = """
+import resource, torch
+from mmrazor_tat.models import HierarchicalTaTLoss
+
+def step(side):
+    loss = HierarchicalTaTLoss(8, 8, views=[dict(type='whole')])
+    s = torch.randn(1, 8, side, side, requires_grad=True)
+    loss(s, torch.randn(1, 8, side, side)).backward()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+before = step(16)
+print((step(192) - before) / 1024)
+"""
+
+
+def test_memory_of_the_whole_map_does_not_grow_with_its_square():
+    """Peak resident memory, in a process of its own: four blocks of logits and the maps."""
+    run = subprocess.run([sys.executable, '-c', MEMORY], capture_output=True, text=True, check=True)
+    peak = float(run.stdout.split()[-1])
+    matrix = 192**4 * 4 / 2**20  # N x N of float32: 5,184 MiB
+    assert peak < 150 < matrix / 30, f'{peak:.0f} MiB'
+
+
+class TestErrors:
+    s, t = random(1, 6, 6, 8), random(1, 8, 6, 8)
+
+    @pytest.mark.parametrize(
+        'views, options, message',
+        [
+            ([PatchGroupView((7, 2), 1)], {}, 'grid 7 x 2 needs a map of at least 7 x 2'),
+            ([AnchorPointView(9)], {}, 'kernel 9 needs a map of at least 9 x 9, got 6 x 8'),
+            ([PatchGroupView((2, 2), 3)], {}, 'groups must divide the 4 patches'),
+            ([AnchorPointView()], dict(softmax_over='both'), 'softmax_over must be one of'),
+        ],
+    )
+    def test_views_and_settings(self, views, options, message):
+        with pytest.raises(ValueError, match=message):
+            hierarchical_tat(self.s, self.t, *projections('image'), views, **options)
+
+    def test_the_released_direction_with_two_sizes(self):
+        with pytest.raises(ValueError, match='needs maps of one size'):
+            hierarchical_tat(
+                self.s[..., :5],
+                self.t,
+                *projections(None),
+                [AnchorPointView()],
+                softmax_over='teacher',
+            )
+
+    def test_two_kinds_of_measured_norms(self):
+        gamma, phi, _ = projections('image')
+        theta = projections('batch')[2]
+        with pytest.raises(ValueError, match="norm='image' and with norm='batch' cannot be mixed"):
+            hierarchical_tat(self.s, self.t, gamma, phi, theta, [AnchorPointView()])
