@@ -496,15 +496,21 @@ def _attend(
     squares = s.new_zeros(())
     length = (s if by_student else t).shape[1]
     step = max(1, settings.budget.logits // (s.shape[0] * max(columns.shape[1:])))
+    # The large buffers, made once: fresh ones cost page faults, and leave a heap full of holes.
+    room = s.new_empty(3, s.shape[0] * min(step, length) * columns.shape[1])
     for start in range(0, length, step):
         here = slice(start, start + step)
         target = t[:, here]
+        shape = (s.shape[0], target.shape[1], columns.shape[1])
+        # (K, R, N) each, contiguous: the softmax kernels write into nothing else rightly.
+        logits, weights, dlogits = (x[: math.prod(shape)].view(shape) for x in room)
         if by_student:
             rows = s[:, here]
-            weights = torch.baddbmm(column_bias, rows, columns.mT).softmax(-1)  # (K, R, N)
+            torch.baddbmm(column_bias, rows, columns.mT, out=logits)
         else:
             rows = _project(target, images, maps.logit, maps.logit_bias)
-            weights = torch.bmm(rows, columns.mT).softmax(-1)
+            torch.bmm(rows, columns.mT, out=logits)
+        torch.softmax(logits, -1, out=weights)
         mixed = torch.bmm(weights, s)  # (K, R, p*C_s)
         error = _project(mixed, images, maps.value, maps.value_bias).sub_(target)
         squares += error.square().sum()
@@ -517,11 +523,11 @@ def _attend(
         dmixed = _project(error, images, maps.value.mT)
         # The kernel behind softmax's own backward: one pass over the block. (The row sums are also
         # <dmixed, mixed>, but the terms must cancel exactly where a weight is 1.)
-        dlogits = torch.ops.aten._softmax_backward_data(
-            torch.bmm(dmixed, s.mT), weights, -1, weights.dtype
+        dweights = torch.bmm(dmixed, s.mT, out=logits)
+        torch.ops.aten._softmax_backward_data.out(
+            dweights, weights, -1, weights.dtype, grad_input=dlogits
         )
         ds.baddbmm_(weights.mT, dmixed)
-        del weights
         drows = torch.bmm(dlogits, columns)
         if by_student:
             ds[:, here] += drows
