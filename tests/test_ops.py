@@ -400,7 +400,7 @@ import resource, torch
 from mmrazor_tat.models import HierarchicalTaTLoss
 
 def step(side):
-    loss = HierarchicalTaTLoss(8, 8, views=[dict(type='whole')])
+    loss = HierarchicalTaTLoss(8, 8, views=[dict(type='whole')], lean=True)
     s = torch.randn(1, 8, side, side, requires_grad=True)
     loss(s, torch.randn(1, 8, side, side)).backward()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

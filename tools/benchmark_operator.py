@@ -58,19 +58,19 @@ METHODS = {
     'batched': baselines.batched,
     'sdpa': baselines.batched_sdpa,
     'compiled': baselines.compiled,
-    'lean': lambda loss, s_feature, t_feature: loss(s_feature, t_feature),
+    'ours': lambda loss, s_feature, t_feature: loss(s_feature, t_feature),
 }
 TITLES = dict(
     loop='released (loop)',
     batched='batched',
     sdpa='batched, SDPA',
     compiled='batched, compiled',
-    lean='lean',
+    lean='ours',
 )
 
 
 class Target(NamedTuple):
-    """A bound on baseline / lean, of time or of memory."""
+    """A bound on baseline / ours, of time or of memory."""
 
     case: str
     quantity: str
@@ -103,9 +103,9 @@ GPU_TARGETS = [
 SWEEP_SIDES = (32, 48, 64, 96, 128)
 SWEEP = {
     'whole map, batched (stored softmax)': ('batched', WHOLE),
-    'whole map, lean': ('lean', WHOLE),
+    'whole map, ours': ('ours', WHOLE),
     'patch groups + anchor points, batched': ('batched', VOC_R18),
-    'patch groups + anchor points, lean': ('lean', VOC_R18),
+    'patch groups + anchor points, ours': ('ours', VOC_R18),
 }
 
 
@@ -181,11 +181,11 @@ def run_case(name: str, case: Case, args: argparse.Namespace, rates: dict) -> di
     element = setting.s.element_size()
     # What must be done: the products of the folded form; or read both maps, write one gradient.
     floor = max(
-        operations.get('lean', 0) / rates['matmul'],
+        operations.get('ours', 0) / rates['matmul'],
         element * (2 * setting.s.numel() + setting.t.numel()) / rates['copy'],
     )
     del steps, setting
-    result = dict(case._asdict(), name=name, floor_seconds=floor, loss=values['lean'], methods={})
+    result = dict(case._asdict(), name=name, floor_seconds=floor, loss=values['ours'], methods={})
     for method, times in seconds.items():
         median = statistics.median(times)
         result['methods'][method] = dict(
@@ -195,9 +195,9 @@ def run_case(name: str, case: Case, args: argparse.Namespace, rates: dict) -> di
             share_of_floor=floor / median,
             peak_bytes=None if args.no_memory else memory_of(name, method, args),
         )
-        if 'lean' in seconds:
-            result['methods'][method]['time_over_lean'] = benchmark.paired_ratio(
-                times, seconds['lean']
+        if 'ours' in seconds:
+            result['methods'][method]['time_over_ours'] = benchmark.paired_ratio(
+                times, seconds['ours']
             )
     return result
 
@@ -288,16 +288,16 @@ def check_targets(cases: list[dict], device: str) -> list[dict]:
     checked = []
     for target in CPU_TARGETS if device == 'cpu' else GPU_TARGETS:
         methods = by_name.get(target.case, {})
-        rivals = [k for k in methods if k != 'lean' and target.against in (k, 'best')]
+        rivals = [k for k in methods if k != 'ours' and target.against in (k, 'best')]
         if target.against == 'best':
             rivals = [k for k in rivals if k != 'loop']
         key = 'median_seconds' if target.quantity == 'time' else 'peak_bytes'
-        if 'lean' not in methods or not rivals or methods['lean'][key] is None:
+        if 'ours' not in methods or not rivals or methods['ours'][key] is None:
             continue
         if target.quantity == 'time':
-            ratio = min(methods[k]['time_over_lean'] for k in rivals)
+            ratio = min(methods[k]['time_over_ours'] for k in rivals)
         else:
-            ratio = min(methods[k][key] for k in rivals) / methods['lean'][key]
+            ratio = min(methods[k][key] for k in rivals) / methods['ours'][key]
         checked.append(
             dict(
                 target._asdict(),
@@ -325,7 +325,7 @@ def as_text(result: dict) -> str:
                     f'{case["title"]}: {size}, batch {case["batch"]}',
                     TITLES[method],
                     f'{of["median_seconds"] * 1e3:,.0f}',
-                    f'{of["time_over_lean"]:.2f}' if 'time_over_lean' in of else '',
+                    f'{of["time_over_ours"]:.2f}' if 'time_over_ours' in of else '',
                     '' if peak is None else f'{peak / benchmark.MIB:,.0f}',
                     '' if operations is None else f'{operations / of["median_seconds"] / 1e12:.3f}',
                     f'{of["share_of_floor"]:.0%}',
@@ -335,9 +335,9 @@ def as_text(result: dict) -> str:
     text = [
         f'# The TaT operator on {benchmark.machine_line(result["machine"])}',
         f'Forward and backward, projections included; {result["dtype"]}, median of '
-        f'{result["repeats"]} runs in turns. Ratio: time of the method / time of lean, the median '
+        f'{result["repeats"]} runs in turns. Ratio: time of the method / time of ours, the median '
         'over the rounds. Memory: peak above the inputs, measured in a process of its own. Floor: '
-        'the matrix products of lean at the best measured rate '
+        'the matrix products of ours at the best measured rate '
         f'({rates["matmul"] / 1e12:.3f} TFLOP/s), or reading both maps and writing a gradient at '
         f'{rates["copy"] / 1e9:.0f} GB/s, whichever takes longer.',
         benchmark.markdown_table(

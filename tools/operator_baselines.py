@@ -53,11 +53,11 @@ def batched(loss: HierarchicalTaTLoss, s_feature: Tensor, t_feature: Tensor) -> 
 
 def batched_sdpa(loss: HierarchicalTaTLoss, s_feature: Tensor, t_feature: Tensor) -> Tensor:
     """The package's own composed form: ``scaled_dot_product_attention`` for long sequences."""
-    loss.lean = False
+    chosen, loss.lean = loss.lean, False
     try:
         return loss(s_feature, t_feature)
     finally:
-        loss.lean = True
+        loss.lean = chosen
 
 
 _compiled = torch.compile(batched, dynamic=False)

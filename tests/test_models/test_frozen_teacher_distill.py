@@ -354,12 +354,14 @@ class TestLeanLoss:
 
     @pytest.fixture
     def config(self, config, lean_distiller):
+        lean_distiller.distill_losses.loss_tat.lean = True  # also on a map of 8 x 8
         return {**config, 'distiller': lean_distiller}
 
     def test_channels_come_from_the_models(self, build):
         loss = build().distiller.distill_losses['loss_tat']
         assert (loss.in_channel, loss.out_channel) == (16, 32)
-        assert loss._lean_projections() is not None
+        s, t = torch.zeros(2, 16, 8, 8), torch.zeros(2, 32, 8, 8)
+        assert loss._lean_projections(s, t) is not None
 
     def test_views_are_logged_and_counted_once(self, build, batch):
         model = build().train()

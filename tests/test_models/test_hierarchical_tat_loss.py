@@ -18,7 +18,7 @@ VIEWS = [
 
 def make(**options) -> HierarchicalTaTLoss:
     torch.manual_seed(0)
-    options = {**dict(in_channel=4, out_channel=6, views=VIEWS), **options}
+    options = {**dict(in_channel=4, out_channel=6, views=VIEWS, lean=True), **options}
     loss = MODELS.build(dict(type='mmrazor.HierarchicalTaTLoss', **options)).double()
     for parameter in loss.parameters():  # also the gains and biases, which start at 1 and 0
         nn.init.normal_(parameter)
@@ -72,7 +72,7 @@ class TestEqualToTheComposedForm:
         for name, x in loss.named_buffers():
             if name.endswith(('mean', 'var')):
                 x.copy_(torch.rand_like(x) + 0.5)
-        assert loss._lean_projections() is not None
+        assert loss._lean_projections(*maps()) is not None
         s, t = maps()
         other = composed(loss)
         assert_same_loss_and_gradients(loss, other, s, t)
@@ -84,7 +84,7 @@ class TestEqualToTheComposedForm:
     @pytest.mark.parametrize('norm', ['instance', 'batch', 'none'])
     def test_identities(self, projections, norm):
         loss = make(in_channel=6, projections=projections, norm_cfg=NORMS[norm], scale=0.3)
-        assert loss._lean_projections() is not None
+        assert loss._lean_projections(*maps()) is not None
         assert len(list(loss.parameters())) == len(projections) * (1 if norm == 'none' else 3)
         assert_same_loss_and_gradients(loss, composed(loss), *maps(student=(2, 6, 9, 10)))
 
@@ -102,7 +102,7 @@ class TestEqualToTheComposedForm:
     )
     def test_what_the_lean_operator_does_not_cover_runs_composed(self, options, why):
         loss = make(scale=0.3, **options)
-        assert loss._lean_projections() is None, why
+        assert loss._lean_projections(*maps()) is None, why
         s, t = maps()
         key, value, query = loss.gamma(s), loss.phi(s), loss.theta(t)
         expected = sum(view(key, value, query, t) for view in loss.views.values())
@@ -123,6 +123,22 @@ class TestEqualToTheComposedForm:
 
 
 class TestUse:
+    @pytest.mark.parametrize(
+        'norm, size, is_lean',
+        [
+            ('instance', (2, 6, 6, 8), True),  # 48 positions, 8 times 6 channels
+            ('instance', (2, 6, 6, 7), False),
+            ('batch', (2, 6, 6, 7), True),
+            ('batch', (1, 6, 6, 7), False),
+            ('none', (2, 6, 6, 7), True),
+        ],
+    )
+    def test_auto_takes_the_lean_operator_where_it_pays(self, norm, size, is_lean):
+        loss = make(in_channel=6, lean='auto', norm_cfg=NORMS[norm], views=VIEWS[1:], scale=0.3)
+        s, t = maps(size, size)
+        assert (loss._lean_projections(s, t) is not None) == is_lean
+        assert_same_loss_and_gradients(loss, composed(loss), s, t)
+
     def test_loss_weight_multiplies_all_views(self):
         s, t = maps()
         once, thrice = make(), make(loss_weight=3.0)
@@ -174,7 +190,7 @@ class TestUse:
 
     def test_settings_are_shown(self):
         text = repr(make())
-        assert 'in_channel=4, out_channel=6' in text and 'lean' in text
+        assert 'in_channel=4, out_channel=6' in text and 'lean=True' in text
         assert '(patch): PatchGroupTaTLoss(grid=(2, 3), groups=2, loss_weight=0.3' in text
 
 
@@ -200,6 +216,7 @@ class TestUse:
         (dict(projections=('gamma', 'psi')), r"projections must be some of .*got \('gamma', 'psi'"),
         (dict(projections='gamma'), 'projections must be some of'),
         (dict(projections=('phi', 'theta')), 'projections leave gamma out, so .* got 4 and 6'),
+        (dict(lean='yes'), "lean must be True, False or 'auto', got 'yes'"),
         (dict(kernel_size=2), 'kernel_size must be a positive odd integer'),
     ],
 )

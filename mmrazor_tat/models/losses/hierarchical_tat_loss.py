@@ -1,7 +1,7 @@
 r"""All views of TaT in one loss that owns the projections, on the lean operator."""
 
 from collections.abc import Sequence
-from typing import Optional
+from typing import Optional, Union
 
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
@@ -12,6 +12,9 @@ from ..connectors import TaTConnector
 from .tat_loss import AnchorPointTaTLoss, PatchGroupTaTLoss, TaTLoss, check_weight
 
 _VIEWS = dict(patch=PatchGroupTaTLoss, anchor=AnchorPointTaTLoss, whole=TaTLoss)
+# Below, the lean operator's small C x C matrices cost more than the maps that they spare (measured:
+# even at 8 on a CPU, for 256 and 512 channels).
+_POSITIONS_PER_CHANNEL = 8
 _PROJECTIONS = ('gamma', 'phi', 'theta')
 # The paper's for ResNet-18 on Pascal VOC.
 _DEFAULT_VIEWS = (
@@ -47,9 +50,11 @@ class HierarchicalTaTLoss(nn.Module):
         loss_weight: w.
         softmax_over: 'student' (the paper) or 'teacher' (the authors' released code).
         scale: c. The paper uses 1.
-        lean: False computes the composed form, the readable reference. It is used in any case for
-            what the lean operator does not cover: a kernel above 1, norms other than instance
-            norm and (not synchronised) batch norm.
+        lean: True computes by the lean operator, False by the composed form, the readable
+            reference; 'auto' by the lean operator where it pays: on maps of at least eight times
+            as many positions as channels (of an image; with batch norm or none, of the batch).
+            What the operator does not cover is composed in any case: a kernel above 1, norms
+            other than instance norm and (not synchronised) batch norm.
 
     Attributes:
         values: the weighted loss of every view of the last forward, by name, without gradient.
@@ -69,10 +74,12 @@ class HierarchicalTaTLoss(nn.Module):
         loss_weight: float = 1.0,
         softmax_over: str = 'student',
         scale: float = 1.0,
-        lean: bool = True,
+        lean: Union[bool, str] = 'auto',
     ) -> None:
         super().__init__()
         check_weight('loss_weight', loss_weight)
+        if lean not in (True, False, 'auto'):
+            raise ValueError(f"lean must be True, False or 'auto', got {lean!r}")
         unknown = set(projections) - set(_PROJECTIONS)
         if isinstance(projections, str) or unknown:
             raise ValueError(f'projections must be some of {_PROJECTIONS}, got {projections!r}')
@@ -136,7 +143,7 @@ class HierarchicalTaTLoss(nn.Module):
         """
         self._check(s_feature, t_feature)
         t_feature = t_feature.detach()
-        projections = self._lean_projections() if self.lean else None
+        projections = self._lean_projections(s_feature, t_feature)
         if projections is None:
             values = self._composed(s_feature, t_feature)
             loss = sum(values)
@@ -182,10 +189,22 @@ class HierarchicalTaTLoss(nn.Module):
         for view in self.views.values():
             view.check_maps(s_feature, t_feature)
 
-    def _lean_projections(self) -> Optional[list[ops.Projection]]:
-        """gamma, phi and theta as the operator takes them; None if it does not cover one."""
+    def _lean_projections(
+        self, s_feature: Tensor, t_feature: Tensor
+    ) -> Optional[list[ops.Projection]]:
+        """gamma, phi and theta as the lean operator takes them; None: compute the composed form."""
+        if not self.lean:
+            return None
         projections = [_as_lean_projection(getattr(self, name)) for name in _PROJECTIONS]
-        return None if None in projections else projections
+        if None in projections:
+            return None
+        if self.lean == 'auto':
+            of_image = any(projection.norm == 'image' for projection in projections)
+            for x in (s_feature, t_feature):
+                positions = (x[0, 0] if of_image else x[:, 0]).numel()
+                if positions < _POSITIONS_PER_CHANNEL * max(self.in_channel, self.out_channel):
+                    return None
+        return projections
 
     def _update_running_statistics(
         self,
@@ -214,10 +233,9 @@ class HierarchicalTaTLoss(nn.Module):
             norm.running_var.lerp_(unbiased.to(norm.running_var.dtype), momentum)
 
     def extra_repr(self) -> str:
-        form = 'lean' if self.lean else 'composed'
         return (
             f'in_channel={self.in_channel}, out_channel={self.out_channel}, '
-            f'softmax_over={self.softmax_over!r}, scale={self.scale}, {form}'
+            f'softmax_over={self.softmax_over!r}, scale={self.scale}, lean={self.lean!r}'
         )
 
 
