@@ -65,7 +65,7 @@ TITLES = dict(
     batched='batched',
     sdpa='batched, SDPA',
     compiled='batched, compiled',
-    lean='ours',
+    ours='ours',
 )
 
 
