@@ -257,27 +257,30 @@ def _loss_and_gradients(
     ds = torch.zeros(s.shape, dtype=dtype, device=s.device) if with_gradients else None
     dparameters = [None if x is None else torch.zeros_like(x, dtype=dtype) for x in parameters]
 
-    for team in _teams(s, t, settings):
-        s_mean, s_cov = _moments(s, team, dtype, gamma.is_measured or phi.is_measured)
-        t_mean, t_cov = _moments(t, team, dtype, theta.is_measured)
+    teams = _teams(s, t, settings)
+    largest = len(s[teams[0].chunks[0]])
+    rooms = [x.new_empty(largest, *x.shape[1:], dtype=dtype) for x in (s, t)]
+    for team in teams:
+        student, teacher = (_Side(x, team, room) for x, room in zip((s, t), rooms))
+        t_cov = teacher.covariance() if theta.is_measured else None
+        s_cov = student.covariance() if gamma.is_measured or phi.is_measured else None
         # From these leaves to the maps autograd keeps the books: all of it small matrices.
         leaves = [
             None if x is None else x.detach().to(dtype).requires_grad_(with_gradients)
-            for x in (*parameters, s_mean, s_cov)
+            for x in (*parameters, student.mean, s_cov)
         ]
         with torch.set_grad_enabled(with_gradients):
-            graph, statistics = _fold(settings, leaves, t_mean, t_cov)
+            graph, statistics = _fold(settings, leaves, teacher.mean, t_cov)
         maps = _Maps(*(x.detach() for x in graph))
         dmaps = _Maps(*(torch.zeros_like(x) for x in maps)) if with_gradients else None
 
         for chunk in team.chunks:
-            sc, tc = _centred(s[chunk], s_mean), _centred(t[chunk], t_mean)
+            sc, tc = student.centred(chunk), teacher.centred(chunk)
             dsc = ds[chunk] if with_gradients else None
             for k, view in enumerate(settings.views):
                 factor = view.weight / (t.shape[:2].numel() * math.prod(_size_of_view(view, t)))
                 for block in _blocks(view, sc, tc, dsc, settings.budget):
                     values[k] += factor * _attend(block, maps, dmaps, 2 * factor, settings)
-            del sc, tc  # before the next ones are made
 
         if with_gradients:
             dleaves = _gradients(graph, leaves, dmaps)
@@ -285,7 +288,7 @@ def _loss_and_gradients(
                 if total is not None:
                     total += part
             if s_cov is not None:
-                _add_gradient_of_moments(ds, s, team, s_mean, *dleaves[-2:])
+                _add_gradient_of_moments(ds, student, *dleaves[-2:])
     return values, statistics, [ds, *dparameters] if with_gradients else None
 
 
@@ -300,28 +303,43 @@ def _teams(s: Tensor, t: Tensor, settings: _Settings) -> list[_Team]:
     return [_Team(chunks, per_image=False)]
 
 
-def _moments(
-    x: Tensor, team: _Team, dtype: torch.dtype, with_cov: bool
-) -> tuple[Tensor, Optional[Tensor]]:
-    """Mean (b, C) and biased covariance (b, C, C) of the images of a team; b = 1: of all together.
+class _Side:
+    """The student's or the teacher's map, its images centred chunk by chunk in one buffer.
 
-    The covariance is taken of centred values: E[x^2] - E[x]^2 cancels where |mean| >> std.
+    Args:
+        x: (B, C, H, W).
+        team: the images that are looked at.
+        room: (b, C, H, W), for the largest chunk, in the precision of the arithmetic.
+
+    Attributes:
+        mean: over the positions of each image (b, C) or, b = 1, of all images together.
     """
-    if team.per_image:
-        x = x[team.chunks[0]]
-        mean = x.mean((2, 3), dtype=dtype)
-        grams = [_gram(_centred(x, mean))] if with_cov else []
-        positions = x[0, 0].numel()
-    else:
-        mean = x.mean((0, 2, 3), dtype=dtype).unsqueeze(0)
-        grams = [_gram(_centred(x[chunk], mean)).sum(0, True) for chunk in team.chunks if with_cov]
-        positions = x[:, 0].numel()
-    return mean, sum(grams) / positions if with_cov else None
 
+    def __init__(self, x: Tensor, team: _Team, room: Tensor) -> None:
+        self.x, self.team, self._room = x, team, room
+        self._held: Optional[slice] = None
+        if team.per_image:
+            self.mean = x[team.chunks[0]].mean((2, 3), dtype=room.dtype)
+            self.positions = x[0, 0].numel()
+        else:
+            self.mean = x.mean((0, 2, 3), dtype=room.dtype).unsqueeze(0)
+            self.positions = x[:, 0].numel()
 
-def _centred(x: Tensor, mean: Tensor) -> Tensor:
-    """x - mean in the precision of ``mean``, contiguous: (b, C, H, W)."""
-    return torch.sub(x, mean[:, :, None, None]).contiguous()
+    def centred(self, chunk: slice) -> Tensor:
+        """x - mean, contiguous: valid until another chunk is asked for."""
+        x = self.x[chunk]
+        out = self._room[: len(x)]
+        if self._held != chunk:
+            torch.sub(x, self.mean[:, :, None, None], out=out)
+            self._held = chunk
+        return out
+
+    def covariance(self) -> Tensor:
+        """Biased, (b, C, C). Of centred values: E[x^2] - E[x]^2 cancels where |mean| >> std."""
+        grams = [_gram(self.centred(chunk)) for chunk in self.team.chunks]
+        if not self.team.per_image:
+            grams = [gram.sum(0, keepdim=True) for gram in grams]
+        return sum(grams) / self.positions
 
 
 def _gram(x: Tensor) -> Tensor:
@@ -593,20 +611,17 @@ def _gradients(
     return [None if x is None else next(found) for x in leaves]
 
 
-def _add_gradient_of_moments(
-    ds: Tensor, s: Tensor, team: _Team, mean: Tensor, dmean: Tensor, dcov: Tensor
-) -> None:
+def _add_gradient_of_moments(ds: Tensor, student: _Side, dmean: Tensor, dcov: Tensor) -> None:
     """What reaches s through the mean and the covariance that the norms measured.
 
     The tokens are x - mean: of the gradient found so far, its mean has to go as well.
     """
-    positions = s[0, 0].numel() if team.per_image else s[:, 0].numel()
-    dims = (2, 3) if team.per_image else (0, 2, 3)
-    part = slice(None) if not team.per_image else team.chunks[0]
-    shift = dmean / positions - ds[part].mean(dims).view_as(dmean)
+    team, positions = student.team, student.positions
+    own, dims = (ds[team.chunks[0]], (2, 3)) if team.per_image else (ds, (0, 2, 3))
+    shift = dmean / positions - own.mean(dims).view_as(dmean)
     dcov = (dcov + dcov.mT) / positions
     for chunk in team.chunks:
         d = ds[chunk]
         d += shift[:, :, None, None]
         d = d.flatten(2)  # a view
-        d.baddbmm_(dcov.expand(d.shape[0], -1, -1), _centred(s[chunk], mean).flatten(2))
+        d.baddbmm_(dcov.expand(d.shape[0], -1, -1), student.centred(chunk).flatten(2))

@@ -1,11 +1,12 @@
 """Time and memory of the TaT loss, forward and backward, against the released code's computation.
 
-In one process, in turns, medians over repeats. Writes OUT.json and OUT.md; with --plot also the
-cost against the size of the map.
+The methods of a case run in one process, in turns; medians over repeats. Writes OUT.json and
+OUT.md; with --plot also the cost against the size of the map.
 """
 
 import argparse
 import functools
+import json
 import statistics
 import subprocess
 import sys
@@ -126,6 +127,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--no-memory', action='store_true', help='time only')
     parser.add_argument('--out', type=Path, help='default: work_dirs/benchmark/operator_DEVICE')
     parser.add_argument('--plot', type=Path, metavar='PNG', help='cost against the side of the map')
+    # What the tool asks of itself in a process of its own.
+    parser.add_argument('--time', metavar='CASE', help=argparse.SUPPRESS)
     parser.add_argument('--measure', nargs=2, metavar=('CASE', 'METHOD'), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.repeats < 1:
@@ -165,63 +168,69 @@ def resized(case: Case, args: argparse.Namespace) -> Case:
     return case._replace(side=args.side or case.side, batch=args.batch or case.batch)
 
 
-def run_case(name: str, case: Case, args: argparse.Namespace, rates: dict) -> dict:
+def run_case(name: str, args: argparse.Namespace, rates: dict) -> dict:
+    """One case in a process of its own: what an earlier one left in malloc's heap spares page
+    faults, to a method that needs much memory above all.
+    """
+    result = json.loads(run_apart(args, '--time', name, '--methods', *args.methods))
+    operations = {method: of['operations'] for method, of in result['methods'].items()}
+    # What must be done: the products of the folded form; or read both maps, write one gradient.
+    result['floor_seconds'] = max(
+        (operations.get('ours') or 0) / rates['matmul'], result['bytes'] / rates['copy']
+    )
+    for method, of in result['methods'].items():
+        of['share_of_floor'] = result['floor_seconds'] / of['median_seconds']
+        of['peak_bytes'] = None if args.no_memory else memory_of(name, method, args)
+    return result
+
+
+def run_apart(args: argparse.Namespace, *command: str) -> str:
+    """The last line that this tool prints with ``command``, in a process of its own."""
+    command = [sys.executable, __file__, *command, '--device', args.device, '--dtype', args.dtype]
+    command += ['--repeats', str(args.repeats)]
+    for option in ('side', 'batch'):
+        value = getattr(args, option)
+        command += [f'--{option}', str(value)] if value else []
+    run = subprocess.run(command, capture_output=True, text=True)
+    if run.returncode != 0:
+        raise RuntimeError(f'{" ".join(command)} failed:\n{run.stderr[-3000:]}')
+    return run.stdout.splitlines()[-1]
+
+
+def time_case(args: argparse.Namespace) -> dict:
+    name, case = args.time, resized(CASES[args.time], args)
     setting = Setting(case, args.device, getattr(torch, args.dtype))
     steps = {method: functools.partial(setting.step, method) for method in args.methods}
     values = {method: step().item() for method, step in steps.items()}
-    spread = max(values.values()) / min(values.values()) - 1
-    if spread > 1e-3:
+    if max(values.values()) / min(values.values()) - 1 > 1e-3:
         raise RuntimeError(f'{name}: the methods disagree: {values}')
-    operations = {
-        method: benchmark.count_operations(step)
-        for method, step in steps.items()
-        if method != 'compiled'
-    }
     seconds = benchmark.time_in_turns(steps, args.repeats, args.device)
-    element = setting.s.element_size()
-    # What must be done: the products of the folded form; or read both maps, write one gradient.
-    floor = max(
-        operations.get('ours', 0) / rates['matmul'],
-        element * (2 * setting.s.numel() + setting.t.numel()) / rates['copy'],
-    )
-    del steps, setting
-    result = dict(case._asdict(), name=name, floor_seconds=floor, loss=values['ours'], methods={})
+    elements = 2 * setting.s.numel() + setting.t.numel()
+    result = dict(case._asdict(), name=name, losses=values, methods={})
+    result['bytes'] = elements * setting.s.element_size()
     for method, times in seconds.items():
-        median = statistics.median(times)
-        result['methods'][method] = dict(
-            seconds=times,
-            median_seconds=median,
-            operations=operations.get(method),
-            share_of_floor=floor / median,
-            peak_bytes=None if args.no_memory else memory_of(name, method, args),
-        )
+        of = dict(seconds=times, median_seconds=statistics.median(times), operations=None)
+        if method != 'compiled':
+            of['operations'] = benchmark.count_operations(steps[method])
         if 'ours' in seconds:
-            result['methods'][method]['time_over_ours'] = benchmark.paired_ratio(
-                times, seconds['ours']
-            )
+            of['time_over_ours'] = benchmark.paired_ratio(times, seconds['ours'])
+        result['methods'][method] = of
     return result
 
 
 def memory_of(name: str, method: str, args: argparse.Namespace) -> Optional[float]:
-    """Peak above the inputs, in a process of its own."""
-    command = [sys.executable, __file__, '--measure', name, method, '--device', args.device]
-    command += ['--dtype', args.dtype]
-    for option, value in (('--side', args.side), ('--batch', args.batch)):
-        command += [option, str(value)] if value else []
-    run = subprocess.run(command, capture_output=True, text=True)
-    if run.returncode != 0:
-        raise RuntimeError(f'memory of {method} in {name} was not measured:\n{run.stderr[-2000:]}')
-    answer = run.stdout.split()[-1]
+    """Peak above the inputs; name is a case or a point of the plot."""
+    answer = run_apart(args, '--measure', name, method)
     return None if answer == 'None' else float(answer)
 
 
-def measure(args: argparse.Namespace) -> None:
+def measure(args: argparse.Namespace) -> Optional[float]:
     name, method = args.measure
     case = resized(CASES.get(name) or sweep_case(name), args)
     dtype = getattr(torch, args.dtype)
     Setting(case._replace(side=64, batch=1), args.device, dtype).step(method)  # libraries load
     setting = Setting(case, args.device, dtype)
-    print(benchmark.peak_memory(functools.partial(setting.step, method), args.device))
+    return benchmark.peak_memory(functools.partial(setting.step, method), args.device)
 
 
 def sweep_case(name: str) -> Case:
@@ -362,8 +371,8 @@ def as_text(result: dict) -> str:
 def main() -> None:
     args = parse_args()
     compat.silence_harmless_warnings()
-    if args.measure:
-        measure(args)
+    if args.time or args.measure:
+        print(json.dumps(time_case(args)) if args.time else measure(args))
         return
     machine = benchmark.describe_machine(args.device)
     rates = dict(matmul=benchmark.matmul_rate(args.device), copy=benchmark.copy_rate(args.device))
@@ -372,7 +381,7 @@ def main() -> None:
         machine=machine, dtype=args.dtype, repeats=args.repeats, rates=rates, cases=[], targets=[]
     )
     for name in args.cases:
-        result['cases'].append(run_case(name, resized(CASES[name], args), args, rates))
+        result['cases'].append(run_case(name, args, rates))
         of = result['cases'][-1]['methods']
         line = ', '.join(f'{TITLES[k]} {v["median_seconds"] * 1e3:,.0f} ms' for k, v in of.items())
         print(f'{name}: {line}', flush=True)

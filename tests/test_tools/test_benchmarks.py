@@ -1,0 +1,161 @@
+"""The benchmark tools through their command line, at sizes of seconds; no time is asserted."""
+
+import importlib.util
+import json
+import math
+import sys
+
+import pytest
+import torch
+
+from mmrazor_tat.models import HierarchicalTaTLoss
+
+
+@pytest.fixture(scope='module')
+def baselines(repo):
+    path = repo / 'tools/operator_baselines.py'
+    spec = importlib.util.spec_from_file_location('operator_baselines', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize('softmax_over', ['student', 'teacher'])
+@pytest.mark.parametrize('name', ['released_loop', 'batched', 'batched_sdpa'])
+def test_a_baseline_computes_the_same_loss_and_gradients(baselines, name, softmax_over):
+    """What is measured against must be right, and must not be ours in disguise."""
+    torch.manual_seed(0)
+    views = [
+        dict(type='patch', grid=(4, 3), groups=6, weight=0.3),
+        dict(type='anchor', kernel=2, weight=0.5),
+        dict(type='whole', weight=0.2),
+    ]
+    loss = HierarchicalTaTLoss(4, 6, views, softmax_over=softmax_over, scale=0.5, lean=True)
+    loss = loss.double()
+    for parameter in loss.parameters():
+        torch.nn.init.normal_(parameter)
+    s = torch.randn(3, 4, 13, 10, dtype=torch.float64, requires_grad=True)
+    t = torch.randn(3, 6, 13, 10, dtype=torch.float64)
+    inputs = [s, *loss.parameters()]
+    found, expected = getattr(baselines, name)(loss, s, t), loss(s, t)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    for a, b in zip(
+        torch.autograd.grad(found, inputs, materialize_grads=True),
+        torch.autograd.grad(expected, inputs),
+    ):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-11)
+    assert loss.lean is True
+
+
+@pytest.fixture(scope='module')
+def operator(repo, command, tmp_path_factory):
+    out = tmp_path_factory.mktemp('operator') / 'here' / 'operator_cpu'
+    log = command(
+        repo / 'tools/benchmark_operator.py',
+        *('--cases', 'r18', 'whole-32', '--side', 48, '--batch', 1, '--repeats', 1, '--out', out),
+    )
+    return out, log, json.loads(out.with_suffix('.json').read_text())
+
+
+class TestOperator:
+    def test_every_figure_is_there(self, operator):
+        _, _, result = operator
+        assert [case['name'] for case in result['cases']] == ['r18', 'whole-32']
+        assert result['rates'].keys() == {'matmul', 'copy'}
+        for case in result['cases']:
+            assert case['methods'].keys() == {'loop', 'batched', 'sdpa', 'ours'}
+            for of in case['methods'].values():
+                assert of['median_seconds'] > 0 and len(of['seconds']) == 1
+                assert of['operations'] > 0
+                if sys.platform.startswith('linux'):
+                    assert of['peak_bytes'] >= 0
+            assert case['methods']['ours']['time_over_ours'] == 1
+
+    def test_the_stored_softmax_takes_the_memory_that_it_must(self, operator):
+        """48**4 logits of float32 are 20 MiB; forward and backward hold more than one."""
+        _, _, result = operator
+        whole = result['cases'][1]['methods']
+        assert whole['batched']['peak_bytes'] > 2 * 48**4 * 4
+        assert whole['ours']['peak_bytes'] > 0
+
+    def test_the_table_is_printed_and_written(self, operator):
+        out, log, result = operator
+        text = out.with_suffix('.md').read_text()
+        assert text.strip() in log
+        assert f'torch {torch.__version__}' in text
+        assert len([line for line in text.splitlines() if line.startswith('| ')]) == 2 + 2 * 4
+        assert result['targets'] == []  # another size than the targets are meant for
+
+    @pytest.mark.parametrize(
+        'arguments, message',
+        [
+            (['--cases', 'r19'], "invalid choice: 'r19'"),
+            (['--repeats', 0], '--repeats must be at least 1, got 0'),
+            (['--dtype', 'float8'], "invalid choice: 'float8'"),
+            pytest.param(
+                ['--device', 'cuda'],
+                'torch finds no GPU',
+                marks=pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU'),
+            ),
+        ],
+    )
+    def test_bad_arguments(self, repo, command, arguments, message):
+        log = command(repo / 'tools/benchmark_operator.py', *arguments, ok=False)
+        assert message in log and 'Traceback' not in log
+
+
+def test_the_committed_figures_are_those_of_the_tool(repo):
+    """Each target is listed once, and what it says follows from the figures beside it."""
+    result = json.loads((repo / 'benchmarks/operator_cpu.json').read_text())
+    methods = {case['name']: case['methods'] for case in result['cases']}
+    assert len(result['targets']) == 12
+    for target in result['targets']:
+        rival, ours = methods[target['case']][target['against']], methods[target['case']]['ours']
+        if target['quantity'] == 'time':
+            assert target['measured'] == rival['time_over_ours']
+        else:
+            assert math.isclose(target['measured'], rival['peak_bytes'] / ours['peak_bytes'])
+        reached = target['measured'] >= target['reach']
+        held = target['measured'] >= target['must']
+        assert target['holds'] == ('reach' if reached else 'must' if held else 'no')
+
+
+class TestStep:
+    def test_a_recipe_is_measured_in_every_mode(self, repo, command, tmp_path):
+        modes = ['float32', 'bfloat16+channels_last', 'float32+compile']
+        out = tmp_path / 'step'
+        log = command(
+            repo / 'tools/benchmark_step.py',
+            repo / 'configs/demo/tat_student.py',
+            *('--crop', 64, '--repeats', 1, '--no-memory', '--out', out),
+            *('--compile-backend', 'aot_eager', '--modes', *modes),
+        )
+        result = json.loads(out.with_suffix('.json').read_text())
+        assert [recipe['mode'] for recipe in result['recipes']] == modes
+        for recipe in result['recipes']:
+            runs = recipe['runs']
+            assert runs.keys() == {'teacher', 'student', 'mmrazor', 'ours', 'operator'}
+            assert all(run['median_seconds'] > 0 for run in runs.values())
+            floor = runs['teacher']['median_seconds'] + runs['student']['median_seconds']
+            assert recipe['floor_seconds'] == pytest.approx(floor)
+            over = runs['ours']['median_seconds'] / floor - 1
+            assert runs['ours']['over_floor'] == pytest.approx(over)
+            assert recipe['s_feature'] == [2, 32, 16, 16]
+            assert recipe['t_feature'] == [2, 96, 16, 16]
+        text = out.with_suffix('.md').read_text()
+        assert text.strip() in log and 'Where the overhead goes' in text
+
+    @pytest.mark.parametrize(
+        'arguments, message',
+        [
+            (['--modes', 'float8'], "'float8' is not float32, bfloat16 or float16, then"),
+            (['--modes', 'float16'], '--modes float16 needs a GPU'),
+            (['--batch', 1], '--batch must be at least 2, got 1'),
+            (['--crop', 128], 'leaves one position of a map of 32 x 32 to its softmax'),
+        ],
+    )
+    def test_bad_arguments(self, repo, command, arguments, message):
+        recipe = 'tat_deeplabv3plus_r101-d8_mobilenet-v2-d8_4xb4-40k_voc12aug-512x512.py'
+        config = repo / 'configs/tat' / recipe
+        log = command(repo / 'tools/benchmark_step.py', config, *arguments, ok=False)
+        assert message in log and 'most recent call' not in log
