@@ -257,11 +257,8 @@ def _loss_and_gradients(
     ds = torch.zeros(s.shape, dtype=dtype, device=s.device) if with_gradients else None
     dparameters = [None if x is None else torch.zeros_like(x, dtype=dtype) for x in parameters]
 
-    teams = _teams(s, t, settings)
-    largest = len(s[teams[0].chunks[0]])
-    rooms = [x.new_empty(largest, *x.shape[1:], dtype=dtype) for x in (s, t)]
-    for team in teams:
-        student, teacher = (_Side(x, team, room) for x, room in zip((s, t), rooms))
+    for team in _teams(s, t, settings):
+        student, teacher = (_Side(x, team, dtype, settings.budget.tokens) for x in (s, t))
         t_cov = teacher.covariance() if theta.is_measured else None
         s_cov = student.covariance() if gamma.is_measured or phi.is_measured else None
         # From these leaves to the maps autograd keeps the books: all of it small matrices.
@@ -275,11 +272,10 @@ def _loss_and_gradients(
         dmaps = _Maps(*(torch.zeros_like(x) for x in maps)) if with_gradients else None
 
         for chunk in team.chunks:
-            sc, tc = student.centred(chunk), teacher.centred(chunk)
             dsc = ds[chunk] if with_gradients else None
             for k, view in enumerate(settings.views):
                 factor = view.weight / (t.shape[:2].numel() * math.prod(_size_of_view(view, t)))
-                for block in _blocks(view, sc, tc, dsc, settings.budget):
+                for block in _blocks(view, student, teacher, chunk, dsc):
                     values[k] += factor * _attend(block, maps, dmaps, 2 * factor, settings)
 
         if with_gradients:
@@ -304,58 +300,79 @@ def _teams(s: Tensor, t: Tensor, settings: _Settings) -> list[_Team]:
 
 
 class _Side:
-    """The student's or the teacher's map, its images centred chunk by chunk in one buffer.
+    """The student's or the teacher's map, centred a few rows at a time, in the cache.
 
     Args:
         x: (B, C, H, W).
         team: the images that are looked at.
-        room: (b, C, H, W), for the largest chunk, in the precision of the arithmetic.
+        dtype: the precision of the arithmetic.
+        budget: elements of a block of rows.
 
     Attributes:
         mean: over the positions of each image (b, C) or, b = 1, of all images together.
+        positions: how many the mean is over.
     """
 
-    def __init__(self, x: Tensor, team: _Team, room: Tensor) -> None:
-        self.x, self.team, self._room = x, team, room
-        self._held: Optional[slice] = None
+    def __init__(self, x: Tensor, team: _Team, dtype: torch.dtype, budget: int) -> None:
+        self.x, self.team, self.budget = x, team, budget
         if team.per_image:
-            self.mean = x[team.chunks[0]].mean((2, 3), dtype=room.dtype)
+            self.mean = x[team.chunks[0]].mean((2, 3), dtype=dtype)
             self.positions = x[0, 0].numel()
         else:
-            self.mean = x.mean((0, 2, 3), dtype=room.dtype).unsqueeze(0)
+            self.mean = x.mean((0, 2, 3), dtype=dtype).unsqueeze(0)
             self.positions = x[:, 0].numel()
 
-    def centred(self, chunk: slice) -> Tensor:
-        """x - mean, contiguous: valid until another chunk is asked for."""
-        x = self.x[chunk]
-        out = self._room[: len(x)]
-        if self._held != chunk:
-            torch.sub(x, self.mean[:, :, None, None], out=out)
-            self._held = chunk
-        return out
+    def centred(self, chunk: slice, rows: slice = slice(None)) -> Tensor:
+        """x - mean of some rows of the map, contiguous: (b, C, rows, W)."""
+        return torch.sub(self.x[chunk, :, rows], self.mean[:, :, None, None]).contiguous()
+
+    def pooled(self, chunk: slice, kernel: int) -> Tensor:
+        """Average-pooled and centred, (b, C, H//k, W//k)."""
+        x = F.avg_pool2d(self.x[chunk].to(self.mean.dtype), kernel)
+        return x.sub_(self.mean[:, :, None, None])
+
+    def row_blocks(self, chunk: slice, multiple: int = 1, within: Optional[int] = None):
+        """Slices of the rows of the map, or of its first ``within``, by whole ``multiple`` s."""
+        height = self.x.shape[2] if within is None else within
+        row = self.x[chunk, :, 0].numel()
+        step = multiple * max(1, self.budget // (multiple * row))
+        return [slice(k, min(k + step, height)) for k in range(0, height, step)]
 
     def covariance(self) -> Tensor:
         """Biased, (b, C, C). Of centred values: E[x^2] - E[x]^2 cancels where |mean| >> std."""
-        grams = [_gram(self.centred(chunk)) for chunk in self.team.chunks]
-        if not self.team.per_image:
-            grams = [gram.sum(0, keepdim=True) for gram in grams]
-        return sum(grams) / self.positions
+        batch, channels = len(self.mean), self.x.shape[1]
+        cov = self.mean.new_zeros(batch, channels, channels)
+        for chunk in self.team.chunks:
+            for rows in self.row_blocks(chunk):
+                _add_gram(cov, self.centred(chunk, rows))
+        return _mirrored(cov).div_(self.positions)
 
 
-def _gram(x: Tensor) -> Tensor:
-    """The sum of x x^T over the positions of a map: (b, C, H, W) -> (b, C, C).
+def _add_gram(gram: Tensor, x: Tensor) -> None:
+    """Add the sum of x x^T over the positions of a map (b, C, H, W) to ``gram``, (b or 1, C, C).
 
-    The lower triangle by blocks of columns, mirrored: 5/8 of the work of the whole product.
+    By blocks of columns, the lower ones only: 5/8 of the work of the whole product.
     """
     x = x.flatten(2)  # (b, C, N)
-    channels = x.shape[1]
-    gram = x.new_empty(x.shape[0], channels, channels)
-    width = max(64, -(-channels // 4))
-    for k in range(0, channels, width):
-        columns = x[:, k:] @ x[:, k : k + width].mT
-        gram[:, k:, k : k + width] = columns
-        gram[:, k : k + width, k:] = columns.mT
+    width = _gram_width(x.shape[1])
+    for k in range(0, x.shape[1], width):
+        columns, target = (x[:, k:], x[:, k : k + width].mT), gram[:, k:, k : k + width]
+        if len(gram) == len(x):
+            target.baddbmm_(*columns)
+        else:
+            target += torch.bmm(*columns).sum(0, keepdim=True)
+
+
+def _mirrored(gram: Tensor) -> Tensor:
+    """Fill in what ``_add_gram`` leaves out."""
+    width = _gram_width(gram.shape[1])
+    for k in range(0, gram.shape[1], width):
+        gram[:, k : k + width, k + width :] = gram[:, k + width :, k : k + width].mT
     return gram
+
+
+def _gram_width(channels: int) -> int:
+    return max(64, -(-channels // 4))
 
 
 def _fold(
@@ -429,28 +446,31 @@ def _size_of_view(view: View, x: Tensor) -> tuple[int, int]:
 
 
 def _blocks(
-    view: View, s: Tensor, t: Tensor, ds: Optional[Tensor], budget: Budget
+    view: View, student: _Side, teacher: _Side, chunk: slice, ds: Optional[Tensor]
 ) -> Iterator[_Block]:
     """The tokens of a view, in blocks that need nothing of each other.
 
     Args:
-        s, t: centred maps of a chunk.
-        ds: the gradient of ``s``, which the blocks' ``finish`` adds to; None: no gradient.
+        chunk: the images.
+        ds: the gradient of their student maps, which ``finish`` adds to; None: no gradient.
     """
     if isinstance(view, PatchGroupView):
-        yield from _patch_group_blocks(view, s, t, ds, budget)
+        yield from _patch_group_blocks(view, student, teacher, chunk, ds)
     elif view.kernel == 1:  # the tokens are the map itself, and so is their gradient
-        yield _Block(whole_map(s), whole_map(t), None if ds is None else whole_map(ds), _nothing)
+        s, t = whole_map(student.centred(chunk)), whole_map(teacher.centred(chunk))
+        yield _Block(s, t, None if ds is None else whole_map(ds), _nothing)
     else:
-        yield _anchor_point_block(view.kernel, s, t, ds)
+        yield _anchor_point_block(view.kernel, student, teacher, chunk, ds)
 
 
 def _nothing() -> None:
     pass
 
 
-def _anchor_point_block(k: int, s: Tensor, t: Tensor, ds: Optional[Tensor]) -> _Block:
-    pooled = F.avg_pool2d(s, k)
+def _anchor_point_block(
+    k: int, student: _Side, teacher: _Side, chunk: slice, ds: Optional[Tensor]
+) -> _Block:
+    pooled = student.pooled(chunk, k)
     dpooled = None if ds is None else torch.zeros_like(pooled)
 
     def finish() -> None:
@@ -460,36 +480,35 @@ def _anchor_point_block(k: int, s: Tensor, t: Tensor, ds: Optional[Tensor]) -> _
 
     return _Block(
         whole_map(pooled),
-        whole_map(F.avg_pool2d(t, k)),
+        whole_map(teacher.pooled(chunk, k)),
         None if ds is None else whole_map(dpooled),
         finish,
     )
 
 
 def _patch_group_blocks(
-    view: PatchGroupView, s: Tensor, t: Tensor, ds: Optional[Tensor], budget: Budget
+    view: PatchGroupView, student: _Side, teacher: _Side, chunk: slice, ds: Optional[Tensor]
 ) -> Iterator[_Block]:
     """Blocks of whole rows of patches that hold whole groups."""
-    (n, m), (batch, channels) = view.grid, s.shape[:2]
+    n, m = view.grid
     p = n * m // view.groups
-    (h, w), (t_height, _) = patch_size(s, view.grid), patch_size(t, view.grid)
-    least = p // math.gcd(p, m)
-    step = least * max(1, budget.tokens * n // (least * max(s.numel(), t.numel())))
-    for row in range(0, n, step):
-        rows = min(step, n - row)
-        groups = rows * m // p
-        s_rows = slice(row * h, (row + rows) * h)
-        t_rows = slice(row * t_height, (row + rows) * t_height)
-        tokens = patch_groups(s[:, :, s_rows], (rows, m), groups)  # (b, G, h*w, p*C)
+    (h, w), (t_height, _) = (patch_size(side.x, view.grid) for side in (student, teacher))
+    least = p // math.gcd(p, m)  # rows of patches that hold whole groups
+    for s_rows in student.row_blocks(chunk, multiple=least * h, within=n * h):
+        first, last = s_rows.start // h, s_rows.stop // h
+        grid, groups = (last - first, m), (last - first) * m // p
+        t_rows = slice(first * t_height, last * t_height)
+        tokens = patch_groups(student.centred(chunk, s_rows), grid, groups)  # (b, G, h*w, p*C)
         dtokens = None if ds is None else tokens.new_zeros(tokens.shape)
 
-        def finish(rows=rows, s_rows=s_rows, dtokens=dtokens) -> None:
-            patches = dtokens.unflatten(3, (p, channels)).transpose(2, 3)  # (b, G, p, h*w, C)
-            patches = patches.reshape(batch, rows, m, h, w, channels)
-            target = ds[:, :, s_rows, : m * w].unflatten(3, (m, w)).unflatten(2, (rows, h))
+        def finish(s_rows=s_rows, grid=grid, dtokens=dtokens) -> None:
+            patches = dtokens.unflatten(3, (p, -1)).transpose(2, 3)  # (b, G, p, h*w, C)
+            patches = patches.reshape(len(ds), *grid, h, w, -1)
+            target = ds[:, :, s_rows, : m * w].unflatten(3, (m, w)).unflatten(2, (grid[0], h))
             target += patches.permute(0, 5, 1, 3, 2, 4)  # (b, C, rows, h, m, w)
 
-        yield _Block(tokens, patch_groups(t[:, :, t_rows], (rows, m), groups), dtokens, finish)
+        t_tokens = patch_groups(teacher.centred(chunk, t_rows), grid, groups)
+        yield _Block(tokens, t_tokens, dtokens, finish)
 
 
 def _attend(
@@ -621,7 +640,7 @@ def _add_gradient_of_moments(ds: Tensor, student: _Side, dmean: Tensor, dcov: Te
     shift = dmean / positions - own.mean(dims).view_as(dmean)
     dcov = (dcov + dcov.mT) / positions
     for chunk in team.chunks:
-        d = ds[chunk]
-        d += shift[:, :, None, None]
-        d = d.flatten(2)  # a view
-        d.baddbmm_(dcov.expand(d.shape[0], -1, -1), student.centred(chunk).flatten(2))
+        for rows in student.row_blocks(chunk):
+            x = student.centred(chunk, rows).flatten(2)  # (b, C, N)
+            d = torch.baddbmm(shift.unsqueeze(2), dcov.expand(len(x), -1, -1), x)
+            ds[chunk, :, rows] += d.view(len(x), -1, *ds[0, 0, rows].shape)
