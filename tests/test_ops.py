@@ -391,8 +391,15 @@ class TestInTraining:
         loss.backward()
         assert all(q.weight.grad is None for q in made)
         assert all(q.gain.grad is not None for q in made)
+
+    def test_without_grad_mode_no_gradient_is_computed(self, setting, monkeypatch):
+        student, x, t, made = setting
+        expected = hierarchical_tat(student(x), t, *made, VIEWS).loss
+        monkeypatch.setattr('mmrazor_tat.ops._gradients', None)  # to call it would be an error
         with torch.no_grad():
-            assert not hierarchical_tat(s, t, *made, VIEWS).loss.requires_grad
+            found = hierarchical_tat(student(x), t, *made, VIEWS).loss
+        assert not found.requires_grad
+        torch.testing.assert_close(found, expected.detach(), rtol=0, atol=1e-12)
 
 
 MEMORY = """
