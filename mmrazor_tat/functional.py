@@ -143,14 +143,14 @@ def anchor_points(x: Tensor, kernel: int) -> Tensor:
         kernel: k, in feature pixels.
 
     Returns:
-        (B, 1, (H//k)*(W//k), C).
+        (B, 1, (H//k)*(W//k), C), in float32 or float64.
 
     Raises:
         ValueError: a kernel larger than the map.
     """
     check_kernel(kernel)
     anchor_size(x, kernel)
-    return whole_map(F.avg_pool2d(x, kernel))
+    return whole_map(F.avg_pool2d(_at_least_float32(x)[0], kernel))
 
 
 def patch_size(x: Tensor, grid: tuple[int, int]) -> tuple[int, int]:

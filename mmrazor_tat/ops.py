@@ -107,9 +107,8 @@ class Result(NamedTuple):
     Args:
         loss: the sum of the views' weighted losses, a scalar with a gradient.
         values: the summands, (number of views,), without one.
-        statistics: mean and biased variance that the norms of gamma, phi and theta measured:
-            (E,) each, six in a row; an identity has none and is left out. They are of use with
-            ``norm='batch'``, for the running statistics.
+        statistics: mean and biased variance, (E,) each, of every projection of gamma, phi and
+            theta with ``norm='batch'``, one after the other: for their running statistics.
     """
 
     loss: Tensor
@@ -154,10 +153,16 @@ def hierarchical_tat(
         A :class:`Result` in float32, or float64 where an input is.
 
     Raises:
-        ValueError: an unknown ``softmax_over``, a view or a direction that the maps do not suit.
+        ValueError: an unknown ``softmax_over``; a view, a direction or a batch that the maps do
+            not suit.
         RuntimeError: in a second backward.
     """
     check_direction(softmax_over)
+    if not 0 < len(s_feature) == len(t_feature):
+        raise ValueError(
+            f's_feature has {len(s_feature)} images, t_feature has {len(t_feature)}: both need '
+            'the same, at least one'
+        )
     for x in (s_feature, t_feature):
         for view in views:
             _size_of_view(view, x)
@@ -252,7 +257,7 @@ class _Block(NamedTuple):
 def _loss_and_gradients(
     s: Tensor, t: Tensor, settings: _Settings, with_gradients: bool
 ) -> tuple[Tensor, list[Tensor], Optional[list[Optional[Tensor]]]]:
-    """The views' values, the norms' statistics, and the gradients of s and all parameters."""
+    """The views' values, the batch norms' statistics, the gradients of s and all parameters."""
     gamma, phi, theta = settings.projections
     parameters = settings.parameters()
     dtype = torch.float32
@@ -280,9 +285,10 @@ def _loss_and_gradients(
         for chunk in team.chunks:
             dsc = ds[chunk] if with_gradients else None
             for k, view in enumerate(settings.views):
-                factor = view.weight / (t.shape[:2].numel() * math.prod(_size_of_view(view, t)))
+                elements = t.shape[:2].numel() * math.prod(_size_of_view(view, t))
+                weight = view.weight / elements
                 for block in _blocks(view, student, teacher, chunk, dsc):
-                    values[k] += factor * _attend(block, maps, dmaps, 2 * factor, settings)
+                    values[k] += weight * _attend(block, maps, dmaps, weight, settings)
 
         if with_gradients:
             dleaves = _gradients(graph, leaves, dmaps)
@@ -388,7 +394,7 @@ def _gram_width(channels: int) -> int:
 def _fold(
     settings: _Settings, leaves: list[Optional[Tensor]], t_mean: Tensor, t_cov: Optional[Tensor]
 ) -> tuple[_Maps, list[Tensor]]:
-    """The maps of centred tokens; mean and variance that each norm measured."""
+    """The maps of centred tokens; mean and variance that each batch norm measured."""
     gamma, phi, theta = settings.projections
     s_mean, s_cov = leaves[9:]
     a_gamma, b_gamma, *of_gamma = _affine(gamma, *leaves[0:3], s_mean, s_cov)
@@ -412,7 +418,7 @@ def _affine(
     mean: Tensor,
     cov: Optional[Tensor],
 ) -> tuple[Tensor, ...]:
-    """A (b, E, C) and b (b, E) of a projection of centred tokens, and what its norm measured.
+    """A (b, E, C) and b (b, E) of a projection of centred tokens; of a batch norm also mean, var.
 
     Args:
         weight, gain, bias: those of the projection, as leaves.
@@ -428,7 +434,7 @@ def _affine(
         w_cov = w @ cov  # (b, E, C)
         var = (w_cov * w).sum(-1) + 2 * ((weight - w) * w_cov.detach()).sum(-1)
         var = var.clamp(min=0)
-        measured = (projected_mean, var)
+        measured = (projected_mean, var) if projection.norm == 'batch' else ()
         b = torch.zeros_like(var)
     else:
         measured = ()
@@ -522,18 +528,18 @@ def _patch_group_blocks(
 
 
 def _attend(
-    block: _Block, maps: _Maps, dmaps: Optional[_Maps], factor: float, settings: _Settings
+    block: _Block, maps: _Maps, dmaps: Optional[_Maps], weight: float, settings: _Settings
 ) -> Tensor:
     """The sum of squared errors of a block.
 
-    Unless ``dmaps`` is None, adds ``factor`` / 2 times its gradient to ``dmaps`` and the block's
+    Unless ``dmaps`` is None, adds ``weight`` times its gradient to ``dmaps`` and the block's
     ``ds``. K = b*G below, the groups of all images.
     """
     images = block.s.shape[0]
     s, t = block.s.flatten(0, 1), block.t.flatten(0, 1)  # (K, N_s, p*C_s), (K, N_t, p*C_t)
     ds = None if block.ds is None else block.ds.flatten(0, 1)
-    by_student = settings.softmax_over == 'teacher'  # a row belongs to a student position
-    if by_student:
+    rows_are_student = settings.softmax_over == 'teacher'
+    if rows_are_student:
         columns = _project(t, images, maps.logit)
         column_bias = _project(t, images, maps.logit_bias.unsqueeze(1)).sum(-1).unsqueeze(1)
         dcolumns, dcolumn_bias = torch.zeros_like(columns), torch.zeros_like(column_bias)
@@ -541,7 +547,7 @@ def _attend(
         columns = s
 
     squares = s.new_zeros(())
-    length = (s if by_student else t).shape[1]
+    length = (s if rows_are_student else t).shape[1]
     step = max(1, settings.budget.logits // (s.shape[0] * max(columns.shape[1:])))
     # The large buffers, made once: fresh ones cost page faults, and leave a heap full of holes.
     room = s.new_empty(3, s.shape[0] * min(step, length) * columns.shape[1])
@@ -551,7 +557,7 @@ def _attend(
         shape = (s.shape[0], target.shape[1], columns.shape[1])
         # (K, R, N) each, contiguous: the softmax kernels write into nothing else rightly.
         logits, weights, dlogits = (x[: math.prod(shape)].view(shape) for x in room)
-        if by_student:
+        if rows_are_student:
             rows = s[:, here]
             torch.baddbmm(column_bias, rows, columns.mT, out=logits)
         else:
@@ -564,9 +570,9 @@ def _attend(
         if dmaps is None:
             continue
 
-        error *= factor
-        _learn(dmaps.value, images, error, mixed)
-        _learn_bias(dmaps.value_bias, images, error)
+        error *= 2 * weight
+        _add_weight_gradient(dmaps.value, images, error, mixed)
+        _add_bias_gradient(dmaps.value_bias, images, error)
         dmixed = _project(error, images, maps.value.mT)
         # The kernel behind softmax's own backward: one pass over the block. (The row sums are also
         # <dmixed, mixed>, but the terms must cancel exactly where a weight is 1.)
@@ -576,21 +582,21 @@ def _attend(
         )
         ds.baddbmm_(weights.mT, dmixed)
         drows = torch.bmm(dlogits, columns)
-        if by_student:
+        if rows_are_student:
             ds[:, here] += drows
             dcolumns.baddbmm_(dlogits.mT, rows)
             dcolumn_bias += dlogits.sum(1, keepdim=True)
         else:
             ds.baddbmm_(dlogits.mT, rows)
-            _learn(dmaps.logit, images, drows, target)
-            _learn_bias(dmaps.logit_bias, images, drows)
+            _add_weight_gradient(dmaps.logit, images, drows, target)
+            _add_bias_gradient(dmaps.logit_bias, images, drows)
 
     if dmaps is not None:
-        if by_student:
-            _learn(dmaps.logit, images, dcolumns, t)
+        if rows_are_student:
+            _add_weight_gradient(dmaps.logit, images, dcolumns, t)
             parts = t.shape[2] // dmaps.logit_bias.shape[1]  # p
             dcolumn_bias = dcolumn_bias.mT.expand(-1, -1, parts)
-            _learn(dmaps.logit_bias.unsqueeze(1), images, dcolumn_bias, t)
+            _add_weight_gradient(dmaps.logit_bias.unsqueeze(1), images, dcolumn_bias, t)
         block.finish()
     return squares
 
@@ -612,7 +618,7 @@ def _project(x: Tensor, images: int, weight: Tensor, bias: Optional[Tensor] = No
     return y.view(x.shape[0], x.shape[1], -1)
 
 
-def _learn(dweight: Tensor, images: int, dy: Tensor, x: Tensor) -> None:
+def _add_weight_gradient(dweight: Tensor, images: int, dy: Tensor, x: Tensor) -> None:
     """Add the gradient of a weight of ``_project`` to ``dweight``, given that of its result."""
     dy = dy.reshape(images, -1, dweight.shape[1])
     x = x.reshape(images, -1, dweight.shape[2])
@@ -622,7 +628,7 @@ def _learn(dweight: Tensor, images: int, dy: Tensor, x: Tensor) -> None:
         dweight += torch.bmm(dy.mT, x).sum(0, keepdim=True)
 
 
-def _learn_bias(dbias: Tensor, images: int, dy: Tensor) -> None:
+def _add_bias_gradient(dbias: Tensor, images: int, dy: Tensor) -> None:
     """The same for a bias."""
     dbias += dy.reshape(images, -1, dbias.shape[1]).sum(1).sum_to_size(dbias.shape)
 

@@ -201,7 +201,9 @@ def time_case(args: argparse.Namespace) -> dict:
     name, case = args.time, resized(CASES[args.time], args)
     setting = Setting(case, args.device, getattr(torch, args.dtype))
     steps = {method: functools.partial(setting.step, method) for method in args.methods}
-    values = {method: step().item() for method, step in steps.items()}
+    values, operations = {}, {}
+    for method, step in steps.items():
+        values[method], operations[method] = value_and_operations(step, method != 'compiled')
     if max(values.values()) / min(values.values()) - 1 > 1e-3:
         raise RuntimeError(f'{name}: the methods disagree: {values}')
     seconds = benchmark.time_in_turns(steps, args.repeats, args.device)
@@ -209,13 +211,23 @@ def time_case(args: argparse.Namespace) -> dict:
     result = dict(case._asdict(), name=name, losses=values, methods={})
     result['bytes'] = elements * setting.s.element_size()
     for method, times in seconds.items():
-        of = dict(seconds=times, median_seconds=statistics.median(times), operations=None)
-        if method != 'compiled':
-            of['operations'] = benchmark.count_operations(steps[method])
+        of = dict(seconds=times, median_seconds=statistics.median(times))
+        of['operations'] = operations[method]
         if 'ours' in seconds:
             of['time_over_ours'] = benchmark.paired_ratio(times, seconds['ours'])
         result['methods'][method] = of
     return result
+
+
+def value_and_operations(step: benchmark.Run, counted: bool) -> tuple[float, Optional[int]]:
+    """The loss, and the operations of a step where they can be counted."""
+    values = []
+
+    def run() -> None:
+        values.append(step().item())
+
+    operations = benchmark.count_operations(run) if counted else run()
+    return values[0], operations
 
 
 def memory_of(name: str, method: str, args: argparse.Namespace) -> Optional[float]:

@@ -40,9 +40,9 @@ def maps(student=(2, 4, 9, 10), teacher=(2, 6, 9, 10)):
 def assert_same_loss_and_gradients(a: HierarchicalTaTLoss, b: HierarchicalTaTLoss, s, t, tol=1e-12):
     of_a, of_b = a(s, t), b(s, t)
     torch.testing.assert_close(of_a, of_b, rtol=0, atol=tol)
-    assert a.values.keys() == b.values.keys()
-    for name in a.values:
-        torch.testing.assert_close(a.values[name], b.values[name], rtol=0, atol=tol)
+    assert a.logged_values.keys() == b.logged_values.keys()
+    for name in a.logged_values:
+        torch.testing.assert_close(a.logged_values[name], b.logged_values[name], rtol=0, atol=tol)
     found, expected = (
         torch.autograd.grad(x, [s, *loss.parameters()], materialize_grads=True)
         for x, loss in ((of_a, a), (of_b, b))
@@ -72,7 +72,7 @@ class TestEqualToTheComposedForm:
         for name, x in loss.named_buffers():
             if name.endswith(('mean', 'var')):
                 x.copy_(torch.rand_like(x) + 0.5)
-        assert loss._lean_projections(*maps()) is not None
+        assert loss.runs_lean(*maps())
         s, t = maps()
         other = composed(loss)
         assert_same_loss_and_gradients(loss, other, s, t)
@@ -84,7 +84,7 @@ class TestEqualToTheComposedForm:
     @pytest.mark.parametrize('norm', ['instance', 'batch', 'none'])
     def test_identities(self, projections, norm):
         loss = make(in_channel=6, projections=projections, norm_cfg=NORMS[norm], scale=0.3)
-        assert loss._lean_projections(*maps()) is not None
+        assert loss.runs_lean(*maps())
         assert len(list(loss.parameters())) == len(projections) * (1 if norm == 'none' else 3)
         assert_same_loss_and_gradients(loss, composed(loss), *maps(student=(2, 6, 9, 10)))
 
@@ -102,7 +102,7 @@ class TestEqualToTheComposedForm:
     )
     def test_what_the_lean_operator_does_not_cover_runs_composed(self, options, why):
         loss = make(scale=0.3, **options)
-        assert loss._lean_projections(*maps()) is None, why
+        assert not loss.runs_lean(*maps()), why
         s, t = maps()
         key, value, query = loss.gamma(s), loss.phi(s), loss.theta(t)
         expected = sum(view(key, value, query, t) for view in loss.views.values())
@@ -136,21 +136,21 @@ class TestUse:
     def test_auto_takes_the_lean_operator_where_it_pays(self, norm, size, is_lean):
         loss = make(in_channel=6, lean='auto', norm_cfg=NORMS[norm], views=VIEWS[1:], scale=0.3)
         s, t = maps(size, size)
-        assert (loss._lean_projections(s, t) is not None) == is_lean
+        assert loss.runs_lean(s, t) == is_lean
         assert_same_loss_and_gradients(loss, composed(loss), s, t)
 
     def test_loss_weight_multiplies_all_views(self):
         s, t = maps()
         once, thrice = make(), make(loss_weight=3.0)
         torch.testing.assert_close(3 * once(s, t), thrice(s, t), rtol=1e-12, atol=0)
-        torch.testing.assert_close(3 * once.values['anchor'], thrice.values['anchor'])
+        torch.testing.assert_close(3 * once.logged_values['anchor'], thrice.logged_values['anchor'])
 
     def test_values_are_the_summands_by_name(self):
         loss = make(views=[*VIEWS, dict(type='anchor', kernel=3, name='coarse')])
         total = loss(*maps())
-        assert list(loss.values) == ['patch', 'anchor', 'whole', 'coarse']
-        torch.testing.assert_close(sum(loss.values.values()), total.detach())
-        assert not any(value.requires_grad for value in loss.values.values())
+        assert list(loss.logged_values) == ['patch', 'anchor', 'whole', 'coarse']
+        torch.testing.assert_close(sum(loss.logged_values.values()), total.detach())
+        assert not any(value.requires_grad for value in loss.logged_values.values())
 
     def test_every_parameter_has_a_gradient_and_the_teacher_none(self):
         """DDP without find_unused_parameters needs zeros, not None."""
@@ -161,7 +161,7 @@ class TestUse:
         zero = [name for name, p in loss.named_parameters() if p.grad.abs().sum() == 0]
         assert zero == ['gamma.norm.bias']  # a softmax does not see a shift of its row
 
-    def test_without_a_gradient_nothing_is_kept(self):
+    def test_without_grad_mode_the_value_is_the_same(self):
         loss = make()
         s, t = maps()
         with torch.no_grad():
@@ -209,6 +209,11 @@ class TestUse:
         ),
         (dict(views=[VIEWS[0], VIEWS[0]]), r"views\[1\] is the second one named 'patch'"),
         (dict(views=[dict(type='whole', name='loss_whole')]), r"views\[0\].name .* 'loss_whole'"),
+        (
+            dict(views=[dict(type='whole', name='keys')]),
+            r"views\[0\].name 'keys' is taken by torch",
+        ),
+        (dict(views=[dict(type='whole', name='a.b')]), r"views\[0\].name must be a word .* 'a.b'"),
         (dict(views=[dict(type='whole', weight=-1)]), r'views\[0\].weight must be .* got -1'),
         (dict(loss_weight=float('inf')), 'loss_weight must be a finite number'),
         (dict(scale=True), 'scale must be a finite number'),
@@ -240,10 +245,21 @@ def test_maps_are_checked(student, teacher, message):
         make()(*maps(student, teacher))
 
 
-def test_the_released_direction_needs_one_size():
-    loss = make(softmax_over='teacher', views=VIEWS[2:])
+@pytest.mark.parametrize('lean', [True, False])
+def test_the_released_direction_needs_one_size(lean):
+    loss = make(softmax_over='teacher', views=VIEWS[2:], lean=lean)
     with pytest.raises(ValueError, match=r'needs maps of one size, got \(9, 10\) and \(9, 9\)'):
         loss(*maps(teacher=(2, 6, 9, 9)))
+
+
+@pytest.mark.parametrize('lean', [True, False])
+@pytest.mark.parametrize('norm', ['instance', 'batch'])
+def test_a_norm_over_one_position_raises(norm, lean):
+    """And leaves the running statistics alone: they were NaN."""
+    loss = make(norm_cfg=NORMS[norm], views=VIEWS[2:], lean=lean)
+    with pytest.raises(ValueError, match='Expected more than 1'):
+        loss(*maps((1, 4, 9, 10), (1, 6, 1, 1)))
+    assert all(x.isfinite().all() for x in loss.buffers())
 
 
 def test_without_channels_it_says_so():

@@ -75,9 +75,9 @@ class SharedConnectorDistiller(ConfigurableDistiller):
     def compute_distill_losses(self) -> dict[str, Tensor]:
         """All distillation losses by name, from the current records.
 
-        A loss made of several parts (``HierarchicalTaTLoss``) has them in its ``values``: they are
-        logged under names without 'loss', e.g. 'tat_patch' of 'loss_tat', which mmengine does not
-        add to the total.
+        A loss made of several parts (``HierarchicalTaTLoss``) has them in ``logged_values``: they
+        are logged under names without 'loss', e.g. 'tat_patch' of 'loss_tat', which mmengine does
+        not add to the total.
         """
         self._records_of_step = {}
         try:
@@ -85,7 +85,8 @@ class SharedConnectorDistiller(ConfigurableDistiller):
             for name in self.loss_forward_mappings:
                 losses[name] = self.compute_loss(name)
                 whole = name.replace('loss', '').strip('_')
-                for part, value in getattr(self.distill_losses[name], 'values', {}).items():
+                parts = getattr(self.distill_losses[name], 'logged_values', {})
+                for part, value in parts.items():
                     losses[f'{whole}_{part}'.strip('_')] = value
             return losses
         finally:

@@ -57,7 +57,7 @@ class HierarchicalTaTLoss(nn.Module):
             other than instance norm and (not synchronised) batch norm.
 
     Attributes:
-        values: the weighted loss of every view of the last forward, by name, without gradient.
+        logged_values: the weighted loss of every view of the last forward, by name, detached.
 
     Raises:
         ValueError: a setting out of range; in ``forward`` maps that do not fit.
@@ -95,7 +95,7 @@ class HierarchicalTaTLoss(nn.Module):
         self.lean = lean
         self.in_channel = in_channel
         self.out_channel = out_channel
-        self.values: dict[str, Tensor] = {}
+        self.logged_values: dict[str, Tensor] = {}
         if in_channel is not None and out_channel is not None:
             self.set_channels(in_channel, out_channel)
 
@@ -158,8 +158,12 @@ class HierarchicalTaTLoss(nn.Module):
                 scale=self.scale,
             )
             self._update_running_statistics(projections, statistics, s_feature, t_feature)
-        self.values = {name: value.detach() for name, value in zip(self.views, values)}
+        self.logged_values = {name: value.detach() for name, value in zip(self.views, values)}
         return loss
+
+    def runs_lean(self, s_feature: Tensor, t_feature: Tensor) -> bool:
+        """Whether maps of these shapes are computed by the lean operator."""
+        return self._lean_projections(s_feature, t_feature) is not None
 
     def _composed(self, s_feature: Tensor, t_feature: Tensor) -> list[Tensor]:
         key, value = self.gamma(s_feature), self.phi(s_feature)
@@ -186,6 +190,12 @@ class HierarchicalTaTLoss(nn.Module):
             raise ValueError(
                 f's_feature has {len(s_feature)} images, t_feature has {len(t_feature)}'
             )
+        if self.softmax_over == 'teacher' and s_feature.shape[2:] != t_feature.shape[2:]:
+            raise ValueError(
+                "softmax_over='teacher' needs maps of one size, got "
+                f'{tuple(s_feature.shape[2:])} and {tuple(t_feature.shape[2:])}; '
+                "softmax_over='student' takes any"
+            )
         for view in self.views.values():
             view.check_maps(s_feature, t_feature)
 
@@ -195,6 +205,8 @@ class HierarchicalTaTLoss(nn.Module):
         """gamma, phi and theta as the lean operator takes them; None: compute the composed form."""
         if not self.lean:
             return None
+        if min(x[0, 0].numel() for x in (s_feature, t_feature)) == 1:
+            return None  # a norm may have nothing to measure: the composed one says so
         projections = [_as_lean_projection(getattr(self, name)) for name in _PROJECTIONS]
         if None in projections:
             return None
@@ -216,11 +228,11 @@ class HierarchicalTaTLoss(nn.Module):
         """What a batch norm in training does besides normalising."""
         statistics = iter(statistics)
         for name, projection in zip(_PROJECTIONS, projections):
-            if not projection.is_measured:
+            if projection.norm != 'batch':
                 continue
             mean, var = next(statistics), next(statistics)
             norm = getattr(self, name).norm
-            if projection.norm != 'batch' or not norm.track_running_stats:
+            if not norm.track_running_stats:
                 continue
             x = t_feature if name == 'theta' else s_feature
             count = x[:, 0].numel()
@@ -256,11 +268,13 @@ def _build_views(views: Sequence[dict], loss_weight: float, **options) -> dict[s
         name = view.pop('name', kind)
         if name in built:
             raise ValueError(f"views[{k}] is the second one named {name!r}: give it a 'name'")
-        if not isinstance(name, str) or not name or 'loss' in name or '.' in name:
+        if not isinstance(name, str) or not name.isidentifier() or 'loss' in name:
             raise ValueError(
-                f"views[{k}].name must be a word without a dot and without 'loss' (mmengine would "
-                f'add such an entry of the log to the total), got {name!r}'
+                f"views[{k}].name must be a word without 'loss' (mmengine would add such an entry "
+                f'of the log to the total), got {name!r}'
             )
+        if hasattr(nn.ModuleDict, name) or name in ('training', 'views'):
+            raise ValueError(f'views[{k}].name {name!r} is taken by torch: choose another')
         check_weight(f'views[{k}].weight', weight)
         try:
             built[name] = _VIEWS[kind](loss_weight=loss_weight * weight, **view, **options)
