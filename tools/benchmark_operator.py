@@ -53,6 +53,7 @@ CASES = {
     'whole-32': Case('whole map', WHOLE, 32, 256, 256),
     'whole-64': Case('whole map', WHOLE, 64, 256, 256),
     'whole-128': Case('whole map', WHOLE, 128, 256, 256, 1),
+    'whole-128-mmseg': Case("whole map, mmseg's widths", WHOLE, 128, 128, 512, 1),
 }
 METHODS = {
     'loop': baselines.released_loop,
@@ -101,6 +102,10 @@ GPU_TARGETS = [
     *(target for target in CPU_TARGETS if target.quantity == 'memory'),
 ]
 
+HALF_PRECISION = (
+    ' Maps and autocast are in half precision: loop, batched and compiled then compute their '
+    'attention in it, SDPA and ours in float32; the floor is that of float32.'
+)
 SWEEP_SIDES = (32, 48, 64, 96, 128)
 SWEEP = {
     'whole map, batched (stored softmax)': ('batched', WHOLE),
@@ -129,12 +134,17 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--plot', type=Path, metavar='PNG', help='cost against the side of the map')
     # What the tool asks of itself in a process of its own.
     parser.add_argument('--time', metavar='CASE', help=argparse.SUPPRESS)
+    parser.add_argument('--time-side', metavar='SIDE', type=int, help=argparse.SUPPRESS)
     parser.add_argument('--measure', nargs=2, metavar=('CASE', 'METHOD'), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.repeats < 1:
         parser.error(f'--repeats must be at least 1, got {args.repeats}')
-    if args.device.startswith('cuda') and not torch.cuda.is_available():
-        parser.error(f'--device {args.device}: torch finds no GPU here')
+    if args.device.startswith('cuda'):
+        if not torch.cuda.is_available():
+            parser.error(f'--device {args.device}: torch finds no GPU here')
+        torch.cuda.set_device(torch.device(args.device).index or 0)
+    if args.plot and (args.side or args.batch or args.dtype != 'float32'):
+        parser.error('--plot has sides, batch and dtype of its own: leave --side, --batch, --dtype')
     if args.methods is None:
         args.methods = [k for k in METHODS if k != 'compiled' or args.device != 'cpu']
     args.out = args.out or Path(f'work_dirs/benchmark/operator_{args.device.replace(":", "")}')
@@ -174,12 +184,13 @@ def run_case(name: str, args: argparse.Namespace, rates: dict) -> dict:
     """
     result = json.loads(run_apart(args, '--time', name, '--methods', *args.methods))
     operations = {method: of['operations'] for method, of in result['methods'].items()}
-    # What must be done: the products of the folded form; or read both maps, write one gradient.
-    result['floor_seconds'] = max(
-        (operations.get('ours') or 0) / rates['matmul'], result['bytes'] / rates['copy']
-    )
+    # What must be done: the products of ours; or read both maps and write one gradient.
+    floor = None
+    if 'ours' in operations:
+        floor = max(operations['ours'] / rates['matmul'], result['bytes'] / rates['copy'])
+    result['floor_seconds'] = floor
     for method, of in result['methods'].items():
-        of['share_of_floor'] = result['floor_seconds'] / of['median_seconds']
+        of['share_of_floor'] = None if floor is None else floor / of['median_seconds']
         of['peak_bytes'] = None if args.no_memory else memory_of(name, method, args)
     return result
 
@@ -208,7 +219,8 @@ def time_case(args: argparse.Namespace) -> dict:
         raise RuntimeError(f'{name}: the methods disagree: {values}')
     seconds = benchmark.time_in_turns(steps, args.repeats, args.device)
     elements = 2 * setting.s.numel() + setting.t.numel()
-    result = dict(case._asdict(), name=name, losses=values, methods={})
+    is_lean = setting.loss.runs_lean(setting.s, setting.t)
+    result = dict(case._asdict(), name=name, losses=values, is_lean=is_lean, methods={})
     result['bytes'] = elements * setting.s.element_size()
     for method, times in seconds.items():
         of = dict(seconds=times, median_seconds=statistics.median(times))
@@ -238,7 +250,7 @@ def memory_of(name: str, method: str, args: argparse.Namespace) -> Optional[floa
 
 def measure(args: argparse.Namespace) -> Optional[float]:
     name, method = args.measure
-    case = resized(CASES.get(name) or sweep_case(name), args)
+    case = resized(CASES[name], args) if name in CASES else sweep_case(name)
     dtype = getattr(torch, args.dtype)
     Setting(case._replace(side=64, batch=1), args.device, dtype).step(method)  # libraries load
     setting = Setting(case, args.device, dtype)
@@ -254,22 +266,22 @@ def sweep_case(name: str) -> Case:
 def run_sweep(args: argparse.Namespace) -> list[dict]:
     points = []
     for side in SWEEP_SIDES:
-        settings = {
-            line: Setting(sweep_case(f'{line}@{side}'), args.device, torch.float32)
-            for line in SWEEP
-        }
-        runs = {k: functools.partial(s.step, SWEEP[k][0]) for k, s in settings.items()}
-        seconds = benchmark.time_in_turns(runs, args.repeats, args.device)
-        del settings, runs
-        for line, times in seconds.items():
+        medians = json.loads(run_apart(args, '--time-side', str(side)))
+        for line, seconds in medians.items():
             peak = None if args.no_memory else memory_of(f'{line}@{side}', SWEEP[line][0], args)
-            points.append(
-                dict(line=line, side=side, median_seconds=statistics.median(times), peak_bytes=peak)
-            )
-            print(
-                f'{line}, {side} x {side}: {points[-1]["median_seconds"] * 1e3:.0f} ms', flush=True
-            )
+            points.append(dict(line=line, side=side, median_seconds=seconds, peak_bytes=peak))
+            print(f'{line}, {side} x {side}: {seconds * 1e3:.0f} ms', flush=True)
     return points
+
+
+def time_side(args: argparse.Namespace) -> dict[str, float]:
+    """Median seconds of every line of the plot at one side of the map."""
+    runs = {}
+    for line, (method, _) in SWEEP.items():
+        setting = Setting(sweep_case(f'{line}@{args.time_side}'), args.device, torch.float32)
+        runs[line] = functools.partial(setting.step, method)
+    seconds = benchmark.time_in_turns(runs, args.repeats, args.device)
+    return {line: statistics.median(times) for line, times in seconds.items()}
 
 
 def draw_sweep(points: list[dict], machine: dict, path: Path) -> None:
@@ -344,12 +356,13 @@ def as_text(result: dict) -> str:
             rows.append(
                 [
                     f'{case["title"]}: {size}, batch {case["batch"]}',
-                    TITLES[method],
+                    TITLES[method]
+                    + (' (composed)' if method == 'ours' and not case['is_lean'] else ''),
                     f'{of["median_seconds"] * 1e3:,.0f}',
                     f'{of["time_over_ours"]:.2f}' if 'time_over_ours' in of else '',
                     '' if peak is None else f'{peak / benchmark.MIB:,.0f}',
                     '' if operations is None else f'{operations / of["median_seconds"] / 1e12:.3f}',
-                    f'{of["share_of_floor"]:.0%}',
+                    '' if of['share_of_floor'] is None else f'{of["share_of_floor"]:.0%}',
                 ]
             )
     rates = result['rates']
@@ -360,7 +373,9 @@ def as_text(result: dict) -> str:
         'over the rounds. Memory: peak above the inputs, measured in a process of its own. Floor: '
         'the matrix products of ours at the best measured rate '
         f'({rates["matmul"] / 1e12:.3f} TFLOP/s), or reading both maps and writing a gradient at '
-        f'{rates["copy"] / 1e9:.0f} GB/s, whichever takes longer.',
+        f'{rates["copy"] / 1e9:.0f} GB/s, whichever takes longer. "composed": the map is too small '
+        'for the lean operator to pay, and ours is the plain form.'
+        + ('' if result['dtype'] == 'float32' else HALF_PRECISION),
         benchmark.markdown_table(
             ['case', 'method', 'ms', 'ratio', 'MiB', 'TFLOP/s', 'share of the floor'], rows
         ),
@@ -383,8 +398,14 @@ def as_text(result: dict) -> str:
 def main() -> None:
     args = parse_args()
     compat.silence_harmless_warnings()
-    if args.time or args.measure:
-        print(json.dumps(time_case(args)) if args.time else measure(args))
+    if args.time:
+        print(json.dumps(time_case(args)))
+        return
+    if args.time_side:
+        print(json.dumps(time_side(args)))
+        return
+    if args.measure:
+        print(measure(args))
         return
     machine = benchmark.describe_machine(args.device)
     rates = dict(matmul=benchmark.matmul_rate(args.device), copy=benchmark.copy_rate(args.device))

@@ -22,13 +22,15 @@ Run = Callable[[], object]
 def time_in_turns(runs: dict[str, Run], repeats: int, device: str) -> dict[str, list[float]]:
     """Seconds of every repeat of every run, in one process, one run after another in each round.
 
-    The first round warms up and is not counted. Other load on the machine then hits all runs
-    alike; compare runs by :func:`paired_ratio`.
+    The first round warms up and is not counted; each round begins with another run. Other load on
+    the machine then hits all runs alike; compare runs by :func:`paired_ratio`.
     """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
+    names = list(runs)
     for number in range(repeats + 1):
-        for name, run in runs.items():
-            elapsed = time_once(run, device)
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            elapsed = time_once(runs[name], device)
             if number > 0:
                 seconds[name].append(elapsed)
     return seconds

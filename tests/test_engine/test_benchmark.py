@@ -11,7 +11,7 @@ def test_runs_take_turns_and_the_first_round_is_not_counted():
     order = []
     runs = {name: lambda name=name: order.append(name) for name in 'ab'}
     seconds = benchmark.time_in_turns(runs, repeats=3, device='cpu')
-    assert ''.join(order) == 'ab' * 4
+    assert ''.join(order) == 'ab' + 'ba' + 'ab' + 'ba'
     assert [len(times) for times in seconds.values()] == [3, 3]
 
 

@@ -2,13 +2,16 @@
 
 import importlib.util
 import json
-import math
 import sys
 
 import pytest
 import torch
 
 from mmrazor_tat.models import HierarchicalTaTLoss
+
+# Within a few percent of their floor, see README: how far the batched form lies above it depends
+# on the price of page faults.
+MISSED = {('r18-anchor', 'batched'), ('r18-anchor', 'loop'), ('mobilenet', 'batched')}
 
 
 @pytest.fixture(scope='module')
@@ -92,6 +95,7 @@ class TestOperator:
             (['--cases', 'r19'], "invalid choice: 'r19'"),
             (['--repeats', 0], '--repeats must be at least 1, got 0'),
             (['--dtype', 'float8'], "invalid choice: 'float8'"),
+            (['--plot', 'x.png', '--side', 48], '--plot has sides, batch and dtype of its own'),
             pytest.param(
                 ['--device', 'cuda'],
                 'torch finds no GPU',
@@ -104,46 +108,59 @@ class TestOperator:
         assert message in log and 'Traceback' not in log
 
 
-def test_the_committed_figures_are_those_of_the_tool(repo):
-    """Each target is listed once, and what it says follows from the figures beside it."""
-    result = json.loads((repo / 'benchmarks/operator_cpu.json').read_text())
-    methods = {case['name']: case['methods'] for case in result['cases']}
-    assert len(result['targets']) == 12
-    for target in result['targets']:
-        rival, ours = methods[target['case']][target['against']], methods[target['case']]['ours']
-        if target['quantity'] == 'time':
-            assert target['measured'] == rival['time_over_ours']
-        else:
-            assert math.isclose(target['measured'], rival['peak_bytes'] / ours['peak_bytes'])
-        reached = target['measured'] >= target['reach']
-        held = target['measured'] >= target['must']
-        assert target['holds'] == ('reach' if reached else 'must' if held else 'no')
+def test_the_committed_figures_are_those_of_the_tool(repo, monkeypatch):
+    """The table is the tool's own, of all cases, and no target is missed but those named here."""
+    monkeypatch.syspath_prepend(str(repo / 'tools'))
+    tool = importlib.import_module('benchmark_operator')
+    path = repo / 'benchmarks/operator_cpu.json'
+    result = json.loads(path.read_text())
+    assert path.with_suffix('.md').read_text() == tool.as_text(result) + '\n'
+    assert [case['name'] for case in result['cases']] == list(tool.CASES)
+    assert result['targets'] == tool.check_targets(result['cases'], 'cpu')
+    assert len(result['targets']) == len(tool.CPU_TARGETS)
+    missed = {(t['case'], t['against']) for t in result['targets'] if t['holds'] == 'no'}
+    assert missed <= MISSED
 
 
 class TestStep:
+    RUNS = {'teacher', 'student', 'mmrazor', 'ours', 'operator', 'composed'}
+
     def test_a_recipe_is_measured_in_every_mode(self, repo, command, tmp_path):
         modes = ['float32', 'bfloat16+channels_last', 'float32+compile']
         out = tmp_path / 'step'
         log = command(
             repo / 'tools/benchmark_step.py',
             repo / 'configs/demo/tat_student.py',
-            *('--crop', 64, '--repeats', 1, '--no-memory', '--out', out),
+            *('--crop', 128, '--repeats', 1, '--no-memory', '--out', out),
             *('--compile-backend', 'aot_eager', '--modes', *modes),
         )
         result = json.loads(out.with_suffix('.json').read_text())
         assert [recipe['mode'] for recipe in result['recipes']] == modes
         for recipe in result['recipes']:
-            runs = recipe['runs']
-            assert runs.keys() == {'teacher', 'student', 'mmrazor', 'ours', 'operator'}
-            assert all(run['median_seconds'] > 0 for run in runs.values())
-            floor = runs['teacher']['median_seconds'] + runs['student']['median_seconds']
-            assert recipe['floor_seconds'] == pytest.approx(floor)
-            over = runs['ours']['median_seconds'] / floor - 1
-            assert runs['ours']['over_floor'] == pytest.approx(over)
-            assert recipe['s_feature'] == [2, 32, 16, 16]
-            assert recipe['t_feature'] == [2, 96, 16, 16]
+            assert recipe['runs'].keys() == self.RUNS
+            seconds = {name: run['median_seconds'] for name, run in recipe['runs'].items()}
+            assert min(seconds.values()) > 0
+            assert recipe['floor_seconds'] == seconds['teacher'] + seconds['student']
+            assert recipe['s_feature'] == [2, 32, 32, 32] and recipe['is_lean']
+            assert recipe['t_feature'] == [2, 96, 32, 32]
         text = out.with_suffix('.md').read_text()
         assert text.strip() in log and 'Where the overhead goes' in text
+        assert '| reach |' not in text  # not the setting of the target
+
+    def test_both_sides_compute_the_same_loss(self, repo, command, tmp_path):
+        """The tool itself compares them: here with every option that a recipe may set."""
+        config = tmp_path / 'own.py'
+        config.write_text(
+            f"_base_ = '{repo}/configs/demo/tat_student.py'\n"
+            'model = dict(distiller=dict(distill_losses=dict(loss_tat=dict(\n'
+            "    softmax_over='teacher', scale=0.5, loss_weight=3.0, norm_cfg=dict(type='BN'),\n"
+            "    views=[dict(type='whole', weight=0.1), dict(type='anchor', kernel=2),\n"
+            "           dict(type='anchor', kernel=4, name='coarse', weight=0.3)]))))\n"
+        )
+        options = ['--crop', 64, '--repeats', 1, '--no-memory', '--out', tmp_path / 'step']
+        command(repo / 'tools/benchmark_step.py', config, *options)
+        (recipe,) = json.loads((tmp_path / 'step.json').read_text())['recipes']
+        assert recipe['views'] == ['TaTLoss', 'AnchorPointTaTLoss', 'AnchorPointTaTLoss']
 
     @pytest.mark.parametrize(
         'arguments, message',
