@@ -418,6 +418,7 @@ def main() -> None:
         of = result['cases'][-1]['methods']
         line = ', '.join(f'{TITLES[k]} {v["median_seconds"] * 1e3:,.0f} ms' for k, v in of.items())
         print(f'{name}: {line}', flush=True)
+        benchmark.write_report(args.out, result, as_text(result))  # what is done stays
     if args.side is None and args.batch is None:
         result['targets'] = check_targets(result['cases'], args.device)
     if args.plot:

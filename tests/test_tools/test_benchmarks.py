@@ -113,6 +113,8 @@ def test_the_committed_figures_are_those_of_the_tool(repo, monkeypatch):
     monkeypatch.syspath_prepend(str(repo / 'tools'))
     tool = importlib.import_module('benchmark_operator')
     path = repo / 'benchmarks/operator_cpu.json'
+    if not path.exists():
+        pytest.skip('no figures have been committed yet')
     result = json.loads(path.read_text())
     assert path.with_suffix('.md').read_text() == tool.as_text(result) + '\n'
     assert [case['name'] for case in result['cases']] == list(tool.CASES)
