@@ -219,6 +219,21 @@ def check_direction(softmax_over: str) -> None:
         raise ValueError(f'softmax_over must be one of {DIRECTIONS}, got {softmax_over!r}')
 
 
+def check_pair(s_map: Tensor, t_map: Tensor, softmax_over: str) -> None:
+    """Raise ValueError unless two maps (B, C, H, W) have as many images, and a size that suits."""
+    if not 0 < len(s_map) == len(t_map):
+        raise ValueError(
+            f's_feature has {len(s_map)} images, t_feature has {len(t_map)}: both need the same, '
+            'at least one'
+        )
+    if softmax_over == 'teacher' and s_map.shape[2:] != t_map.shape[2:]:
+        raise ValueError(
+            "softmax_over='teacher' needs maps of one size, got "
+            f'{tuple(s_map.shape[2:])} and {tuple(t_map.shape[2:])}; '
+            "softmax_over='student' takes any"
+        )
+
+
 def _attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     """softmax(scale * query key^T) value over the last two dimensions."""
     if max(query.shape[-2], key.shape[-2]) <= _SHORT_SEQUENCE:

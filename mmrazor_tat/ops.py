@@ -33,6 +33,7 @@ from .functional import (
     check_direction,
     check_groups,
     check_kernel,
+    check_pair,
     full_precision,
     patch_groups,
     patch_size,
@@ -158,20 +159,10 @@ def hierarchical_tat(
         RuntimeError: in a second backward.
     """
     check_direction(softmax_over)
-    if not 0 < len(s_feature) == len(t_feature):
-        raise ValueError(
-            f's_feature has {len(s_feature)} images, t_feature has {len(t_feature)}: both need '
-            'the same, at least one'
-        )
+    check_pair(s_feature, t_feature, softmax_over)
     for x in (s_feature, t_feature):
         for view in views:
             _size_of_view(view, x)
-    if softmax_over == 'teacher' and s_feature.shape[2:] != t_feature.shape[2:]:
-        raise ValueError(
-            "softmax_over='teacher' needs maps of one size, got "
-            f'{tuple(s_feature.shape[2:])} and {tuple(t_feature.shape[2:])}; '
-            "softmax_over='student' takes any"
-        )
     if budget is None:
         budget = CPU_BUDGET if s_feature.device.type == 'cpu' else GPU_BUDGET
     settings = _Settings((gamma, phi, theta), views, softmax_over, scale, budget)
@@ -263,7 +254,11 @@ def _loss_and_gradients(
     dtype = torch.float32
     for x in (s, t, *(x for x in parameters if x is not None)):
         dtype = torch.promote_types(dtype, x.dtype)
-    values = torch.zeros(len(settings.views), dtype=dtype, device=s.device)
+    weights = [
+        view.weight / (t.shape[:2].numel() * math.prod(_size_of_view(view, t)))
+        for view in settings.views
+    ]
+    values = torch.zeros(len(weights), dtype=dtype, device=s.device)
     ds = torch.zeros(s.shape, dtype=dtype, device=s.device) if with_gradients else None
     dparameters = [None if x is None else torch.zeros_like(x, dtype=dtype) for x in parameters]
 
@@ -284,9 +279,7 @@ def _loss_and_gradients(
 
         for chunk in team.chunks:
             dsc = ds[chunk] if with_gradients else None
-            for k, view in enumerate(settings.views):
-                elements = t.shape[:2].numel() * math.prod(_size_of_view(view, t))
-                weight = view.weight / elements
+            for k, (view, weight) in enumerate(zip(settings.views, weights)):
                 for block in _blocks(view, student, teacher, chunk, dsc):
                     values[k] += weight * _attend(block, maps, dmaps, weight, settings)
 

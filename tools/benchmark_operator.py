@@ -8,8 +8,6 @@ import argparse
 import functools
 import json
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple, Optional
 
@@ -139,10 +137,7 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.repeats < 1:
         parser.error(f'--repeats must be at least 1, got {args.repeats}')
-    if args.device.startswith('cuda'):
-        if not torch.cuda.is_available():
-            parser.error(f'--device {args.device}: torch finds no GPU here')
-        torch.cuda.set_device(torch.device(args.device).index or 0)
+    benchmark.select_device(parser, args.device)
     if args.plot and (args.side or args.batch or args.dtype != 'float32'):
         parser.error('--plot has sides, batch and dtype of its own: leave --side, --batch, --dtype')
     if args.methods is None:
@@ -197,15 +192,11 @@ def run_case(name: str, args: argparse.Namespace, rates: dict) -> dict:
 
 def run_apart(args: argparse.Namespace, *command: str) -> str:
     """The last line that this tool prints with ``command``, in a process of its own."""
-    command = [sys.executable, __file__, *command, '--device', args.device, '--dtype', args.dtype]
-    command += ['--repeats', str(args.repeats)]
+    options = ['--device', args.device, '--dtype', args.dtype, '--repeats', str(args.repeats)]
     for option in ('side', 'batch'):
         value = getattr(args, option)
-        command += [f'--{option}', str(value)] if value else []
-    run = subprocess.run(command, capture_output=True, text=True)
-    if run.returncode != 0:
-        raise RuntimeError(f'{" ".join(command)} failed:\n{run.stderr[-3000:]}')
-    return run.stdout.splitlines()[-1]
+        options += [f'--{option}', str(value)] if value else []
+    return benchmark.run_apart(__file__, *command, *options)
 
 
 def time_case(args: argparse.Namespace) -> dict:

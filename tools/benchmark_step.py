@@ -8,8 +8,6 @@ import argparse
 import copy
 import functools
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple, Optional
 
@@ -96,10 +94,7 @@ def parse_args() -> argparse.Namespace:
     for name, least in (('batch', 2), ('repeats', 1), ('crop', 64)):
         if getattr(args, name) < least:
             parser.error(f'--{name} must be at least {least}, got {getattr(args, name)}')
-    if args.device.startswith('cuda'):
-        if not torch.cuda.is_available():
-            parser.error(f'--device {args.device}: torch finds no GPU here')
-        torch.cuda.set_device(torch.device(args.device).index or 0)
+    benchmark.select_device(parser, args.device)
     if args.device == 'cpu' and any(m.dtype == torch.float16 for m in args.modes):
         parser.error('--modes float16 needs a GPU: on a CPU take bfloat16')
     args.configs = args.configs or [mmrazor_tat.config_path(name) for name in RECIPES]
@@ -326,13 +321,10 @@ def _memory_of(name: str, config: str, mode: Mode, args: argparse.Namespace) -> 
     """Peak of one step above the models and the images, in a process of its own."""
     if name in ('operator', 'composed'):
         return None
-    command = [sys.executable, __file__, config, '--measure', name, '--modes', mode.text]
+    command = [config, '--measure', name, '--modes', mode.text]
     for option in ('crop', 'batch', 'device', 'compile_backend'):
         command += [f'--{option.replace("_", "-")}', str(getattr(args, option))]
-    run = subprocess.run(command, capture_output=True, text=True)
-    if run.returncode != 0:
-        raise RuntimeError(f'memory of {name} was not measured:\n{run.stderr[-2000:]}')
-    answer = run.stdout.split()[-1]
+    answer = benchmark.run_apart(__file__, *command)
     return None if answer == 'None' else float(answer)
 
 

@@ -1,5 +1,6 @@
 """What the benchmark tools share: timing in turns, peak memory, the machine's own rates, tables."""
 
+import argparse
 import ctypes
 import gc
 import json
@@ -7,6 +8,8 @@ import os
 import platform
 import re
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -135,6 +138,24 @@ def copy_rate(device: str) -> float:
     b = torch.empty_like(a)
     seconds = time_in_turns(dict(copy=lambda: b.copy_(a)), 9, device)['copy']
     return 2 * a.numel() * a.element_size() / statistics.median(seconds)
+
+
+def select_device(parser: argparse.ArgumentParser, device: str) -> None:
+    """Make ``device`` (cpu, cuda or cuda:N) the current one, or end with the parser's error."""
+    if not device.startswith('cuda'):
+        return
+    if not torch.cuda.is_available():
+        parser.error(f'--device {device}: torch finds no GPU here')
+    torch.cuda.set_device(torch.device(device).index or 0)
+
+
+def run_apart(script: str, *arguments: str) -> str:
+    """The last line that a Python script prints, in a process of its own."""
+    command = [sys.executable, script, *arguments]
+    run = subprocess.run(command, capture_output=True, text=True)
+    if run.returncode != 0:
+        raise RuntimeError(f'{" ".join(command)} failed:\n{run.stderr[-3000:]}')
+    return run.stdout.splitlines()[-1]
 
 
 def describe_machine(device: str) -> dict:

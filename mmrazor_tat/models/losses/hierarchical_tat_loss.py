@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ... import ops
+from ...functional import check_pair
 from ..connectors import TaTConnector
 from .tat_loss import AnchorPointTaTLoss, PatchGroupTaTLoss, TaTLoss, check_weight
 
@@ -186,16 +187,7 @@ class HierarchicalTaTLoss(nn.Module):
                     f'{name} has shape {tuple(x.shape)}, {argument}={width} needs a map '
                     f'(B, {width}, H, W)'
                 )
-        if len(s_feature) != len(t_feature):
-            raise ValueError(
-                f's_feature has {len(s_feature)} images, t_feature has {len(t_feature)}'
-            )
-        if self.softmax_over == 'teacher' and s_feature.shape[2:] != t_feature.shape[2:]:
-            raise ValueError(
-                "softmax_over='teacher' needs maps of one size, got "
-                f'{tuple(s_feature.shape[2:])} and {tuple(t_feature.shape[2:])}; '
-                "softmax_over='student' takes any"
-            )
+        check_pair(s_feature, t_feature, self.softmax_over)
         for view in self.views.values():
             view.check_maps(s_feature, t_feature)
 
@@ -298,9 +290,9 @@ def _as_lean_projection(module: nn.Module) -> Optional[ops.Projection]:
     weight, norm = module.conv.weight.flatten(1), module.norm  # (E, C)
     if isinstance(norm, nn.Identity):
         return ops.Projection(weight)
-    affine = dict(gain=norm.weight, bias=norm.bias, eps=norm.eps) if _is_simple(norm) else None
-    if affine is None:
+    if not _is_simple(norm):
         return None
+    affine = dict(gain=norm.weight, bias=norm.bias, eps=norm.eps)
     if isinstance(norm, nn.InstanceNorm2d):
         return ops.Projection(weight, 'image', **affine)
     if norm.training or not norm.track_running_stats:
