@@ -11,7 +11,8 @@ Value and gradients are those of the composed form (project the maps, cut them i
    the values too, and the attention runs at the student's width.
 4. The loss is a sum over rows of the attention. A block of rows gives its loss and at once its
    gradient; no N x N matrix is kept and nothing is computed twice.
-5. A few images, groups and rows are worked on at a time, so that they stay in the cache.
+5. One product with the gradient G of the logits serves s and M: ds = (G t) M^T, dM = s^T (G t).
+6. A few images, groups and rows are worked on at a time, so that they stay in the cache.
 
 Shapes: maps are (B, C_s, H_s, W_s) and (B, C_t, H_t, W_t), tokens (b, G, N, p*C) as in
 :mod:`mmrazor_tat.functional`; b is the number of images in a chunk. The arithmetic is float32, or
@@ -98,7 +99,7 @@ class Budget(NamedTuple):
 
 # On a CPU a block should stay in the cache (measured, tools/benchmark_operator.py). Elsewhere the
 # cost of a launch asks for larger ones: an estimate, as no GPU was at hand.
-CPU_BUDGET = Budget(images=2**22, tokens=2**19, logits=2**22)
+CPU_BUDGET = Budget(images=2**22, tokens=2**19, logits=2**21)
 GPU_BUDGET = Budget(images=2**24, tokens=2**22, logits=2**22)
 
 
@@ -222,8 +223,8 @@ class _Maps(NamedTuple):
     """The affine maps of centred tokens, of each image (b of them) or, b = 1, of all."""
 
     logit: Tensor  # M, (b, C_s, C_t)
-    # The paper's direction: c (b, C_s), a part of every row. The released one: (b, C_t), whose
-    # product with a teacher token is the bias of that token's column.
+    # c. Its product with a token is the bias of that token's column in the softmax: a student's,
+    # (b, C_s), in the paper's direction, a teacher's, (b, C_t), in the released one.
     logit_bias: Tensor
     value: Tensor  # A_phi, (b, C_t, C_s)
     value_bias: Tensor  # (b, C_t), less the mean of the target
@@ -532,30 +533,28 @@ def _attend(
     s, t = block.s.flatten(0, 1), block.t.flatten(0, 1)  # (K, N_s, p*C_s), (K, N_t, p*C_t)
     ds = None if block.ds is None else block.ds.flatten(0, 1)
     rows_are_student = settings.softmax_over == 'teacher'
+    rows, columns = (s, t) if rows_are_student else (t, s)
+    column_bias = _project(columns, images, maps.logit_bias.unsqueeze(1)).sum(-1).unsqueeze(1)
     if rows_are_student:
-        columns = _project(t, images, maps.logit)
-        column_bias = _project(t, images, maps.logit_bias.unsqueeze(1)).sum(-1).unsqueeze(1)
-        dcolumns, dcolumn_bias = torch.zeros_like(columns), torch.zeros_like(column_bias)
-    else:
-        columns = s
+        projected = _project(t, images, maps.logit)  # (K, N_t, p*C_s)
+    if dmaps is not None:
+        of_logits = _GradientOfLogits(s, t, ds, maps, dmaps, images, rows_are_student)
 
     squares = s.new_zeros(())
-    length = (s if rows_are_student else t).shape[1]
-    step = max(1, settings.budget.logits // (s.shape[0] * max(columns.shape[1:])))
+    step = max(1, settings.budget.logits // (len(s) * max(columns.shape[1], s.shape[2])))
     # The large buffers, made once: fresh ones cost page faults, and leave a heap full of holes.
-    room = s.new_empty(3, s.shape[0] * min(step, length) * columns.shape[1])
-    for start in range(0, length, step):
+    room = s.new_empty(3, len(s) * min(step, rows.shape[1]) * columns.shape[1])
+    for start in range(0, rows.shape[1], step):
         here = slice(start, start + step)
         target = t[:, here]
-        shape = (s.shape[0], target.shape[1], columns.shape[1])
+        shape = (len(s), target.shape[1], columns.shape[1])
         # (K, R, N) each, contiguous: the softmax kernels write into nothing else rightly.
         logits, weights, dlogits = (x[: math.prod(shape)].view(shape) for x in room)
         if rows_are_student:
-            rows = s[:, here]
-            torch.baddbmm(column_bias, rows, columns.mT, out=logits)
+            torch.baddbmm(column_bias, s[:, here], projected.mT, out=logits)
         else:
-            rows = _project(target, images, maps.logit, maps.logit_bias)
-            torch.bmm(rows, columns.mT, out=logits)
+            projected = _project(target, images, maps.logit)
+            torch.baddbmm(column_bias, projected, s.mT, out=logits)
         torch.softmax(logits, -1, out=weights)
         mixed = torch.bmm(weights, s)  # (K, R, p*C_s)
         error = _project(mixed, images, maps.value, maps.value_bias).sub_(target)
@@ -574,24 +573,77 @@ def _attend(
             dweights, weights, -1, weights.dtype, grad_input=dlogits
         )
         ds.baddbmm_(weights.mT, dmixed)
-        drows = torch.bmm(dlogits, columns)
-        if rows_are_student:
-            ds[:, here] += drows
-            dcolumns.baddbmm_(dlogits.mT, rows)
-            dcolumn_bias += dlogits.sum(1, keepdim=True)
-        else:
-            ds.baddbmm_(dlogits.mT, rows)
-            _add_weight_gradient(dmaps.logit, images, drows, target)
-            _add_bias_gradient(dmaps.logit_bias, images, drows)
+        of_logits.add(dlogits, here, projected)
 
     if dmaps is not None:
-        if rows_are_student:
-            _add_weight_gradient(dmaps.logit, images, dcolumns, t)
-            parts = t.shape[2] // dmaps.logit_bias.shape[1]  # p
-            dcolumn_bias = dcolumn_bias.mT.expand(-1, -1, parts)
-            _add_weight_gradient(dmaps.logit_bias.unsqueeze(1), images, dcolumn_bias, t)
+        del room, logits, weights, dlogits, dweights  # else they stand beside what finish() makes
+        of_logits.finish()
         block.finish()
     return squares
+
+
+class _GradientOfLogits:
+    r"""From the logits' gradient to those of s, of M and of its bias c.
+
+    With G (N_s, N_t) the gradient of s (t M^T)^T, a product with G is needed for ds = G (t M^T) and
+    one for dM = (G^T s)^T t. Or one for both: ds = (G t) M^T, dM = s^T (G t).
+
+    Args:
+        s, t, ds: tokens, (K, N, p*C).
+        rows_are_student: which map the rows of the softmax are of; c belongs to the other.
+    """
+
+    def __init__(
+        self,
+        s: Tensor,
+        t: Tensor,
+        ds: Tensor,
+        maps: _Maps,
+        dmaps: _Maps,
+        images: int,
+        rows_are_student: bool,
+    ) -> None:
+        self.s, self.t, self.ds = s, t, ds
+        self.maps, self.dmaps, self.images = maps, dmaps, images
+        self.rows_are_student = rows_are_student
+        c_s, c_t = maps.logit.shape[1:]
+        self.is_one_product = t.shape[1] * c_t + c_s * c_t < 2 * t.shape[1] * c_s
+        shape = (*s.shape[:2], t.shape[2]) if self.is_one_product else (*t.shape[:2], s.shape[2])
+        self.product = s.new_zeros(shape)  # G t, or G^T s
+        self.columns = t if rows_are_student else s
+        self.dbias = s.new_zeros(len(s), 1, self.columns.shape[1])
+
+    def add(self, dlogits: Tensor, rows: slice, projected: Tensor) -> None:
+        """Take in some rows of the softmax.
+
+        Args:
+            dlogits: (K, R, N).
+            rows: which ones.
+            projected: t M^T; where the rows are the teacher's, of these rows alone.
+        """
+        every = slice(None)
+        of_s, of_t = (rows, every) if self.rows_are_student else (every, rows)
+        g = dlogits if self.rows_are_student else dlogits.mT  # (K, N_s, N_t)
+        if self.is_one_product:
+            self.product[:, of_s].baddbmm_(g, self.t[:, of_t])
+        else:
+            self.ds[:, of_s].baddbmm_(g, projected)
+            self.product[:, of_t].baddbmm_(g.mT, self.s[:, of_s])
+        self.dbias += dlogits.sum(1, keepdim=True)
+
+    def finish(self) -> None:
+        """Add what depends on all rows."""
+        if self.is_one_product:
+            _add_weight_gradient(self.dmaps.logit, self.images, self.s, self.product)
+            self.ds += _project(self.product, self.images, self.maps.logit)
+        else:
+            _add_weight_gradient(self.dmaps.logit, self.images, self.product, self.t)
+        bias, dbias = self.maps.logit_bias, self.dmaps.logit_bias
+        parts = self.columns.shape[2] // bias.shape[1]  # p
+        dlogit_bias = self.dbias.mT.expand(-1, -1, parts)  # (K, N, p)
+        _add_weight_gradient(dbias.unsqueeze(1), self.images, dlogit_bias, self.columns)
+        if not self.rows_are_student:
+            self.ds += _project(dlogit_bias, self.images, bias.unsqueeze(2))
 
 
 def _project(x: Tensor, images: int, weight: Tensor, bias: Optional[Tensor] = None) -> Tensor:
