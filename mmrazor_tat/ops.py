@@ -607,6 +607,7 @@ class _GradientOfLogits:
         self.maps, self.dmaps, self.images = maps, dmaps, images
         self.rows_are_student = rows_are_student
         c_s, c_t = maps.logit.shape[1:]
+        # Whichever multiplies less: G t asks for one product with M more.
         self.is_one_product = t.shape[1] * c_t + c_s * c_t < 2 * t.shape[1] * c_s
         shape = (*s.shape[:2], t.shape[2]) if self.is_one_product else (*t.shape[:2], s.shape[2])
         self.product = s.new_zeros(shape)  # G t, or G^T s
