@@ -55,7 +55,7 @@ def target_aware_attention(
     """
     _check_tokens(s_key, s_value, t_query, softmax_over)
     with full_precision(s_key):
-        s_key, s_value, t_query = _at_least_float32(s_key, s_value, t_query)
+        s_key, s_value, t_query = at_least_float32(s_key, s_value, t_query)
         if softmax_over == 'student':
             return _attention(t_query, s_key, s_value, scale)
         return _attention(s_key, t_query, s_value, scale)
@@ -150,7 +150,7 @@ def anchor_points(x: Tensor, kernel: int) -> Tensor:
     """
     check_kernel(kernel)
     anchor_size(x, kernel)
-    return whole_map(F.avg_pool2d(_at_least_float32(x)[0], kernel))
+    return whole_map(F.avg_pool2d(at_least_float32(x)[0], kernel))
 
 
 def patch_size(x: Tensor, grid: tuple[int, int]) -> tuple[int, int]:
@@ -190,6 +190,14 @@ def anchor_size(x: Tensor, kernel: int) -> tuple[int, int]:
 def full_precision(x: Tensor) -> contextlib.AbstractContextManager:
     """Autocast switched off on the device of ``x`` (a meta tensor has none)."""
     return contextlib.nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
+
+
+def at_least_float32(*tensors: Tensor) -> list[Tensor]:
+    """The tensors in one dtype: float32, or float64 where one of them is."""
+    dtype = torch.float32
+    for x in tensors:
+        dtype = torch.promote_types(dtype, x.dtype)
+    return [x.to(dtype) for x in tensors]
 
 
 def check_groups(grid: tuple[int, int], groups: int) -> None:
@@ -248,13 +256,6 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tenso
     )
     out = F.scaled_dot_product_attention(query, key, value, scale=scale)
     return out[..., :value_depth]
-
-
-def _at_least_float32(*tensors: Tensor) -> list[Tensor]:
-    dtype = torch.float32
-    for x in tensors:
-        dtype = torch.promote_types(dtype, x.dtype)
-    return [x.to(dtype) for x in tensors]
 
 
 def _check_tokens(s_key: Tensor, s_value: Tensor, t_query: Tensor, softmax_over: str) -> None:

@@ -1,13 +1,13 @@
 """A dry run of student, teacher and distiller: shapes are known and checked before training."""
 
+import contextlib
 from contextlib import contextmanager
-from typing import Any, Optional
+from typing import Any, Union
 
 import torch
 from torch import Tensor, nn
 
-from .connectors import TaTConnector
-from .losses import HierarchicalTaTLoss
+from .distillers.shared_connector_distiller import recorder_names
 
 
 @torch.no_grad()
@@ -48,19 +48,14 @@ def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: 
                 f'{error}\n' + _describe(records, distiller)
             ) from error
 
-    for name, connector in distiller.connectors.items():
-        if isinstance(connector, TaTConnector) and connector.conv is None:
-            raise ValueError(
-                f"connector '{name}' has no channels: what it reads is not recorded in inference, "
-                'or no loss uses it. Set its in_channel and out_channel, or leave it out'
-            )
-    for name, loss in distiller.distill_losses.items():
-        if isinstance(loss, HierarchicalTaTLoss) and not loss.has_channels:
-            raise ValueError(
-                f"distill_losses['{name}'] has no channels: what it reads is not recorded in "
-                'inference, or loss_forward_mappings does not name it. Set its in_channel and '
-                'out_channel, or leave it out'
-            )
+    for kind in ('connectors', 'distill_losses'):
+        for name, part in getattr(distiller, kind).items():
+            if not getattr(part, 'has_channels', True):
+                raise ValueError(
+                    f"{kind}['{name}'] has no channels: what it reads is not recorded in "
+                    'inference, or no entry of loss_forward_mappings uses it. Set its channels '
+                    '(in_channel and out_channel), or leave it out'
+                )
 
     for manager in (distiller.student_recorders, distiller.teacher_recorders):
         for recorder in manager.recorders.values():
@@ -84,76 +79,83 @@ def _set_channels(records: dict, distiller: nn.Module) -> None:
         if record.get('connector') is None:
             continue
         connector = distiller.connectors[record['connector']]
-        if not isinstance(connector, TaTConnector):
+        if not hasattr(connector, 'set_channels'):
             continue
-        data = _raw(record, distiller)
-        _check_is_map(argument, f"connector '{record['connector']}'", data)
-        if connector.out_channel is None and width is None:
+        channels = _channels(
+            argument, f"connector '{record['connector']}'", _raw(record, distiller)
+        )
+        if width is None and not connector.has_out_channel:
             raise ValueError(
                 f"{argument}: out_channel of connector '{record['connector']}' cannot be read, as "
                 'this loss has no teacher map without a connector: set out_channel'
             )
-        connector.set_channels(data.shape[1], width)
+        connector.set_channels(channels, width)
 
 
 def _set_channels_of_loss(name: str, records: dict, distiller: nn.Module) -> None:
     """Tell a loss with projections of its own the channels of its two maps."""
     loss = distiller.distill_losses[name]
-    if not isinstance(loss, HierarchicalTaTLoss):
+    if not hasattr(loss, 'set_channels'):
         return
     widths = []
     for argument in ('s_feature', 't_feature'):
         if argument not in records:
             raise ValueError(f'loss_forward_mappings.{name} gives it no {argument}')
         x = distiller.get_record(**records[argument])
-        _check_is_map(argument, f"loss '{name}'", x)
-        widths.append(x.shape[1])
+        widths.append(_channels(argument, f"loss '{name}'", x))
     loss.set_channels(*widths)
 
 
-def _check_is_map(argument: str, reader: str, data: Any) -> None:
+def _channels(argument: str, reader: str, data: Any) -> Union[int, list[int]]:
+    """C of a map (B, C, H, W), or those of a list of maps where several recorders are named."""
+    if isinstance(data, list):
+        return [_channels(f'{argument}[{k}]', reader, x) for k, x in enumerate(data)]
     if isinstance(data, Tensor) and data.dim() == 4:
-        return
-    hint = '; data_idx=0 picks the first of them' if isinstance(data, (tuple, list)) else ''
+        return data.shape[1]
+    hint = '; data_idx=0 picks the first of them' if isinstance(data, tuple) else ''
     raise ValueError(f'{argument}: {reader} takes a map (B, C, H, W), got {_shape(data)}{hint}')
 
 
-def _teacher_width(records: dict, distiller: nn.Module) -> Optional[int]:
-    """Channels of the teacher maps that the loss reads as they are; None if there is no one."""
-    maps = [
-        _raw(record, distiller)
-        for record in records.values()
-        if not record['from_student'] and record.get('connector') is None
-    ]
-    widths = {x.shape[1] for x in maps if isinstance(x, Tensor) and x.dim() == 4}
-    return widths.pop() if len(widths) == 1 else None
+def _teacher_width(records: dict, distiller: nn.Module) -> Union[int, list[int], None]:
+    """Channels of the teacher maps whose width the loss sees; None if there is no one."""
+    widths = []
+    for argument, record in records.items():
+        connector = record.get('connector')
+        if record['from_student'] or (
+            connector is not None and hasattr(distiller.connectors[connector], 'set_channels')
+        ):
+            continue
+        with contextlib.suppress(ValueError):  # no map: not what a projection is to match
+            width = _channels(argument, '', _raw(record, distiller))
+            if width not in widths:
+                widths.append(width)
+    return widths[0] if len(widths) == 1 else None
 
 
 def _check_fired(name: str, records: dict, distiller: nn.Module) -> None:
     for record in records.values():
-        if record['from_student'] or _fired(record, distiller):
+        if record['from_student']:
             continue
-        source = _recorder(record, distiller).source
-        raise ValueError(
-            f"teacher_recorders['{record['recorder']}'] recorded nothing from {source!r}, which "
-            f"distill_losses['{name}'] reads: the teacher runs its features and decode head only "
-            '(no auxiliary head, no loss), so choose a module that runs in inference'
-        )
-
-
-def _recorder(record: dict, distiller: nn.Module) -> Any:
-    return distiller.recorder(record['recorder'], record['from_student'])
+        for recorder in recorder_names(record):
+            if distiller.has_recorded(recorder, from_student=False):
+                continue
+            source = distiller.recorder(recorder, from_student=False).source
+            raise ValueError(
+                f"teacher_recorders['{recorder}'] recorded nothing from {source!r}, which "
+                f"distill_losses['{name}'] reads: the teacher runs its features and decode head "
+                'only (no auxiliary head, no loss), so choose a module that runs in inference'
+            )
 
 
 def _fired(record: dict, distiller: nn.Module) -> bool:
-    return distiller.has_recorded(record['recorder'], record['from_student'])
+    names = recorder_names(record)
+    return all(distiller.has_recorded(name, record['from_student']) for name in names)
 
 
 def _raw(record: dict, distiller: nn.Module) -> Any:
     """The record before its connector."""
-    return _recorder(record, distiller).get_record_data(
-        record.get('record_idx', 0), record.get('data_idx')
-    )
+    keys = ('recorder', 'from_student', 'record_idx', 'data_idx')
+    return distiller.raw_record(**{key: record[key] for key in keys if key in record})
 
 
 def _describe(records: dict, distiller: nn.Module) -> str:
@@ -164,10 +166,12 @@ def _describe(records: dict, distiller: nn.Module) -> str:
             shape = _shape(_raw(record, distiller))
         except Exception as error:
             shape = str(error)
+        names = recorder_names(record)
+        recorders = ', '.join(f"{side}_recorders['{name}']" for name in names)
+        sources = [distiller.recorder(name, record['from_student']).source for name in names]
         connector = record.get('connector')
         lines.append(
-            f"  {argument}: {side}_recorders['{record['recorder']}'] from "
-            f'{_recorder(record, distiller).source!r}, {shape}'
+            f'  {argument}: {recorders} from {", ".join(map(repr, sources))}, {shape}'
             + (f", through connector '{connector}'" if connector else '')
         )
     return '\n'.join(lines)

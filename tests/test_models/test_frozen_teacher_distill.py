@@ -318,7 +318,7 @@ class TestProbe:
         distiller = config['distiller']
         distiller.student_recorders.feature.source = 'auxiliary_head.convs.0.activate'
         with pytest.raises(
-            ValueError, match="connector 'gamma' has no channels.*in_channel and out_channel"
+            ValueError, match=r"connectors\['gamma'\] has no channels.*in_channel and out_channel"
         ):
             build()
 
@@ -440,7 +440,7 @@ class TestLeanLoss:
             ),
             (
                 lambda c: c.loss_forward_mappings.pop('loss_tat'),
-                r"distill_losses\['loss_tat'\] has no channels: .* loss_forward_mappings does not",
+                r"distill_losses\['loss_tat'\] has no channels: .* no entry of loss_forward_mappings",
             ),
             (
                 lambda c: c.student_recorders.feature.update(

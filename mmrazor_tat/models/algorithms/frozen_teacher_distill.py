@@ -85,6 +85,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         if teacher_ckpt is not None:
             load_teacher(self.teacher, teacher_ckpt)
             self.teacher_is_loaded = True
+        self.distiller.prepare_connectors(self.teacher)
         self.teacher._is_init = True  # its weights are no business of init_weights
         self.teacher.requires_grad_(False)
         self.train(self.training)

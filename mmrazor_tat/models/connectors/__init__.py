@@ -1,3 +1,5 @@
+from .margin_relu_connector import MarginReLUConnector
+from .review_kd_connector import ReviewKDConnector
 from .tat_connector import TaTConnector
 
-__all__ = ['TaTConnector']
+__all__ = ['MarginReLUConnector', 'ReviewKDConnector', 'TaTConnector']

@@ -1,4 +1,4 @@
-"""The learnable projections gamma, phi and theta of TaT."""
+"""The learnable projections gamma, phi and theta of TaT, and those of other methods."""
 
 from typing import Optional
 
@@ -18,6 +18,9 @@ class TaTConnector(BaseConnector):
     The default norm works per image, as the released code effectively does (it runs one sample at
     a time): the loss then does not depend on how a batch is split over processes. The ImageNet
     settings use ``kernel_size=3`` and ``norm_cfg=dict(type='BN')``.
+
+    With ``norm_cfg=None`` it is the regressor of FitNet, with a batch norm the one of Overhaul and
+    ICKD.
 
     Args:
         in_channel: channels of the record. None: :class:`FrozenTeacherDistill` reads it from
@@ -49,6 +52,16 @@ class TaTConnector(BaseConnector):
         self.norm: Optional[nn.Module] = None
         if in_channel is not None and out_channel is not None:
             self.set_channels(in_channel, out_channel)
+
+    @property
+    def has_channels(self) -> bool:
+        """Whether the layers have been made."""
+        return self.conv is not None
+
+    @property
+    def has_out_channel(self) -> bool:
+        """Whether the width of the result is known."""
+        return self.out_channel is not None
 
     def set_channels(self, in_channel: int, out_channel: int) -> None:
         """Make the layers for the channels that were left None; those given stay as they are.

@@ -1,10 +1,11 @@
 """How records meet connectors and losses."""
 
+from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from mmrazor.models.distillers.configurable_distiller import ConfigurableDistiller
-from mmrazor.models.task_modules.recorder import ParameterRecorder
+from mmrazor.models.task_modules.recorder import ModuleOutputsRecorder, ParameterRecorder
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
@@ -17,7 +18,14 @@ class SharedConnectorDistiller(ConfigurableDistiller):
     patch-group and the anchor-point loss share gamma, phi and theta, as in the paper. (MMRazor's
     distiller calls it once a loss: twice the work, and a batch norm in it is updated twice.)
 
-    The arguments are those of ``ConfigurableDistiller``.
+    The arguments are those of ``ConfigurableDistiller``. Beyond it:
+
+    * In ``loss_forward_mappings`` a ``recorder`` may be a list of names: the record is then the
+      list of theirs, e.g. the maps of several levels, and so is what its connector takes.
+    * Recorders that no loss reads are left out. So a pair of models can name all its feature
+      points once, and each method takes those that it needs.
+    * A connector with a method ``prepare_from_teacher(teacher, source)`` is called with the teacher
+      and the name of the module that it reads.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -26,15 +34,28 @@ class SharedConnectorDistiller(ConfigurableDistiller):
 
     def prepare_from_student(self, model: nn.Module) -> None:
         check_sources('student', self.student_recorders.recorders, model)
+        self._leave_out_unread(self.student_recorders.recorders, from_student=True)
         super().prepare_from_student(model)
 
     def prepare_from_teacher(self, model: nn.Module) -> None:
         check_sources('teacher', self.teacher_recorders.recorders, model)
+        self._leave_out_unread(self.teacher_recorders.recorders, from_student=False)
         super().prepare_from_teacher(model)
+
+    def prepare_connectors(self, teacher: nn.Module) -> None:
+        """Let the connectors of the teacher's records read what they need of its weights."""
+        for record in self._all_records():
+            connector = record.get('connector')
+            if connector is None or record['from_student']:
+                continue
+            prepare = getattr(self.connectors[connector], 'prepare_from_teacher', None)
+            if prepare is not None:
+                (name,) = recorder_names(record)
+                prepare(teacher, self.recorder(name, from_student=False).source)
 
     def get_record(
         self,
-        recorder: str,
+        recorder: Union[str, list[str]],
         from_student: bool,
         record_idx: int = 0,
         data_idx: Optional[int] = None,
@@ -42,19 +63,35 @@ class SharedConnectorDistiller(ConfigurableDistiller):
         connector_idx: Optional[int] = None,
     ) -> Any:
         """A record, through its connector if one is named. See ``ConfigurableDistiller``."""
-        key = (recorder, from_student, record_idx, data_idx, connector)
+        names = tuple(recorder_names(dict(recorder=recorder)))
+        key = (names, from_student, record_idx, data_idx, connector)
+        if self._records_of_step is not None and key in self._records_of_step:
+            data = self._records_of_step[key]
+        else:
+            data = self.raw_record(recorder, from_student, record_idx, data_idx)
+            if connector is not None:
+                data = self.connectors[connector](data)
+            if self._records_of_step is not None:
+                self._records_of_step[key] = data
+        return data if connector_idx is None else data[connector_idx]
+
+    def raw_record(
+        self,
+        recorder: Union[str, list[str]],
+        from_student: bool,
+        record_idx: int = 0,
+        data_idx: Optional[int] = None,
+    ) -> Any:
+        """A record before its connector; a list of them for a list of names."""
+        if not isinstance(recorder, str):
+            return [self.raw_record(name, from_student, record_idx, data_idx) for name in recorder]
         if not self.has_recorded(recorder, from_student):
             side = 'student' if from_student else 'teacher'
             raise ValueError(
                 f"{side}_recorders['{recorder}'] recorded nothing from "
                 f'{self.recorder(recorder, from_student).source!r} in this iteration'
             )
-        if self._records_of_step is None:
-            return super().get_record(*key, connector_idx)
-        if key not in self._records_of_step:
-            self._records_of_step[key] = super().get_record(*key)
-        data = self._records_of_step[key]
-        return data if connector_idx is None else data[connector_idx]
+        return self.recorder(recorder, from_student).get_record_data(record_idx, data_idx)
 
     def recorder(self, name: str, from_student: bool) -> Any:
         """The recorder ``name`` of the student or the teacher."""
@@ -92,6 +129,40 @@ class SharedConnectorDistiller(ConfigurableDistiller):
         finally:
             self._records_of_step = None
 
+    def _leave_out_unread(self, recorders: dict, from_student: bool) -> None:
+        read = {
+            name
+            for record in self._all_records()
+            if record['from_student'] == from_student
+            for name in recorder_names(record)
+        }
+        for name in set(recorders) - read:
+            del recorders[name]
+
+    def _all_records(self) -> Iterator[dict]:
+        for records in self.loss_forward_mappings.values():
+            yield from records.values()
+
+    def _check_loss_forward_mappings(
+        self, losses, loss_forward_mappings, student_recorders, teacher_recorders
+    ) -> None:
+        """MMRazor's check, for every name of a list of recorders."""
+        for loss, records in loss_forward_mappings.items():
+            for argument, record in records.items():
+                single = [record]
+                if isinstance(record.get('recorder'), (list, tuple)):
+                    single = [{**record, 'recorder': name} for name in record['recorder']]
+                for one in single:
+                    super()._check_loss_forward_mappings(
+                        losses, {loss: {argument: one}}, student_recorders, teacher_recorders
+                    )
+
+
+def recorder_names(record: dict) -> list[str]:
+    """The names of a record of ``loss_forward_mappings``, which has one or a list of them."""
+    names = record['recorder']
+    return [names] if isinstance(names, str) else list(names)
+
 
 def check_sources(who: str, recorders: dict, model: nn.Module) -> None:
     """Raise ValueError for a recorder whose source the model does not have.
@@ -103,10 +174,9 @@ def check_sources(who: str, recorders: dict, model: nn.Module) -> None:
         model: the model they will record from.
     """
     for name, recorder in recorders.items():
-        kind = type(recorder).__name__
-        if kind.startswith('Module'):
+        if isinstance(recorder, ModuleOutputsRecorder):  # those of inputs are derived from it
             known, noun = [key for key, _ in model.named_modules() if key], 'module'
-        elif kind.startswith('Parameter'):
+        elif isinstance(recorder, ParameterRecorder):
             known, noun = [key for key, _ in model.named_parameters()], 'parameter'
         else:
             continue
@@ -121,7 +191,7 @@ def check_sources(who: str, recorders: dict, model: nn.Module) -> None:
                 f"{who}_recorders['{name}'] has source {recorder.source!r}, a SyncBN: in a single "
                 'process the runner replaces it after the recorders are set, and nothing would be '
                 'recorded. Take the convolution before it, or the activation after it with '
-                "type='ModuleInputs'"
+                "type='PreActivation'"
             )
 
 

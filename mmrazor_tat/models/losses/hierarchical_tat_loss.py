@@ -10,7 +10,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ... import ops
 from ...functional import check_pair
 from ..connectors import TaTConnector
-from .tat_loss import AnchorPointTaTLoss, PatchGroupTaTLoss, TaTLoss, check_weight
+from .checks import check_weight
+from .tat_loss import AnchorPointTaTLoss, PatchGroupTaTLoss, TaTLoss
 
 _VIEWS = dict(patch=PatchGroupTaTLoss, anchor=AnchorPointTaTLoss, whole=TaTLoss)
 # Below, the lean operator's small C x C matrices cost more than the maps that they spare (measured:

@@ -9,6 +9,7 @@ from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
 from ... import functional
+from .checks import check_weight
 
 
 @MODELS.register_module()
@@ -94,13 +95,6 @@ class TaTLoss(nn.Module):
             f'loss_weight={self.loss_weight}, softmax_over={self.softmax_over!r}, '
             f'scale={self.scale}'
         )
-
-
-def check_weight(name: str, value: float) -> None:
-    """Raise ValueError unless ``value`` is a finite number of at least 0."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or value < 0:
-        raise ValueError(f'{name} must be a finite number of at least 0, got {value!r}')
 
 
 def _check_width(student: str, s_map: Tensor, teacher: str, t_map: Tensor) -> None:

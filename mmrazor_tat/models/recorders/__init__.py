@@ -1,0 +1,3 @@
+from .pre_activation_recorder import PreActivationRecorder
+
+__all__ = ['PreActivationRecorder']
