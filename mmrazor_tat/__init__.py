@@ -10,12 +10,12 @@ from . import compat
 
 compat.apply()
 
-from . import engine, models  # noqa: E402
+from . import datasets, engine, models  # noqa: E402
 from .version import __version__  # noqa: E402
 
 
 def config_path(name: str) -> str:
-    """Path of a shipped config, e.g. ``'_base_/distillers/tat.py'``, as ``mmrazor_tat::`` has it.
+    """Path of a shipped config, e.g. ``'_base_/methods/tat.py'``, as ``mmrazor_tat::`` has it.
 
     Raises:
         FileNotFoundError: there is no such config.
@@ -27,4 +27,4 @@ def config_path(name: str) -> str:
     return str((root / name).resolve())
 
 
-__all__ = ['__version__', 'compat', 'config_path', 'engine', 'models']
+__all__ = ['__version__', 'compat', 'config_path', 'datasets', 'engine', 'models']

@@ -97,10 +97,18 @@ def segmentor():
     return make
 
 
+def distiller_config(method: str, points: str = 'deeplabv3') -> ConfigDict:
+    """A distiller as a recipe puts it together, of two fragments."""
+    base = REPO / 'configs/_base_'
+    distiller = Config.fromfile(base / f'feature_points/{points}.py').distiller
+    distiller.update(Config.fromfile(base / f'methods/{method}.py').method)
+    return distiller
+
+
 @pytest.fixture
 def tat_distiller() -> dict:
     """The composed form of the recipes' distiller, with a grid and a kernel for a map of 8 x 8."""
-    cfg = Config.fromfile(REPO / 'configs/_base_/distillers/tat_composed.py').distiller
+    cfg = distiller_config('tat_composed')
     cfg.distill_losses.loss_patch.update(grid=(4, 4), groups=4)
     cfg.distill_losses.loss_anchor.update(kernel=2)
     return cfg
@@ -109,7 +117,7 @@ def tat_distiller() -> dict:
 @pytest.fixture
 def lean_distiller() -> dict:
     """The recipes' distiller, with views for a map of 8 x 8."""
-    cfg = Config.fromfile(REPO / 'configs/_base_/distillers/tat.py').distiller
+    cfg = distiller_config('tat')
     patch, anchor = cfg.distill_losses.loss_tat.views
     patch.update(grid=(4, 4), groups=4)
     anchor.update(kernel=2)

@@ -90,7 +90,7 @@ def test_a_config_of_ours_is_inherited_and_found(python):
 
 
 def test_a_config_that_is_not_there():
-    with pytest.raises(FileNotFoundError, match="no config 'tat.py'.*_base_/distillers/tat.py"):
+    with pytest.raises(FileNotFoundError, match="no config 'tat.py'.*_base_/methods/tat.py"):
         mmrazor_tat.config_path('tat.py')
 
 

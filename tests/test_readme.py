@@ -61,8 +61,13 @@ def test_the_recipe_with_mmseg_s_own_tool(repo, own_pair, recipe, readme, comman
     from test_tools.test_train_and_test import MMSEG_TOOLS, is_onedl
 
     (other,) = re.findall(r"`(__import__\('mmrazor_tat'\)[^`]*)`", readme)
-    name = re.search(r"'mmrazor_tat::[^']*'", recipe).group(0)
-    (own_pair / 'my_recipe.py').write_text(recipe.replace(name, other))
+    shown = "'_base_/methods/tat.py'"
+    assert shown in other
+    names = re.findall(r"'mmrazor_tat::([^']*)'", recipe)
+    assert len(names) == 2
+    for name in names:
+        recipe = recipe.replace(f"'mmrazor_tat::{name}'", other.replace(shown, repr(name)))
+    (own_pair / 'my_recipe.py').write_text(recipe)
     options = ['--cfg-options', *toy_options, *FIT]
     if is_onedl():
         pytest.skip('on the OneDL forks our tools are the way in')

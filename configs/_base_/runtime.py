@@ -1,1 +1,2 @@
 custom_imports = dict(imports=['mmrazor_tat'], allow_failed_imports=False)
+custom_hooks = [dict(_scope_='mmrazor', type='RecipeCheckHook')]

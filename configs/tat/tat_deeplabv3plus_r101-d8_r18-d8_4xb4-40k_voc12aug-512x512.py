@@ -1,14 +1,5 @@
 _base_ = [
-    '../deeplabv3plus/deeplabv3plus_r18-d8_4xb4-40k_voc12aug-512x512.py',
-    '../_base_/teachers/deeplabv3plus_r101-d8_voc12aug.py',
-    '../_base_/distillers/tat_deeplabv3plus.py',
+    '../_base_/pairs/deeplabv3plus_r101-d8_r18-d8_4xb4-40k_voc12aug-512x512.py',
+    '../_base_/methods/tat.py',
 ]
-_base_.distiller.distill_losses.loss_tat.views = [
-    dict(type='patch', grid=(16, 16), groups=64, weight=0.1),
-    dict(type='anchor', kernel=4, weight=0.04)]
-model = dict(
-    _scope_='mmrazor',
-    type='FrozenTeacherDistill',
-    architecture=_base_.pop('model'),
-    distiller=_base_.pop('distiller'),
-    **_base_.pop('teacher'))
+model = dict(distiller=_base_.pop('method'))

@@ -1,0 +1,3 @@
+from .squash_to_size import SquashToSize
+
+__all__ = ['SquashToSize']

@@ -56,7 +56,7 @@ class TestTeacher:
         losses = model.loss(*batch())
         assert graphs == [False]
         recorder = model.distiller.teacher_recorders.get_recorder('feature')
-        assert not recorder.get_record_data(data_idx=0).requires_grad
+        assert not recorder.get_record_data().requires_grad
         sum(v for k, v in losses.items() if 'distill' in k).backward()
         assert all(p.grad is None and not p.requires_grad for p in model.teacher.parameters())
         assert all(p.grad is not None for p in model.distiller.parameters())
@@ -92,7 +92,7 @@ class TestTeacher:
         with torch.no_grad():
             alone(inputs, mode='tensor')
         record = model.distiller.teacher_recorders.get_recorder('feature')
-        torch.testing.assert_close(record.get_record_data(data_idx=0), features[0])
+        torch.testing.assert_close(record.get_record_data(), features[0])
 
     def test_without_weights_it_is_built_but_does_not_teach(self, build, batch):
         model = build(teacher_ckpt=None)
@@ -141,7 +141,7 @@ class TestLoss:
         model.loss(*batch())
         for side in ('student', 'teacher'):
             recorders = getattr(model.distiller, f'{side}_recorders')
-            assert recorders.get_recorder('feature').get_record_data(data_idx=0).min() < 0
+            assert recorders.get_recorder('feature').get_record_data().min() < 0
 
     def test_is_finite_and_full_precision_under_autocast(self, build, batch):
         model = build().train()
@@ -277,8 +277,8 @@ class TestProbe:
                 "'auxiliary_head.convs.0.activate'",
             ),
             (
-                'loss_forward_mappings.loss_patch.s_key.data_idx',
-                None,
+                'student_recorders.feature.type',
+                'ModuleInputs',
                 r"s_key: connector 'gamma' takes a map \(B, C, H, W\), got a tuple of "
                 r'shape \(1, 16, 8, 8\); data_idx=0',
             ),
@@ -431,7 +431,7 @@ class TestLeanLoss:
                 "in_channel is 99, the student's map has 16 channels",
             ),
             (
-                lambda c: c.loss_forward_mappings.loss_tat.s_feature.update(data_idx=None),
+                lambda c: c.student_recorders.feature.update(type='ModuleInputs'),
                 r"s_feature: loss 'loss_tat' takes a map \(B, C, H, W\), got a tuple of .*data_idx",
             ),
             (
@@ -440,7 +440,7 @@ class TestLeanLoss:
             ),
             (
                 lambda c: c.loss_forward_mappings.pop('loss_tat'),
-                r"distill_losses\['loss_tat'\] has no channels: .* no entry of loss_forward_mappings",
+                r"distill_losses\['loss_tat'\] has no channels: .* no entry of loss_forward_",
             ),
             (
                 lambda c: c.student_recorders.feature.update(

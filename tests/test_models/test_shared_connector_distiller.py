@@ -18,8 +18,12 @@ class Model(nn.Module):
 
 @pytest.fixture
 def distiller(tat_distiller):
-    tat_distiller.student_recorders = dict(feature=dict(type='ModuleInputs', source='bottleneck'))
-    tat_distiller.teacher_recorders = dict(feature=dict(type='ModuleInputs', source='bottleneck'))
+    tat_distiller.student_recorders = dict(
+        feature=dict(type='PreActivation', source='bottleneck')
+    )
+    tat_distiller.teacher_recorders = dict(
+        feature=dict(type='PreActivation', source='bottleneck')
+    )
     for connector in tat_distiller.connectors.values():
         connector.update(in_channel=4, out_channel=4, norm_cfg=dict(type='BN'))
     return MODELS.build(tat_distiller)
@@ -78,10 +82,10 @@ def test_losses_and_gradients_equal_those_of_connectors_run_anew(distiller):
 
 def test_a_record_outside_of_a_step_is_fresh(distiller):
     record(distiller)
-    arguments = dict(recorder='feature', from_student=True, data_idx=0, connector='gamma')
+    arguments = dict(recorder='feature', from_student=True, connector='gamma')
     first = distiller.get_record(**arguments)
     assert distiller.get_record(**arguments) is not first
-    assert distiller.get_record('feature', True, connector_idx=0).shape == (2, 4, 8, 8)
+    assert distiller.get_record('feature', True, connector_idx=0).shape == (4, 8, 8)
 
 
 def test_the_records_of_a_step_are_dropped_after_an_error(distiller):

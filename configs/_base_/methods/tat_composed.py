@@ -1,20 +1,17 @@
 # The same as tat.py, spelled out: three connectors and one loss for each view, in the plain form
 # that the lean operator is tested against. The one to build variants from (other connectors, a loss
 # of your own); slower, and its memory grows with the batch.
-_feature = dict(type='ModuleInputs', source='decode_head.bottleneck.activate')
-_student = dict(recorder='feature', from_student=True, data_idx=0)
-_teacher = dict(recorder='feature', from_student=False, data_idx=0)
+_student = dict(recorder='feature', from_student=True)
+_teacher = dict(recorder='feature', from_student=False)
 _inputs = dict(
     s_key=dict(connector='gamma', **_student),
     s_value=dict(connector='phi', **_student),
     t_query=dict(connector='theta', **_teacher),
     t_feature=_teacher)
 
-distiller = dict(
+method = dict(
     _scope_='mmrazor',
     type='SharedConnectorDistiller',
-    student_recorders=dict(feature=_feature),
-    teacher_recorders=dict(feature=_feature),
     connectors=dict(
         gamma=dict(type='TaTConnector'),
         phi=dict(type='TaTConnector'),
@@ -23,4 +20,4 @@ distiller = dict(
         loss_patch=dict(type='PatchGroupTaTLoss', grid=(16, 16), groups=64, loss_weight=0.1),
         loss_anchor=dict(type='AnchorPointTaTLoss', kernel=4, loss_weight=0.04)),
     loss_forward_mappings=dict(loss_patch=_inputs, loss_anchor=_inputs))
-del _feature, _student, _teacher, _inputs
+del _student, _teacher, _inputs

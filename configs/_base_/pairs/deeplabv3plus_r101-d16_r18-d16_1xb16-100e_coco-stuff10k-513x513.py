@@ -1,0 +1,11 @@
+_base_ = [
+    '../../deeplabv3plus/deeplabv3plus_r18-d16_1xb16-100e_coco-stuff10k-513x513.py',
+    '../teachers/deeplabv3plus_r101-d16_coco-stuff10k.py',
+    '../feature_points/deeplabv3plus_r101_r18.py',
+]
+model = dict(
+    _scope_='mmrazor',
+    type='FrozenTeacherDistill',
+    architecture=_base_.pop('model'),
+    distiller=_base_.pop('distiller'),
+    **_base_.pop('teacher'))

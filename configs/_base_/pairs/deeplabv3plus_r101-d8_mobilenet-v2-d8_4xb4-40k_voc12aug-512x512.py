@@ -1,0 +1,11 @@
+_base_ = [
+    '../../deeplabv3plus/deeplabv3plus_mobilenet-v2-d8_4xb4-40k_voc12aug-512x512.py',
+    '../teachers/deeplabv3plus_r101-d8_voc12aug.py',
+    '../feature_points/deeplabv3plus_r101_mobilenet-v2.py',
+]
+model = dict(
+    _scope_='mmrazor',
+    type='FrozenTeacherDistill',
+    architecture=_base_.pop('model'),
+    distiller=_base_.pop('distiller'),
+    **_base_.pop('teacher'))

@@ -1,0 +1,9 @@
+# Nobody publishes its weights for mmseg: train it first and name the checkpoint, by
+# --cfg-options model.teacher_ckpt=PATH or in a child config.
+from mmengine import Config
+
+_config = Config.fromfile(
+    '{{ fileDirname }}/../../deeplabv3plus/'
+    'deeplabv3plus_r101-d16_1xb16-200e_coco-stuff10k-513x513.py')
+teacher = dict(teacher=_config.model, teacher_ckpt=None)
+del Config, _config

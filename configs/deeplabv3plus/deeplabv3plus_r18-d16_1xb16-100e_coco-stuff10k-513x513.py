@@ -1,0 +1,8 @@
+_base_ = [
+    'mmseg::_base_/models/deeplabv3plus_r50-d8.py',
+    '../_base_/students/deeplabv3plus_r18-d16.py',
+    '../_base_/protocols/paper_coco-stuff10k.py',
+]
+_base_.student.decode_head.num_classes = 171
+model = _base_.pop('student')
+optim_wrapper = dict(optimizer=dict(lr=0.01))

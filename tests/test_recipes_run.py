@@ -1,0 +1,138 @@
+"""Every recipe trains for two iterations and validates, through the Runner, on generated images.
+
+The networks keep their depth, so that every recorder finds its module; widths, crop and the grids
+that go with it are reduced.
+"""
+
+import json
+import shutil
+import warnings
+from pathlib import Path
+
+import pytest
+from mmengine import Config
+from mmengine.runner import Runner
+
+from mmrazor_tat.datasets.toy_scenes import write_toy_voc
+from mmrazor_tat.engine import set_crop_size
+
+REPO = Path(__file__).parent.parent
+METHODS = ('at', 'cwd', 'fitnet', 'ickd', 'kd', 'ofd', 'review_kd', 'tat')
+PLAIN = ('deeplabv3', 'deeplabv3plus')
+CONFIGS = sorted(
+    path.relative_to(REPO / 'configs')
+    for folder in METHODS + PLAIN
+    for path in (REPO / 'configs' / folder).glob('*.py')
+)
+CROP = 64
+WIDTH = 8
+
+
+def test_all_are_here():
+    assert len(CONFIGS) == 7 * 8 + 4 * 8 + 4 + 10 + 2
+
+
+@pytest.fixture(scope='module')
+def roots(tmp_path_factory) -> dict[str, Path]:
+    """Generated scenes in the layouts of VOC12aug and of COCO-Stuff10k."""
+    voc = write_toy_voc(tmp_path_factory.mktemp('voc'), num_train=4, num_val=1, size=(64, 80))
+    shutil.copytree(voc / 'SegmentationClass', voc / 'SegmentationClassAug')
+    lists = voc / 'ImageSets/Segmentation'
+    shutil.copy(lists / 'train.txt', lists / 'aug.txt')
+    coco = tmp_path_factory.mktemp('coco')
+    for ours, theirs in (('train', 'train2014'), ('val', 'test2014')):
+        for folder in ('images', 'annotations'):
+            (coco / folder / theirs).mkdir(parents=True)
+        for name in (lists / f'{ours}.txt').read_text().split():
+            shutil.copy(voc / f'JPEGImages/{name}.jpg', coco / 'images' / theirs)
+            label = coco / 'annotations' / theirs / f'{name}_labelTrainIds.png'
+            shutil.copy(voc / f'SegmentationClass/{name}.png', label)
+    return {'voc12aug': voc, 'coco-stuff10k': coco}
+
+
+def shrink(model: dict) -> None:
+    """A segmentor with few channels."""
+    model.pretrained = None
+    backbone, head, aux = model.backbone, model.decode_head, model.get('auxiliary_head')
+    if backbone.type == 'MobileNetV2':
+        backbone.widen_factor = 0.25
+        widths = {320: 80, 96: 24, 24: 8}
+    else:
+        backbone.update(base_channels=WIDTH, stem_channels=WIDTH)
+        widths = {k * 64: k * WIDTH for k in (1, 2, 4, 8, 16, 32)}
+    for part in (head, aux):
+        if part is not None:
+            part.update(in_channels=widths[part.in_channels], channels=part.channels // 16)
+    if 'c1_in_channels' in head:
+        head.update(c1_in_channels=widths[head.c1_in_channels], c1_channels=4)
+
+
+def small(path: Path, roots: dict[str, Path], work_dir: Path) -> Config:
+    cfg = Config.fromfile(REPO / 'configs' / path)
+    (root,) = (root for name, root in roots.items() if name in path.name)
+    cfg.work_dir, cfg.experiment_name, cfg.log_level = str(work_dir), path.stem, 'ERROR'
+    cfg.visualizer.name = path.stem
+    set_crop_size(cfg, (CROP, CROP))
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        loader.update(num_workers=0, persistent_workers=False)
+        for dataset in loader.dataset.get('datasets', [loader.dataset]):
+            dataset.data_root = str(root)
+    cfg.train_dataloader.batch_size = 2
+    cfg.val_dataloader.dataset.pipeline[1].scale = (CROP, CROP)
+    cfg.custom_hooks[1:] = [
+        dict(hook, pipeline=[dict(hook.pipeline[0]), *hook.pipeline[1:]])
+        for hook in cfg.custom_hooks[1:]
+    ]
+    for hook in cfg.custom_hooks[1:]:
+        hook['pipeline'][2] = dict(type='SquashToSize', scale=(CROP + 1, CROP + 1))
+    if cfg.train_cfg.type == 'EpochBasedTrainLoop':
+        cfg.train_cfg.max_epochs = 1
+        for dataset in cfg.train_dataloader.dataset.get('datasets', [cfg.train_dataloader.dataset]):
+            dataset.indices = 2 if 'voc' in path.name else 4
+    else:
+        cfg.train_cfg.update(max_iters=2, val_interval=2)
+    cfg.default_hooks.logger.interval = 1
+    cfg.default_hooks.checkpoint.update(interval=-1, save_last=False, save_best=None)
+    if 'teacher' not in cfg.model:
+        shrink(cfg.model)
+        return cfg
+    shrink(cfg.model.architecture)
+    shrink(cfg.model.teacher)
+    losses = cfg.model.distiller.distill_losses
+    for view in losses.get('loss_tat', {}).get('views', ()):
+        if view.type == 'patch':
+            p = view.grid[0] * view.grid[1] // view.groups  # the patches of a group are kept
+            view.update(grid=(4, 4), groups=16 // p)
+        elif view.type == 'anchor':
+            view.kernel = 2
+    if 'loss_ickd' in losses:
+        losses.loss_ickd.grid = (2, 2)
+    return cfg
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_trains_and_validates(path, roots, tmp_path, save_weights):
+    cfg = small(path, roots, tmp_path / 'run')
+    if 'teacher' in cfg.model:
+        cfg.model.teacher_ckpt = save_weights(cfg.model.teacher)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        runner = Runner.from_cfg(cfg)
+        before = {k: v.clone() for k, v in runner.model.state_dict().items()}
+        runner.train()
+    assert runner.iter == 2
+    (log,) = tmp_path.rglob('scalars.json')
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    training = [line for line in lines if 'loss' in line]
+    assert len(training) == 2 and all(0 < line['loss'] < 1e3 for line in training)
+    (validation,) = (line for line in lines if 'mIoU' in line)
+    assert ('squashed/mIoU' in validation) == ('513x513' in path.name)
+    changed = {k for k, v in runner.model.state_dict().items() if not v.equal(before[k])}
+    assert any('decode_head.conv_seg' in k for k in changed)
+    assert not any(k.startswith('teacher.') for k in changed)
+    if 'teacher' in cfg.model:
+        losses = [k for k in training[0] if k.startswith('distill.loss')]
+        assert len(losses) == len(cfg.model.distiller.distill_losses)
+        assert all(line[k] > 0 for line in training for k in losses)
+        learnt = [k for k in before if k.startswith('distiller.') and k.endswith('conv.weight')]
+        assert set(learnt) <= changed
