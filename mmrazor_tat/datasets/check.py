@@ -1,0 +1,236 @@
+"""Check a root of Pascal VOC 2012 aug or of COCO-Stuff 10K, as mmseg's configs read it."""
+
+import itertools
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+from typing import Optional
+
+from PIL import Image
+
+from .layouts import LAYOUTS, Split, find_root
+
+_NAMES_SHOWN = 20
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+@dataclass(frozen=True)
+class RootReport:
+    """What a check found; ``str()`` is the text for the user."""
+
+    kind: str
+    root: Path
+    counts: dict[str, int]  # names in each list
+    read: int  # pairs of image and label that were decoded
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]  # counts that ``subset`` lets pass
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def __str__(self) -> str:
+        if self.ok:
+            official = {split.name: split.count for split in LAYOUTS[self.kind].splits}
+            counts = ', '.join(
+                f'{name} {count:,}' + (f' of {official[name]:,}' if self.notes else '')
+                for name, count in self.counts.items()
+            )
+            return (
+                f'{self.kind} root {self.root} is in order{" as a subset" if self.notes else ""}: '
+                f'{counts}; {self.read:,} pairs of image and label read'
+            )
+        found = self.problems + tuple(f'note: {note}' for note in self.notes)
+        return '\n- '.join([f'{self.kind} root {self.root} is not in order:', *found])
+
+
+def check_root(
+    kind: str,
+    root: str | Path,
+    *,
+    subset: bool = False,
+    decode: bool = True,
+    workers: Optional[int] = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> RootReport:
+    """Check a root without changing it.
+
+    Args:
+        kind: a key of ``LAYOUTS``.
+        root: the ``data_root`` of mmseg's config.
+        subset: take other counts than the official ones as a note, not as a problem.
+        decode: read every listed image and label; else only see that they are there.
+        workers: threads that read; None is one a core.
+        say: is given a line of progress every few seconds.
+
+    Raises:
+        ValueError: there is no such kind, or ``workers`` is below 1.
+        DataError: ``root`` is no root of that kind.
+    """
+    if kind not in LAYOUTS:
+        raise ValueError(f'kind must be one of {", ".join(LAYOUTS)}, got {kind!r}')
+    workers = count_workers(workers)
+    layout = LAYOUTS[kind]
+    root = find_root(layout, root)
+    problems: list[str] = []
+    lists = {}
+    for split in layout.splits:
+        if (root / split.list_file).is_file():
+            lists[split] = read_list(root / split.list_file)
+            problems += list_faults(split.list_file, lists[split])
+        else:
+            made = ' (the conversion makes it)' if split.name == 'aug' else ''
+            problems.append(f'{split.list_file} is missing{made}')
+    problems += overlaps({split.list_file: names for split, names in lists.items()})
+    wrong_counts = [
+        f'names in {split.list_file}: {len(names):,}, officially {split.count:,}'
+        for split, names in lists.items()
+        if names and len(names) != split.count
+    ]
+
+    pairs = list(
+        dict.fromkeys(
+            (split.image.format(name), split.label.format(name))
+            for split, names in lists.items()
+            for name in names
+            if is_plain(name)
+        )
+    )
+    files = dict.fromkeys(itertools.chain.from_iterable(pairs))
+    missing = {file for file in files if not (root / file).is_file()}
+    problems += listing('missing files', (file for file in files if file in missing))
+    if layout.reads_folder:
+        problems += _unlisted(root, lists, files)
+    if decode:
+        pairs = [pair for pair in pairs if missing.isdisjoint(pair)]
+        problems += _read(root, pairs, layout.label_ids, workers, say)
+    return RootReport(
+        kind=kind,
+        root=root,
+        counts={split.name: len(names) for split, names in lists.items()},
+        read=len(pairs) if decode else 0,
+        problems=tuple(problems if subset else wrong_counts + problems),
+        notes=tuple(wrong_counts if subset else ()),
+    )
+
+
+def count_workers(workers: Optional[int]) -> int:
+    """``workers``, or one a core where it is None.
+
+    Raises:
+        ValueError: it is below 1.
+    """
+    if workers is None:
+        return os.cpu_count() or 1
+    if workers < 1:
+        raise ValueError(f'workers must be at least 1, got {workers}')
+    return workers
+
+
+def read_list(path: Path) -> list[str]:
+    """The names in an image list, one a line, as mmseg reads them."""
+    return [line.strip() for line in path.read_text(errors='replace').splitlines()]
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name of a list is one: not empty, and no path that may lead elsewhere."""
+    return name not in ('', '.', '..') and not {'/', '\\'} & set(name)
+
+
+def list_faults(title: str, names: list[str]) -> list[str]:
+    """What is wrong with one list taken by itself."""
+    if not names:
+        return [f'{title} is empty']
+    twice = [name for name, count in Counter(names).items() if count > 1 and name]
+    odd = [f'line {i}: {name!r}' for i, name in enumerate(names, start=1) if not is_plain(name)]
+    return [
+        *listing(f'names more than once in {title}', twice),
+        *listing(f'lines of {title} that are no name', odd),
+    ]
+
+
+def overlaps(lists: dict[str, list[str]]) -> list[str]:
+    """The names that two lists share, for every two."""
+    found = []
+    for (title, names), (other, other_names) in itertools.combinations(lists.items(), 2):
+        shared = set(names) & set(other_names) - {''}
+        found += listing(f'names both in {title} and in {other}', sorted(shared))
+    return found
+
+
+def listing(title: str, items: Iterable[str]) -> list[str]:
+    """No text without items, else one: the title, how many they are, and the first of them."""
+    items = list(items)
+    if not items:
+        return []
+    shown = [f'    {item}' for item in items[:_NAMES_SHOWN]]
+    if len(items) > _NAMES_SHOWN:
+        shown.append(f'    and {len(items) - _NAMES_SHOWN:,} more')
+    return ['\n'.join([f'{title}: {len(items):,}', *shown])]
+
+
+def _unlisted(root: Path, lists: dict[Split, list[str]], files: dict[str, None]) -> list[str]:
+    found = []
+    for split in lists:
+        folder = Path(split.image).parent
+        images = (path.relative_to(root).as_posix() for path in (root / folder).rglob('*.jpg'))
+        extra = sorted(image for image in images if image not in files)
+        found += listing(f'images that mmseg would read but {split.list_file} does not name', extra)
+    return found
+
+
+def _read(
+    root: Path,
+    pairs: list[tuple[str, str]],
+    label_ids: frozenset[int],
+    workers: int,
+    say: Callable[[str], None],
+) -> list[str]:
+    """Decode the pairs and describe what is wrong with them."""
+    faults: dict[str, list[str]] = {}
+    said = time.monotonic()
+    # Threads are enough: Pillow decodes outside of Python's lock.
+    with ThreadPool(workers) as pool:
+        found = pool.imap(lambda pair: list(_faults(root, *pair, label_ids)), pairs, chunksize=16)
+        for done, pair_faults in enumerate(found, start=1):
+            for title, text in pair_faults:
+                faults.setdefault(title, []).append(text)
+            if time.monotonic() - said >= _SECONDS_BETWEEN_LINES:
+                said = time.monotonic()
+                say(f'read {done:,} of {len(pairs):,} pairs of image and label')
+    texts = []
+    for title in sorted(faults):
+        texts += listing(title, dict.fromkeys(faults[title]))
+    return texts
+
+
+def _faults(
+    root: Path, image: str, label: str, label_ids: frozenset[int]
+) -> Iterator[tuple[str, str]]:
+    """(title, text) of everything wrong with one pair of image and label."""
+    decoded = {}
+    for file in (image, label):
+        try:
+            with Image.open(root / file) as opened:
+                decoded[file] = opened.copy()  # decodes all of it
+        # A broken file makes Pillow's decoders raise nearly anything.
+        except Exception as error:
+            # Pillow's own text would repeat the whole path.
+            unknown = isinstance(error, Image.UnidentifiedImageError)
+            yield 'unreadable files', f'{file} ({"not an image" if unknown else error})'
+    if label in decoded:
+        if decoded[label].mode not in ('L', 'P'):
+            text = f'{label} (mode {decoded[label].mode})'
+            yield 'labels that are not class ids in one channel of 8 bits', text
+        else:
+            counts = decoded[label].histogram()  # pixels of each of the ids 0..255
+            odd = [str(i) for i, count in enumerate(counts) if count and i not in label_ids]
+            if odd:
+                yield 'labels with ids out of range', f'{label} ({", ".join(odd)})'
+    if len(decoded) == 2 and decoded[image].size != decoded[label].size:
+        sizes = [f'{decoded[file].width} x {decoded[file].height}' for file in (label, image)]
+        yield 'labels of another size than their image', f'{label} ({sizes[0]}, image {sizes[1]})'
