@@ -1,6 +1,7 @@
 """Shared by the tests: a generated data set, and segmentors small enough for two cores."""
 
 import copy
+import functools
 import os
 import re
 import subprocess
@@ -10,12 +11,16 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine import Config, ConfigDict
+from mmengine.config import utils as config_utils
 from mmengine.registry import DefaultScope, init_default_scope
 
 import mmrazor_tat  # noqa: F401
 from mmrazor_tat.datasets.toy_scenes import write_toy_voc
 
 REPO = Path(__file__).parent.parent
+
+# mmengine reads all metafiles of mmseg anew for every base 'mmseg::...': a second each.
+config_utils._get_cfg_metainfo = functools.cache(config_utils._get_cfg_metainfo)
 
 
 @pytest.fixture(scope='session')
@@ -97,8 +102,7 @@ def segmentor():
     return make
 
 
-def distiller_config(method: str, points: str = 'deeplabv3') -> ConfigDict:
-    """A distiller as a recipe puts it together, of two fragments."""
+def _distiller_config(method: str, points: str = 'deeplabv3') -> ConfigDict:
     base = REPO / 'configs/_base_'
     distiller = Config.fromfile(base / f'feature_points/{points}.py').distiller
     distiller.update(Config.fromfile(base / f'methods/{method}.py').method)
@@ -106,9 +110,15 @@ def distiller_config(method: str, points: str = 'deeplabv3') -> ConfigDict:
 
 
 @pytest.fixture
+def distiller_config():
+    """A function that gives a distiller as a recipe puts it together, of two fragments."""
+    return _distiller_config
+
+
+@pytest.fixture
 def tat_distiller() -> dict:
     """The composed form of the recipes' distiller, with a grid and a kernel for a map of 8 x 8."""
-    cfg = distiller_config('tat_composed')
+    cfg = _distiller_config('tat_composed')
     cfg.distill_losses.loss_patch.update(grid=(4, 4), groups=4)
     cfg.distill_losses.loss_anchor.update(kernel=2)
     return cfg
@@ -117,7 +127,7 @@ def tat_distiller() -> dict:
 @pytest.fixture
 def lean_distiller() -> dict:
     """The recipes' distiller, with views for a map of 8 x 8."""
-    cfg = distiller_config('tat')
+    cfg = _distiller_config('tat')
     patch, anchor = cfg.distill_losses.loss_tat.views
     patch.update(grid=(4, 4), groups=4)
     anchor.update(kernel=2)

@@ -1,39 +1,59 @@
 """Every shipped config is loaded and its model built: on the meta device, so in full, for free."""
 
 import ast
+import copy
+import functools
 import re
 from pathlib import Path
 
+import mmengine
 import pytest
 import torch
 from mmengine import Config
 from mmengine.registry import MODELS
 
 REPO = Path(__file__).parent.parent
+METHODS = ('at', 'cwd', 'fitnet', 'ickd', 'kd', 'ofd', 'review_kd', 'tat')
 CONFIGS = sorted(
     path.relative_to(REPO / 'configs')
     for path in (REPO / 'configs').rglob('*.py')
-    if '_base_' not in path.parts
+    if path.relative_to(REPO / 'configs').parts[0] not in ('_base_', 'suites')
 )
-RECIPES = [path for path in CONFIGS if path.parts[0].startswith('tat')]
-STUDENTS = [path for path in CONFIGS if path.parts[0] in ('deeplabv3', 'deeplabv3plus')]
+RECIPES = [path for path in CONFIGS if path.parts[0] in METHODS]
+TAT = [path for path in RECIPES if path.parts[0] == 'tat']
+STUDENTS = [
+    path
+    for path in CONFIGS
+    if path.parts[0] in ('deeplabv3', 'deeplabv3plus') and 'r101' not in path.name
+]
+BY_MMSEG = '4xb4-40k'  # in the name of a config of mmseg's protocol
+BY_PAPER = '513x513'  # and of the paper's
 
 # The paper's settings (PAPER: released segmentation settings): grid, groups, kernel, weights.
 PAPER = {
-    'r18-d8 voc12aug': ((16, 16), 64, 4, 0.1, 0.04),
-    'mobilenet-v2-d8 voc12aug': ((32, 32), 1024, 2, 0.1, 0.05),
-    'r18-d8 coco-stuff10k': ((32, 32), 512, 4, 0.6, 0.6),
-    'mobilenet-v2-d8 coco-stuff10k': ((16, 16), 64, 4, 0.4, 0.4),
+    'r18 voc12aug': ((16, 16), 64, 4, 0.1, 0.04),
+    'mobilenet-v2 voc12aug': ((32, 32), 1024, 2, 0.1, 0.05),
+    'r18 coco-stuff10k': ((32, 32), 512, 4, 0.6, 0.6),
+    'mobilenet-v2 coco-stuff10k': ((16, 16), 64, 4, 0.4, 0.4),
+}
+# Learning rate and batch of its training.
+PAPER_TRAINING = {
+    'r18 voc12aug': (0.007, 16),
+    'mobilenet-v2 voc12aug': (0.004, 12),
+    'r18 coco-stuff10k': (0.01, 16),
+    'mobilenet-v2 coco-stuff10k': (0.007, 12),
 }
 CLASSES = {'voc12aug': 21, 'coco-stuff10k': 171}
 
 
+@functools.cache
 def load(path) -> Config:
+    """Read once: not to be changed."""
     return Config.fromfile(REPO / 'configs' / path)
 
 
 def build(cfg: Config) -> torch.nn.Module:
-    model = cfg.model.copy()
+    model = copy.deepcopy(cfg.model)
     model.setdefault('data_preprocessor', cfg.data_preprocessor)
     if 'teacher' in model:
         model.teacher_ckpt = None
@@ -41,36 +61,67 @@ def build(cfg: Config) -> torch.nn.Module:
         return MODELS.build(model)
 
 
+def kind(path) -> str:
+    """Student and data, e.g. 'r18 voc12aug'."""
+    student = 'r18' if '_r18-' in path.name else 'mobilenet-v2'
+    return f'{student} {next(name for name in CLASSES if name in path.name)}'
+
+
+def student_of(recipe) -> Path:
+    head = re.search('_(deeplabv3|deeplabv3plus)_', recipe.name).group(1)
+    rest = re.sub(rf'^[a-z-]+_{head}_r101-d\d+_', '', recipe.name)
+    return Path(head, f'{head}_{rest}')
+
+
 def test_all_are_here():
-    assert len(RECIPES) == 20 and len(STUDENTS) == 6 and len(CONFIGS) == 29
+    """7 rivals x 8 pairs, 4 forms of TaT x 8 and 2 x 2 more; students, two teachers, the demo."""
+    assert len(RECIPES) == 7 * 8 + 4 * 8 + 2 * 2
+    assert len(STUDENTS) == 10 and len(CONFIGS) == len(RECIPES) + 10 + 2 + 14
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=str)
 def test_builds(path):
+    """For a recipe this probes every loss at the real crop."""
     cfg = load(path)
-    model = build(cfg)  # for a recipe this probes every loss at the real crop
+    model = build(cfg)
     assert cfg.custom_imports.imports == ['mmrazor_tat']
+    assert cfg.custom_hooks[0].type == 'RecipeCheckHook'
     assert sum(p.numel() for p in model.parameters()) > 1e5
+    fragments = {'student', 'teacher', 'distiller', 'method', 'stages', 'paper_train_pipeline'}
+    assert not fragments & cfg.keys() and not any(key.startswith('_') for key in cfg)
+    if path in TAT:
+        is_plus = 'deeplabv3plus' in path.name
+        is_lean_operator_used(model, side=128 if is_plus else 64)
+    if path in RECIPES:
+        records = [
+            record
+            for records in model.distiller.loss_forward_mappings.values()
+            for record in records.values()
+        ]
+        assert {True, False} == {record['from_student'] for record in records}
+
+
+def is_lean_operator_used(model, side: int) -> None:
+    """At the paper's map for DeepLabV3+ (1/4 of the image), at half of it for DeepLabV3."""
+    loss = model.distiller.distill_losses['loss_tat']
+    maps = (
+        torch.zeros(1, k, side, side, device='meta') for k in (loss.in_channel, loss.out_channel)
+    )
+    assert loss.runs_lean(*maps)
 
 
 @pytest.mark.parametrize('path', RECIPES, ids=str)
 def test_a_recipe_keeps_what_its_student_says(path):
     """Data, schedule and evaluation are the plain student's, to the last key."""
-    recipe = load(path)
-    head = path.name.split('_')[1]
-    student = load(f'{head}/{head}_{path.name.split("r101-d8_")[1]}')
+    recipe, student = load(path), load(student_of(path))
     assert recipe.model.architecture == student.model
     rest = {key: value for key, value in recipe.items() if key != 'model'}
     assert rest == {key: value for key, value in student.items() if key != 'model'}
-    assert recipe.auto_scale_lr.base_batch_size == 16
-    assert recipe.train_cfg.max_iters == 40000
 
 
-@pytest.mark.parametrize('path', RECIPES, ids=str)
+@pytest.mark.parametrize('path', TAT, ids=str)
 def test_a_recipe_has_the_paper_s_settings(path):
-    kind, _, rest = re.split('_(deeplabv3|deeplabv3plus)_r101-d8_', path.stem)
-    student, _, data = rest.rsplit('-512x512', 1)[0].split('_')
-    grid, groups, kernel, patch, anchor = PAPER[f'{student} {data}']
+    grid, groups, kernel, patch, anchor = PAPER[kind(path)]
     distiller = load(path).model.distiller
     patch_view = dict(type='patch', grid=grid, groups=groups, weight=patch)
     anchor_view = dict(type='anchor', kernel=kernel, weight=anchor)
@@ -79,35 +130,105 @@ def test_a_recipe_has_the_paper_s_settings(path):
         'tat-patch': [patch_view],
         'tat-anchor': [anchor_view],
         'tat-whole': [dict(type='whole', weight=patch)],
-    }[kind]
+    }[path.name.split('_')[0]]
     loss = dict(type='HierarchicalTaTLoss', views=views)
     assert distiller.distill_losses == dict(loss_tat=loss)
     assert distiller.loss_forward_mappings.keys() == {'loss_tat'}
 
 
-@pytest.mark.parametrize('path', RECIPES, ids=str)
-def test_a_recipe_runs_on_the_lean_operator(path):
-    """At the paper's map for DeepLabV3+ (1/4 of the image), at half of it for DeepLabV3."""
+@pytest.mark.parametrize('path', [p for p in STUDENTS if BY_MMSEG in p.name], ids=str)
+def test_mmseg_s_protocol(path):
+    cfg = load(path)
+    assert cfg.train_cfg.type == 'IterBasedTrainLoop' and cfg.train_cfg.max_iters == 40000
+    assert cfg.auto_scale_lr.base_batch_size == 16 and cfg.crop_size == (512, 512)
+    optimizer = cfg.optim_wrapper.optimizer
+    assert (optimizer.type, optimizer.lr, optimizer.momentum) == ('SGD', 0.01, 0.9)
+    assert optimizer.weight_decay == 5e-4 and 'paramwise_cfg' not in cfg.optim_wrapper
+
+
+@pytest.mark.parametrize('path', [p for p in STUDENTS if BY_PAPER in p.name], ids=str)
+def test_the_paper_s_protocol(path):
+    cfg = load(path)
+    lr, batch = PAPER_TRAINING[kind(path)]
+    assert cfg.optim_wrapper.optimizer == dict(
+        type='SGD', lr=lr, momentum=0.9, weight_decay=5e-4, nesterov=True
+    )
+    assert cfg.optim_wrapper.paramwise_cfg.custom_keys == dict(decode_head=dict(lr_mult=10.0))
+    assert cfg.train_dataloader.batch_size == cfg.auto_scale_lr.base_batch_size == batch
+    assert cfg.train_cfg.type == 'EpochBasedTrainLoop' and cfg.train_cfg.max_epochs == 100
+    (schedule,) = cfg.param_scheduler
+    assert schedule.type == 'CosineAnnealingLR' and schedule.T_max == 100 and schedule.eta_min == 0
+    assert cfg.crop_size == (513, 513) and f'1xb{batch}-100e' in path.name
+    datasets = cfg.train_dataloader.dataset.get('datasets', [cfg.train_dataloader.dataset])
+    for dataset in datasets:
+        (crop,) = (step for step in dataset.pipeline if step.type == 'RandomCrop')
+        assert crop.crop_size == (513, 513)
+    (squashed,) = (hook for hook in cfg.custom_hooks if hook.type == 'SecondEvaluationHook')
+    assert squashed.pipeline[2] == dict(type='SquashToSize', scale=(513, 513))
+    # mmseg's own way stays the first one.
+    assert cfg.val_dataloader.dataset.pipeline[1] == dict(
+        type='Resize', scale=(2048, 512), keep_ratio=True
+    )
+    model = cfg.model
+    assert model.data_preprocessor.size == (513, 513) and model.auxiliary_head is None
+    assert model.decode_head.channels == 256 and model.decode_head.dilations == (1, 6, 12, 18)
+    assert model.decode_head.num_classes == CLASSES[kind(path).split()[1]]
+
+
+@pytest.mark.parametrize('path', [p for p in STUDENTS if BY_PAPER in p.name], ids=str)
+def test_the_paper_s_networks_have_output_stride_16(path):
     model = build(load(path))
-    loss = model.distiller.distill_losses['loss_tat']
-    side = 128 if 'deeplabv3plus' in path.name else 64
-    maps = (torch.zeros(1, k, side, side, device='meta') for k in (loss.in_channel, 512))
-    assert loss.runs_lean(*maps)
-    for recorders in (model.distiller.student_recorders, model.distiller.teacher_recorders):
-        source = recorders.get_recorder('feature').source
-        assert source.startswith('decode_head.') and source.endswith('.activate')
-    assert loss.in_channel == (128 if '_r18-d8_' in path.name else 512)
-    assert loss.out_channel == 512
+    found = []
+    model.backbone.register_forward_hook(lambda module, inputs, maps: found.extend(maps))
+    model.eval()(torch.zeros(1, 3, 512, 512, device='meta'), mode='tensor')
+    assert [512 // x.shape[-1] for x in found] == [4, 8, 16, 16]
 
 
 @pytest.mark.parametrize('path', RECIPES, ids=str)
+def test_the_feature_points(path):
+    """Both networks are read at the same strides; TaT and the feature losses before a ReLU."""
+    distiller = load(path).model.distiller
+    for side in ('student', 'teacher'):
+        points = distiller[f'{side}_recorders']
+        assert points.feature.type == 'PreActivation'
+        assert points.feature.source == (
+            'decode_head.sep_bottleneck.1.pointwise_conv.activate'
+            if 'deeplabv3plus' in path.name
+            else 'decode_head.bottleneck.activate'
+        )
+        assert points.logits == dict(type='ModuleOutputs', source='decode_head.conv_seg')
+        assert ('aspp' in points) == ('deeplabv3plus' in path.name)
+
+
+@pytest.mark.parametrize(
+    'path', [p for p in RECIPES if p.parts[0] in ('ofd', 'review_kd')], ids=str
+)
+def test_the_stages_of_both_networks_have_the_same_size(path):
+    """ReviewKD and Overhaul would refuse others: shapes of what was recorded at the real crop."""
+    model = build(load(path))
+    model.eval()
+    names = ['stage1', 'stage2', 'stage3', 'stage4', 'feature']
+    sizes = {}
+    size = (512, 512)
+    for side in ('student', 'teacher'):
+        network = getattr(model, side)
+        recorders = getattr(model.distiller, f'{side}_recorders')
+        with recorders:
+            network(torch.zeros(1, 3, *size, device='meta'), mode='tensor')
+        records = [recorders.get_recorder(name).get_record_data() for name in names]
+        sizes[side] = [tuple(x.shape[2:]) for x in records]
+    assert sizes['student'] == sizes['teacher']
+    strides = [512 // height for height, _ in sizes['teacher']]
+    assert strides == ([4, 8, 8, 8, 8] if 'd8' in path.name else [4, 8, 16, 16, 4])
+
+
+@pytest.mark.parametrize('path', [p for p in RECIPES if BY_MMSEG in p.name], ids=str)
 def test_the_teacher_is_mmseg_s_published_one(path):
     """The checkpoint is the one that mmseg's metafile names for the teacher's config."""
-    import mmengine
     import mmseg
 
     data = next(name for name in CLASSES if name in path.name)
-    head = path.name.split('_')[1]
+    head = student_of(path).parts[0]
     name = f'{head}_r101-d8_4xb4-40k_{data}-512x512'
     metafile = mmengine.load(
         f'{mmseg.__path__[0]}/.mim/configs/{head}/metafile.yaml', file_format='yaml'
@@ -122,16 +243,29 @@ def test_the_teacher_is_mmseg_s_published_one(path):
     assert model.architecture.decode_head.num_classes == CLASSES[data]
 
 
-@pytest.mark.parametrize('path', STUDENTS, ids=str)
+@pytest.mark.parametrize('path', [p for p in RECIPES if BY_PAPER in p.name], ids=str)
+def test_the_paper_s_teacher_is_to_be_trained_first(path):
+    model = load(path).model
+    data = next(name for name in CLASSES if name in path.name)
+    (own,) = (
+        p
+        for p in CONFIGS
+        if 'deeplabv3plus_r101-d16' in p.name and data in p.name and p.parts[0] == 'deeplabv3plus'
+    )
+    assert model.teacher == load(own).model and model.teacher_ckpt is None
+    assert model.teacher.backbone.depth == 101
+
+
+@pytest.mark.parametrize('path', [p for p in STUDENTS if BY_MMSEG in p.name], ids=str)
 def test_a_student_is_mmseg_s_own_of_another_data_set(path):
     """mmseg ships these networks for Cityscapes: all but the classes must be the same."""
-    head, kind = path.stem.split('_')[:2]
+    head, backbone = path.stem.split('_')[:2]
     name = {
         'r18-d8': f'{head}/{head}_r18-d8_4xb2-80k_cityscapes-512x1024.py',
         'mobilenet-v2-d8': f'mobilenet_v2/mobilenet-v2-d8_{head}_4xb2-80k_cityscapes-512x1024.py',
-    }[kind]
+    }[backbone]
     known = Config.fromstring(f"_base_ = 'mmseg::{name}'", '.py').model
-    ours = load(path).model
+    ours = copy.deepcopy(load(path).model)
     for model in (known, ours):
         model.pop('data_preprocessor')
         for head in ('decode_head', 'auxiliary_head'):
@@ -139,11 +273,13 @@ def test_a_student_is_mmseg_s_own_of_another_data_set(path):
     assert ours == known
 
 
-@pytest.mark.parametrize('path', RECIPES + STUDENTS, ids=str)
+@pytest.mark.parametrize('path', CONFIGS, ids=str)
 def test_a_child_says_only_its_difference(path):
     text = (REPO / 'configs' / path).read_text()
     ast.parse(text)
     assert len(text.splitlines()) <= 20
+    if path in RECIPES:  # a fragment for the pair, one for the method, and their assembly
+        assert len(text.splitlines()) <= 6
 
 
 def test_parameters_of_the_networks():
@@ -152,7 +288,7 @@ def test_parameters_of_the_networks():
     for path in STUDENTS:
         if 'voc12aug' in path.name:
             model = build(load(path))
-            millions[path.stem.split('_4xb4')[0]] = (
+            millions[re.split('_[14]xb', path.stem)[0]] = (
                 sum(p.numel() for p in model.backbone.parameters())
                 + sum(p.numel() for p in model.decode_head.parameters())
             ) / 1e6
@@ -161,12 +297,12 @@ def test_parameters_of_the_networks():
         'deeplabv3_mobilenet-v2-d8': 18.4,
         'deeplabv3plus_r18-d8': 12.3,
         'deeplabv3plus_mobilenet-v2-d8': 15.0,
+        'deeplabv3plus_r18-d16': 15.0,
+        'deeplabv3plus_mobilenet-v2-d16': 5.3,
     }
 
 
-def test_the_metafile_names_every_recipe():
-    import mmengine
-
+def test_the_metafiles_name_every_recipe():
     index = mmengine.load(REPO / 'model-index.yml')
     named = [
         model['Config']
@@ -174,3 +310,9 @@ def test_the_metafile_names_every_recipe():
         for model in mmengine.load(REPO / metafile)['Models']
     ]
     assert sorted(named) == sorted(f'configs/{path.as_posix()}' for path in RECIPES)
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_every_method_has_its_readme(method):
+    text = (REPO / 'configs' / method / 'README.md').read_text()
+    assert '$$' in text and 'arxiv.org' in text and '## Weights' in text

@@ -1,7 +1,7 @@
 """Every recipe trains for two iterations and validates, through the Runner, on generated images.
 
-The networks keep their depth, so that every recorder finds its module; widths, crop and the grids
-that go with it are reduced.
+Widths, crop and the grids that go with it are reduced, the teacher is a ResNet-50
+(test_configs.py builds all in full).
 """
 
 import json
@@ -30,6 +30,12 @@ WIDTH = 8
 
 def test_all_are_here():
     assert len(CONFIGS) == 7 * 8 + 4 * 8 + 4 + 10 + 2
+
+
+@pytest.fixture(autouse=True)
+def quick_configs(monkeypatch):
+    """mmengine formats the whole config for its log, which takes longer than the training here."""
+    monkeypatch.setattr(Config, 'pretty_text', property(lambda cfg: repr(cfg)))
 
 
 @pytest.fixture(scope='module')
@@ -98,6 +104,8 @@ def small(path: Path, roots: dict[str, Path], work_dir: Path) -> Config:
         return cfg
     shrink(cfg.model.architecture)
     shrink(cfg.model.teacher)
+    cfg.model.teacher.backbone.depth = 50
+    cfg.model.distiller.teacher_recorders.stage3.source = 'backbone.layer3.5.relu'
     losses = cfg.model.distiller.distill_losses
     for view in losses.get('loss_tat', {}).get('views', ()):
         if view.type == 'patch':

@@ -80,10 +80,10 @@ def expected_negative(mean: Tensor, std: Tensor) -> Tensor:
 
 def _last_norm(teacher: nn.Module, source: str) -> Optional[str]:
     """The last batch norm among the siblings of a module: the one before a block's last ReLU."""
-    parent = source.rpartition('.')[0]
+    prefix = source[: source.rfind('.') + 1]
     names = [
-        f'{parent}.{name}'
-        for name, child in teacher.get_submodule(parent).named_children()
+        f'{prefix}{name}'
+        for name, child in teacher.get_submodule(prefix[:-1]).named_children()
         if isinstance(child, _BatchNorm)
     ]
     return names[-1] if names else None

@@ -1,0 +1,114 @@
+"""A batch that the learning rate is not meant for, and data of other classes than the head's."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+from mmengine import ConfigDict
+from mmengine.logging import MMLogger
+from torch import nn
+
+from mmrazor_tat.engine.hooks import RecipeCheckHook
+
+
+@pytest.fixture
+def runner():
+    """What the hook looks at: a recipe for 16 images, a batch of 4, 7 classes."""
+    model = nn.Module()
+    model.decode_head = nn.Module()
+    model.decode_head.num_classes = 7
+    return SimpleNamespace(
+        cfg=ConfigDict(
+            auto_scale_lr=dict(enable=False, base_batch_size=16),
+            optim_wrapper=dict(optimizer=dict(lr=0.01)),
+        ),
+        train_dataloader=SimpleNamespace(
+            batch_sampler=SimpleNamespace(batch_size=4),
+            dataset=SimpleNamespace(metainfo=dict(classes=tuple('abcdefg'))),
+        ),
+        optim_wrapper=SimpleNamespace(_accumulative_counts=1),
+        model=model,
+    )
+
+
+@pytest.fixture
+def told(runner, caplog):
+    """A function that runs the hook and gives its warnings."""
+
+    def told():
+        logger = MMLogger.get_current_instance()
+        logger.addHandler(caplog.handler)
+        try:
+            RecipeCheckHook().before_train(runner)
+        finally:
+            logger.removeHandler(caplog.handler)
+        return [record.message for record in caplog.records if record.levelname == 'WARNING']
+
+    return told
+
+
+def test_another_batch_names_the_scaled_learning_rate(told):
+    (message,) = told()
+    assert re.search(r'a batch of 4 \(1 process x 4 images\)', message)
+    assert 'the learning rate 0.01 is meant for 16' in message
+    assert 'would be 0.0025: add --auto-scale-lr' in message
+
+
+def test_accumulated_iterations_count(told, runner):
+    runner.optim_wrapper._accumulative_counts = 2
+    assert '(1 process x 4 images x 2 accumulated iterations)' in told()[0]
+
+
+def test_several_processes_count(told, runner, monkeypatch):
+    monkeypatch.setattr('mmrazor_tat.engine.hooks.recipe_check_hook.get_world_size', lambda: 2)
+    assert 'a batch of 8 (2 processes x 4 images)' in told()[0]
+    monkeypatch.setattr('mmrazor_tat.engine.hooks.recipe_check_hook.get_world_size', lambda: 4)
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda runner: setattr(runner.train_dataloader.batch_sampler, 'batch_size', 16),
+        lambda runner: setattr(runner.optim_wrapper, '_accumulative_counts', 4),
+        lambda runner: runner.cfg.auto_scale_lr.update(enable=True),
+        lambda runner: runner.cfg.pop('auto_scale_lr'),
+    ],
+)
+def test_nothing_is_said_of(told, runner, change):
+    change(runner)
+    assert told() == []
+
+
+@pytest.mark.parametrize('is_distilled', [False, True])
+def test_data_of_other_classes_are_refused(told, runner, is_distilled):
+    runner.model.decode_head.num_classes = 21
+    if is_distilled:
+        student, runner.model = runner.model, nn.Module()
+        runner.model.student = student
+    message = r'7 classes \(a, b, c, ...\), decode_head.num_classes is 21: set it to 7'
+    with pytest.raises(ValueError, match=message):
+        told()
+
+
+def test_an_auxiliary_head_is_looked_at_too(told, runner):
+    head = nn.Module()
+    head.num_classes = 19
+    runner.model.auxiliary_head = nn.ModuleList([head])
+    with pytest.raises(ValueError, match='auxiliary_head.num_classes is 19'):
+        told()
+
+
+def test_both_in_a_run(repo, command, toy_options, tmp_path):
+    """Through the command line: the warning, the scaled learning rate, and the error."""
+    train = repo / 'tools/train.py', repo / 'configs/demo/student.py', '--work-dir', tmp_path
+    meant = ['auto_scale_lr.base_batch_size=8', 'auto_scale_lr.enable=False']
+    log = command(*train, '--cfg-options', *toy_options, *meant)
+    assert 'a batch of 2 (1 process x 2 images), but the learning rate 0.002 is meant for 8' in log
+    log = command(*train, '--auto-scale-lr', '--cfg-options', *toy_options, *meant)
+    assert 'but the learning rate' not in log
+    assert 'current batch size is 2. Scaling the original LR by 0.25' in log
+    log = command(
+        *train, '--cfg-options', *toy_options, 'model.decode_head.num_classes=21', ok=False
+    )
+    assert 'ValueError: the training data has 7 classes (background, ' in log
+    assert 'Iter(train)' not in log

@@ -1,0 +1,258 @@
+"""Overhaul's margin, knowledge review's fusion, and the record before an activation."""
+
+import copy
+
+import pytest
+import torch
+from mmengine.registry import MODELS as ROOT_MODELS
+from torch import nn
+
+from mmrazor_tat.models import MarginReLUConnector, PreActivationRecorder, ReviewKDConnector
+from mmrazor_tat.models.connectors.margin_relu_connector import expected_negative
+
+
+class Block(nn.Module):
+    """As a ResNet's: one ReLU, called twice, and an addition before the last call."""
+
+    def __init__(self, norm=nn.BatchNorm2d):
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 1, bias=False)
+        self.bn1, self.bn2 = norm(4), norm(4)
+        self.relu = nn.ReLU()
+        self.downsample = nn.Sequential(norm(4))
+
+    def forward(self, x):
+        out = self.bn2(self.relu(self.bn1(self.conv(x))))
+        out += self.downsample(x)
+        return self.relu(out)
+
+
+class TestMargin:
+    def test_is_the_mean_of_the_negative_part(self):
+        """By drawing: E[x | x < 0] of N(0.5, 2^2) and others."""
+        mean, std = torch.tensor([0.5, -1.0, 0.0]), torch.tensor([2.0, 0.5, 1.0])
+        x = mean + std * torch.randn(2_000_000, 3, generator=torch.Generator().manual_seed(0))
+        drawn = torch.stack([column[column < 0].mean() for column in x.T])
+        torch.testing.assert_close(expected_negative(mean, std), drawn, rtol=3e-3, atol=3e-3)
+
+    def test_of_a_standard_normal(self):
+        value = expected_negative(torch.zeros(1).double(), torch.ones(1).double())
+        assert value.item() == pytest.approx(-((2 / torch.pi) ** 0.5), rel=1e-12)
+
+    def test_of_a_channel_that_is_hardly_ever_negative(self):
+        """P(x < 0) = 2.9e-7 at 5 sigma: -3 sigma, as in the authors' code."""
+        assert expected_negative(torch.tensor([5.0]), torch.tensor([1.0])).item() == -3
+        assert expected_negative(torch.tensor([1.0]), torch.tensor([0.0])).item() == 0
+
+    def test_agrees_with_mmrazor_s(self):
+        from mmrazor.models.distillers.ofd_distiller import OFDDistiller
+
+        norm = nn.BatchNorm2d(50)
+        nn.init.normal_(norm.weight), nn.init.normal_(norm.bias)
+        theirs = OFDDistiller._get_margin_from_BN(None, norm).flatten()
+        connector = MarginReLUConnector(norm='0')
+        connector.prepare_from_teacher(nn.Sequential(norm), '1')
+        torch.testing.assert_close(connector.margin, theirs, rtol=1e-4, atol=1e-5)
+
+    def test_the_norm_is_found_beside_the_recorded_activation(self):
+        """The block's last one, neither the first nor that of the shortcut."""
+        teacher = nn.Sequential(Block(), Block())
+        for norm in teacher.modules():
+            if isinstance(norm, nn.BatchNorm2d):
+                nn.init.normal_(norm.weight), nn.init.normal_(norm.bias)
+        connector = MarginReLUConnector()
+        connector.prepare_from_teacher(teacher, '1.relu')
+        norm = teacher[1].bn2
+        expected = expected_negative(norm.bias.detach(), norm.weight.detach().abs())
+        assert torch.equal(connector.margin, expected)
+
+    def test_cuts_below_the_margin_only(self):
+        connector = MarginReLUConnector()
+        connector.margin = torch.tensor([-1.0, -0.5])
+        expected = torch.tensor([[-1.0, 3.0], [-0.2, -0.5]])
+        x = torch.tensor([[-2.0, 3.0], [-0.2, -0.7]]).reshape(1, 2, 1, 2)
+        assert torch.equal(connector(x), expected.reshape(1, 2, 1, 2))
+
+    def test_is_saved(self):
+        teacher = Block()
+        first, second = MarginReLUConnector(), MarginReLUConnector()
+        nn.init.normal_(teacher.bn2.bias)
+        first.prepare_from_teacher(teacher, 'relu')
+        second.prepare_from_teacher(Block(), 'relu')
+        second.load_state_dict(first.state_dict())
+        assert torch.equal(first.margin, second.margin)
+
+    @pytest.mark.parametrize(
+        'teacher, source',
+        [
+            (nn.Sequential(nn.ReLU()), '0'),
+            (Block(lambda c: nn.BatchNorm2d(c, affine=False)), 'relu'),
+        ],
+    )
+    def test_no_norm_to_read(self, teacher, source):
+        with pytest.raises(ValueError, match=f"no batch norm with gain and bias for '{source}'"):
+            MarginReLUConnector().prepare_from_teacher(teacher, source)
+
+    def test_before_it_is_read(self):
+        with pytest.raises(RuntimeError, match='no margin yet'):
+            MarginReLUConnector()(torch.zeros(1, 2, 3, 3))
+
+
+class TestPreActivation:
+    def record(self, model, source, x):
+        recorder = PreActivationRecorder(source)
+        recorder.initialize(model)
+        with recorder:
+            y = model(x)
+        return recorder, y
+
+    def test_is_what_the_last_call_takes(self):
+        block, x = Block().eval(), torch.randn(2, 4, 3, 3)
+        recorder, y = self.record(block, 'relu', x)
+        record = recorder.get_record_data()
+        assert record.min() < 0 and torch.equal(record.relu(), y)
+        assert len(recorder.data_buffer) == 1
+
+    def test_a_record_of_the_norm_is_another_point(self):
+        """Why MMRazor's OFDTeacherConnector, which asks for that, is not used."""
+        from mmrazor.models.task_modules.recorder import ModuleOutputsRecorder
+
+        class Plain(Block):
+            def forward(self, x):
+                out = self.bn2(self.relu(self.bn1(self.conv(x))))
+                return self.relu(out + self.downsample(x))
+
+        block, x = Plain().eval(), torch.randn(2, 4, 3, 3)
+        of_norm = ModuleOutputsRecorder('bn2')
+        of_norm.initialize(block)
+        with of_norm:
+            recorder, _ = self.record(block, 'relu', x)
+        assert not torch.allclose(of_norm.get_record_data(), recorder.get_record_data())
+
+    def test_an_earlier_pass_is_forgotten(self):
+        block = Block().eval()
+        recorder, _ = self.record(block, 'relu', torch.zeros(1, 4, 3, 3))
+        with recorder:
+            block(torch.ones(2, 4, 3, 3))
+        assert len(recorder.get_record_data()) == 2
+        block(torch.ones(3, 4, 3, 3))  # not recording
+        assert len(recorder.get_record_data()) == 2
+
+
+class TestReviewKDConnector:
+    def make(self, **kwargs):
+        torch.manual_seed(0)
+        return ReviewKDConnector([2, 3, 4], [5, 6, 7], mid_channel=4, **kwargs).double()
+
+    def levels(self):
+        torch.manual_seed(1)
+        sizes = ((2, 8, 6), (3, 4, 3), (4, 4, 3))
+        return [torch.randn(2, *size, dtype=torch.float64) for size in sizes]
+
+    def test_shapes(self):
+        out = self.make()(self.levels())
+        assert [tuple(x.shape) for x in out] == [(2, 5, 8, 6), (2, 6, 4, 3), (2, 7, 4, 3)]
+
+    def test_against_the_equations(self):
+        connector, (s1, s2, s3) = self.make().eval(), self.levels()
+        r3 = connector.reduce[2](s3)
+        a2 = torch.sigmoid(connector.attention[1](torch.cat([connector.reduce[1](s2), r3], 1)))
+        r2 = a2[:, 0:1] * connector.reduce[1](s2) + a2[:, 1:2] * r3
+        up = r2.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        a1 = torch.sigmoid(connector.attention[0](torch.cat([connector.reduce[0](s1), up], 1)))
+        r1 = a1[:, 0:1] * connector.reduce[0](s1) + a1[:, 1:2] * up
+        expected = [connector.expand[k](r) for k, r in enumerate((r1, r2, r3))]
+        for a, b in zip(connector([s1, s2, s3]), expected):
+            torch.testing.assert_close(a, b)
+
+    def test_deep_maps_reach_the_shallow_results_and_not_the_other_way(self):
+        connector, levels = self.make().eval(), [x.requires_grad_() for x in self.levels()]
+        shallow, _, deep = connector(levels)
+        grads = torch.autograd.grad(shallow.sum(), levels, retain_graph=True)
+        assert all(g.abs().sum() > 0 for g in grads)
+        grads = torch.autograd.grad(deep.sum(), levels, allow_unused=True)
+        assert grads[0] is None and grads[1] is None and grads[2].abs().sum() > 0
+
+    def test_channels_that_do_not_fit(self):
+        with pytest.raises(ValueError, match=r'in_channels is \[2, 3\], the maps have \[2, 9\]'):
+            ReviewKDConnector(in_channels=[2, 3]).set_channels([2, 9], [4, 4])
+        with pytest.raises(ValueError, match='2 maps of the student and 3 of the teacher'):
+            ReviewKDConnector().set_channels([2, 3], [4, 4, 4])
+        with pytest.raises(RuntimeError, match='has no channels yet'):
+            ReviewKDConnector()([torch.zeros(1, 2, 3, 3)])
+
+
+class TestInTheAlgorithm:
+    """The recipes' fragments on small networks of the tests."""
+
+    @pytest.fixture
+    def build(self, segmentor, save_weights, distiller_config):
+        def build(method, change=None):
+            teacher = segmentor(16)
+            distiller = distiller_config(method, 'deeplabv3_r101_r18')
+            distiller.teacher_recorders = copy.deepcopy(distiller.student_recorders)
+            if method == 'ickd':
+                distiller.distill_losses.loss_ickd.grid = (2, 2)
+            if change is not None:
+                change(distiller)
+            return ROOT_MODELS.build(
+                dict(
+                    type='mmrazor.FrozenTeacherDistill',
+                    architecture=segmentor(8),
+                    teacher=teacher,
+                    teacher_ckpt=save_weights(teacher),
+                    distiller=distiller,
+                )
+            )
+
+        return build
+
+    def test_channels_of_a_list_of_maps_come_from_the_models(self, build):
+        fusion = build('review_kd').distiller.connectors['fusion']
+        assert fusion.in_channels == [8, 16, 32, 64, 16]
+        assert fusion.out_channels == [16, 32, 64, 128, 32]
+
+    def test_margins_come_from_the_loaded_teacher(self, build):
+        model = build('ofd')
+        for name, norm in (
+            ('teacher_stage4', model.teacher.backbone.layer4[1].bn2),
+            ('teacher_feature', model.teacher.decode_head.bottleneck.bn),
+        ):
+            expected = expected_negative(norm.bias.detach(), norm.weight.detach().abs())
+            assert torch.equal(model.distiller.connectors[name].margin, expected)
+            assert expected.abs().sum() > 0
+
+    def test_recorders_that_no_loss_reads_are_left_out(self, build):
+        distiller = build('kd').distiller
+        for recorders in (distiller.student_recorders, distiller.teacher_recorders):
+            assert list(recorders.recorders) == ['logits']
+
+    @pytest.mark.parametrize('method', ['kd', 'cwd', 'at', 'fitnet', 'ofd', 'ickd', 'review_kd'])
+    def test_a_step_reaches_all_that_learns(self, build, batch, method):
+        model = build(method).train()
+        losses = model.loss(*batch())
+        distill = {name: value for name, value in losses.items() if name.startswith('distill.')}
+        assert len(distill) == len(model.distiller.distill_losses)
+        assert all(value > 0 for value in distill.values())
+        sum(distill.values()).backward()
+        assert model.student.backbone.layer1[0].conv1.weight.grad.abs().sum() > 0
+        assert all(p.grad is not None for p in model.distiller.parameters())
+        assert all(p.grad is None for p in model.teacher.parameters())
+
+    def test_maps_of_different_sizes_are_named_before_training(self, build):
+        def change(distiller):
+            distiller.teacher_recorders.stage4.source = 'backbone.layer1.1.relu'
+
+        with pytest.raises(ValueError) as error:
+            build('ofd', change)
+        text = str(error.value)
+        assert "distill_losses['loss_stage4'] does not fit the records" in text
+        assert "s_feature: student_recorders['stage4'] from 'backbone.layer4.1.relu'" in text
+        assert "t_feature: teacher_recorders['stage4'] from 'backbone.layer1.1.relu'" in text
+
+    def test_a_list_with_an_unknown_recorder(self, build):
+        def change(distiller):
+            distiller.loss_forward_mappings.loss_review.s_features.recorder[0] = 'stage9'
+
+        with pytest.raises(AssertionError, match='"stage9" must be in'):
+            build('review_kd', change)
