@@ -7,6 +7,7 @@ from pathlib import Path
 from mmengine import Config, DictAction
 
 from .crop_size import set_crop_size
+from .data_root import set_data_root
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +20,8 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         default={},
         metavar='KEY=VALUE',
         help='settings that override the config, e.g. train_cfg.max_iters=100 '
-        'optim_wrapper.optimizer.lr=0.02; crop_size="(256,256)" sets the crop everywhere',
+        'optim_wrapper.optimizer.lr=0.02; crop_size="(256,256)" sets the crop everywhere, '
+        'data_root=PATH the folder of all data sets',
     )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     # torch.distributed.launch passes it; torchrun sets LOCAL_RANK itself.
@@ -30,12 +32,27 @@ def load_config(args: argparse.Namespace) -> Config:
     """The config named by ``args.config`` with the common arguments applied."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
-    if 'crop_size' in args.cfg_options:
-        set_crop_size(cfg, cfg.crop_size)
+    apply_options(cfg, args.cfg_options)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
     return cfg
+
+
+def apply_options(cfg: Config, options: dict) -> None:
+    """Override settings of a config, in place, as ``--cfg-options`` does.
+
+    Args:
+        cfg: the config.
+        options: values by dotted key; ``crop_size`` and ``data_root`` are set wherever they stand.
+
+    Raises:
+        ValueError: a crop or a folder that does not fit, see ``set_crop_size``, ``set_data_root``.
+    """
+    cfg.merge_from_dict(options)
+    if 'crop_size' in options:
+        set_crop_size(cfg, options['crop_size'])
+    if 'data_root' in options:
+        set_data_root(cfg, options['data_root'])

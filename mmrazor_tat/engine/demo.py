@@ -10,13 +10,12 @@ import matplotlib
 import numpy as np
 import torch
 from mmengine import Config
-from mmengine.logging import MMLogger
-from mmengine.registry import MODELS, init_default_scope
-from mmengine.runner import Runner, set_random_seed
+from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 
 from .. import config_path
 from ..datasets.toy_scenes import CLASSES, PALETTE
+from .initial_weights import initial_weights as save_initial_weights
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt  # noqa: E402
@@ -95,20 +94,9 @@ def train(
 
 
 def initial_weights(config: str, path: Path, seed: int) -> str:
-    """Save freshly drawn weights of a demo config, for two trainings to start from.
-
-    Returns:
-        The checkpoint, ``path``.
-    """
+    """Save freshly drawn weights of a demo config, see :mod:`.initial_weights`; gives the path."""
     cfg = Config.fromfile(config_path(f'demo/{config}.py'))
-    init_default_scope(cfg.default_scope)
-    set_random_seed(seed)
-    model = MODELS.build(cfg.model)
-    MMLogger.get_current_instance().setLevel('ERROR')  # init_weights would list every parameter
-    model.init_weights()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({'state_dict': model.state_dict()}, path)
-    return str(path)
+    return save_initial_weights(cfg, path, seed)
 
 
 def table(outcomes: list[Outcome]) -> str:

@@ -1,0 +1,50 @@
+"""Which checkpoint a run goes on from, whenever it was killed."""
+
+import re
+import zipfile
+from pathlib import Path
+from typing import Optional
+
+from .record import write_atomically
+
+_POINTER = 'last_checkpoint'  # mmengine's
+
+
+def step_of(checkpoint: Path) -> int:
+    """The iteration (or epoch) in a checkpoint's name."""
+    return int(re.search(r'_(\d+)$', checkpoint.stem).group(1))
+
+
+def regular_checkpoints(folder: Path) -> list[Path]:
+    """Those that a run can resume from, oldest first; one that was cut off in writing is none."""
+    found = [
+        path
+        for path in folder.glob('*.pth')
+        if re.fullmatch(r'(iter|epoch)_\d+', path.stem) and zipfile.is_zipfile(path)
+    ]
+    return sorted(found, key=step_of)
+
+
+def last_checkpoint(folder: Path) -> Optional[Path]:
+    """The newest complete checkpoint of a run."""
+    return (regular_checkpoints(folder) or [None])[-1]
+
+
+def point_to_last(folder: Path) -> Optional[Path]:
+    """Make mmengine's ``--resume`` find the newest complete checkpoint; gives it.
+
+    mmengine writes its pointer after the checkpoint and as an absolute path: a run that was killed
+    or moved in between would not find what is there.
+    """
+    checkpoint = last_checkpoint(folder)
+    if checkpoint is None:
+        (folder / _POINTER).unlink(missing_ok=True)
+    else:
+        write_atomically(folder / _POINTER, str(checkpoint))
+    return checkpoint
+
+
+def keep_last(folder: Path) -> None:
+    """Delete the checkpoints before the last; the best one stays."""
+    for path in regular_checkpoints(folder)[:-1]:
+        path.unlink()

@@ -1,0 +1,288 @@
+"""Which trainings a suite means: one job for each run and seed, with all that it is made of."""
+
+import copy
+import functools
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+
+import torch
+from mmengine import Config
+from mmengine.registry import MODELS, init_default_scope
+
+from ..command_line import apply_options
+from ..initial_weights import student_config
+from .definition import Run, Suite
+from .errors import SuiteError, nearest
+from .options import as_arguments, flatten
+
+TOY_FOLDER = 'data'
+
+
+class Key(NamedTuple):
+    """Which job: a run and a seed."""
+
+    run: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f'{self.run} seed {self.seed}'
+
+
+@dataclass(frozen=True)
+class Start:
+    """Initial weights that several jobs share: which network, and the file."""
+
+    cfg: Config = field(repr=False)
+    seed: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training."""
+
+    key: Key
+    run: Run
+    folder: Path
+    options: dict[str, Any]  # for --cfg-options; the teacher's checkpoint is added at its start
+    settings: dict[str, str]  # all that decides about its result, by name
+    teacher: Optional[Key]
+    start: Optional[Start]
+    unit: str  # 'iter' or 'epoch': what its length, its validations and checkpoints count
+    total: Optional[int]
+    val_interval: Optional[int]
+    parameters: Optional[int]  # of the network that is trained
+
+    @property
+    def fingerprint(self) -> str:
+        return _digest(self.settings)
+
+
+class Plan:
+    """The jobs of a suite under one folder.
+
+    Args:
+        suite: what to run.
+        out: the folder.
+        options: of the call, over those of the suite and of its runs.
+        processes: of each run.
+
+    Raises:
+        SuiteError: a config that does not load with its options, or networks that do not fit: the
+            teacher's, or the one whose initial weights are to be shared.
+    """
+
+    def __init__(
+        self,
+        suite: Suite,
+        out: Path,
+        options: Optional[dict[str, Any]] = None,
+        processes: int = 1,
+    ) -> None:
+        self.suite, self.out, self.processes = suite, out.resolve(), processes
+        self.call_options = options or {}
+        self.makes_toy_data = suite.toy_data is not None and 'data_root' not in self.call_options
+        as_arguments({'out': str(self.out)}, 'the folder of the suite')
+        self._networks: dict[str, Optional[_Shapes]] = {}
+        self._configs = {run.name: self._resolve(run) for run in suite.runs.values()}
+        for run in suite.runs.values():
+            self._check_teacher(run)
+            self._check_start(run)
+
+    def jobs(self, only: Optional[Sequence[str]] = None) -> list[Job]:
+        """What is to be run, in order: a seed of every run before the next seed.
+
+        A suite that is ended early has then compared all runs with the seeds it got to.
+
+        Args:
+            only: names of runs; the teachers that they need are added. None: all.
+
+        Raises:
+            SuiteError: a name that is no run's.
+        """
+        runs = self.suite.runs
+        for name in only or ():
+            if name not in runs:
+                raise SuiteError(f'--only: there is no run {name!r}{nearest(name, runs)}')
+        chosen = set(runs if only is None else only)
+        for name in list(chosen):
+            while (name := runs[name].teacher) is not None:
+                chosen.add(name)
+        rounds = max(len(run.seeds) for run in runs.values())
+        return [
+            self.job(name, run.seeds[number])
+            for number in range(rounds)
+            for name, run in runs.items()
+            if name in chosen and number < len(run.seeds)
+        ]
+
+    def jobs_for_report(self) -> list[Job]:
+        """All runs and seeds of the suite, and the other seeds that lie in its folder."""
+        found = []
+        for run in self.suite.runs.values():
+            folders = (self.out / 'runs' / run.name).glob('seed*/run.json')
+            numbers = (path.parent.name.removeprefix('seed') for path in folders)
+            seeds = {*run.seeds, *(int(number) for number in numbers if number.isdigit())}
+            found += [self.job(run.name, seed) for seed in sorted(seeds)]
+        return found
+
+    def job(self, name: str, seed: int) -> Job:
+        suite, run = self.suite, self.suite.runs[name]
+        cfg, options = self._configs[name]
+        fixed = {
+            'randomness.seed': seed,
+            'default_hooks.checkpoint.save_best': suite.metric,
+            'default_hooks.checkpoint.rule': 'greater',
+            'default_hooks.checkpoint.save_last': True,
+            # mmengine deletes an old checkpoint before it writes the new one: with a single one a
+            # run that is killed in between would be lost. A finished run keeps one.
+            'default_hooks.checkpoint.max_keep_ckpts': 2,
+        }
+        places = {}
+        uses_toy_data = self.makes_toy_data and 'data_root' not in options
+        if uses_toy_data:
+            places['data_root'] = str(self.out / TOY_FOLDER)
+        start = self._start(run, seed)
+        if start is not None:
+            network = 'model.architecture' if 'architecture' in cfg.model else 'model'
+            if 'init_cfg' in student_config(cfg):
+                places[f'{network}.init_cfg._delete_'] = True
+            places[f'{network}.init_cfg.type'] = 'Pretrained'
+            places[f'{network}.init_cfg.checkpoint'] = str(start.path)
+        teacher = suite.teacher_of(run, seed)
+        teacher = None if teacher is None else Key(*teacher)
+        # Where things lie is no part of the settings: the folder may be moved.
+        settings = flatten(cfg.to_dict(), into_lists=True)
+        settings.update(fixed)
+        settings['suite.processes'] = self.processes
+        if uses_toy_data:
+            settings['suite.toy_data'] = suite.toy_data
+        if teacher is not None:
+            settings['suite.teacher'] = f'{teacher}, {self.job(*teacher).fingerprint}'
+        if start is not None:
+            of = _digest(student_config(start.cfg).to_dict())
+            settings['suite.start'] = f'{suite.start_of(run)}, {of}'
+        shapes = self._shapes(student_config(cfg), cfg)
+        train_cfg = cfg.get('train_cfg') or {}
+        unit = 'epoch' if 'max_epochs' in train_cfg else 'iter'
+        return Job(
+            key=Key(name, seed),
+            run=run,
+            folder=self.out / 'runs' / name / f'seed{seed}',
+            options={**options, **fixed, **places},
+            settings={key: repr(value) for key, value in settings.items()},
+            teacher=teacher,
+            start=start,
+            unit=unit,
+            total=train_cfg.get(f'max_{unit}s'),
+            val_interval=train_cfg.get('val_interval'),
+            parameters=None if shapes is None else shapes.parameters,
+        )
+
+    def _resolve(self, run: Run) -> tuple[Config, dict[str, Any]]:
+        """A run's config with its options, and these."""
+        options = {**self.suite.options, **run.options, **self.call_options}
+        try:
+            cfg = copy.deepcopy(_read_config(run.config, run.config.stat().st_mtime_ns))
+            apply_options(cfg, options)
+        except Exception as error:  # whatever a Python file can raise
+            raise SuiteError(
+                f'run {run.name!r}: {run.config} does not load with its options: '
+                f'{type(error).__name__}: {error}'
+            ) from error
+        if 'model' not in cfg:
+            raise SuiteError(f'run {run.name!r}: {run.config} has no model')
+        return cfg, options
+
+    def _check_teacher(self, run: Run) -> None:
+        cfg, _ = self._configs[run.name]
+        own = cfg.model.get('teacher')
+        if run.teacher is None:
+            if own is not None and cfg.model.get('teacher_ckpt') is None:
+                raise SuiteError(
+                    f'run {run.name!r}: {run.config} has a teacher without weights: name the run '
+                    'that trains it (teacher=...) or set model.teacher_ckpt in its options'
+                )
+            return
+        if own is None:
+            raise SuiteError(
+                f'run {run.name!r} has the teacher {run.teacher!r}, but {run.config} has no '
+                'model.teacher'
+            )
+        other, _ = self._configs[run.teacher]
+        if 'architecture' in other.model:
+            raise SuiteError(
+                f'run {run.name!r}: its teacher {run.teacher!r} is itself a distillation, whose '
+                'checkpoint holds two networks: name a plain network'
+            )
+        self._check_same(
+            self._shapes(own, cfg),
+            self._shapes(other.model, other),
+            f'run {run.name!r}: its model.teacher is not the network that run {run.teacher!r} '
+            'trains',
+        )
+
+    def _check_start(self, run: Run) -> None:
+        if run.start is None:
+            return
+        cfg, _ = self._configs[run.name]
+        other, _ = self._configs[run.start]
+        self._check_same(
+            self._shapes(student_config(cfg), cfg),
+            self._shapes(student_config(other), other),
+            f'run {run.name!r} is to start from the weights of run {run.start!r}, which trains '
+            'another network',
+        )
+
+    @staticmethod
+    def _check_same(own: Optional['_Shapes'], other: Optional['_Shapes'], what: str) -> None:
+        if own is None or other is None:  # the run itself will tell why it cannot be built
+            return
+        for key in sorted({*own.of, *other.of}):
+            sizes = [str(tuple(of[key])) if key in of else 'none' for of in (own.of, other.of)]
+            if sizes[0] != sizes[1]:
+                raise SuiteError(f'{what}: {key} is {sizes[0]} here and {sizes[1]} there')
+
+    def _start(self, run: Run, seed: int) -> Optional[Start]:
+        name = self.suite.start_of(run)
+        if name is None:
+            return None
+        return Start(self._configs[name][0], seed, self.out / 'starts' / f'{name}_seed{seed}.pth')
+
+    def _shapes(self, network: dict, cfg: Config) -> Optional['_Shapes']:
+        """What a network is made of; None where it cannot be built without its data."""
+        scope = cfg.get('default_scope') or 'mmengine'
+        text = f'{scope} {network}'
+        if text not in self._networks:
+            init_default_scope(scope)
+            try:
+                with torch.device('meta'):
+                    model = MODELS.build(copy.deepcopy(network))
+            except Exception:  # whatever is wrong with it: its own training says it better
+                self._networks[text] = None
+            else:
+                self._networks[text] = _Shapes(
+                    {key: value.shape for key, value in model.state_dict().items()},
+                    sum(parameter.numel() for parameter in model.parameters()),
+                )
+        return self._networks[text]
+
+
+class _Shapes(NamedTuple):
+    of: dict[str, torch.Size]
+    parameters: int
+
+
+@functools.cache
+def _read_config(path: Path, changed: int) -> Config:
+    """A config's file; mmengine takes a second for one with bases of mmseg."""
+    return Config.fromfile(path)
+
+
+def _digest(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, default=repr)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,173 @@
+"""The pictures of the report."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+
+from .definition import Suite
+from .summary import Row
+
+matplotlib.use('Agg')
+from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib.lines import Line2D  # noqa: E402
+from matplotlib.ticker import MaxNLocator  # noqa: E402
+
+# Okabe and Ito: told apart by colour-blind readers too.
+ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
+    '#E69F00',
+    '#56B4E9',
+    '#009E73',
+    '#F0E442',
+    '#0072B2',
+    '#D55E00',
+    '#CC79A7',
+)
+GREY = '#999999'
+TEACHER, BASELINE, METHOD = GREY, ORANGE, SKY
+_LINES = (BLUE, VERMILION, GREEN, PURPLE, SKY, '#000000')
+_STYLES = ('-', (0, (1, 1)), (0, (5, 1, 1, 1)))
+
+
+def plot_bars(suite: Suite, table: Sequence[Row], path: Path) -> None:
+    """A bar for each run: the mean of the last values, its spread, and every seed as a dot."""
+    shown = [row for row in table if row.by_seed]
+    teachers, baselines = _roles(suite)
+    figure, axis = plt.subplots(figsize=(8, 1.1 + 0.42 * len(shown)), layout='constrained')
+    values = [value for row in shown for value in row.by_seed.values()]
+    edges = [row.last[suite.metric].mean + (row.last[suite.metric].std or 0) for row in shown]
+    low = _low(min(values), max(values))
+    high = max(values + edges)
+    span = high - low or 1.0
+    for place, row in enumerate(shown):
+        of = row.last[suite.metric]
+        name = row.run.name
+        colour = TEACHER if name in teachers else BASELINE if name in baselines else METHOD
+        axis.barh(place, of.mean - low, left=low, color=colour, height=0.7)
+        if of.std is not None:
+            axis.errorbar(of.mean, place, xerr=of.std, color='black', capsize=4, linewidth=1.2)
+        # Beside the error bar, so that neither hides the other.
+        axis.scatter(
+            list(row.by_seed.values()),
+            [place + 0.2] * len(row.by_seed),
+            s=14,
+            facecolor='white',
+            edgecolor='black',
+            linewidth=0.8,
+            zorder=3,
+        )
+        axis.text(
+            max([of.mean + (of.std or 0), *row.by_seed.values()]) + 0.012 * span,
+            place,
+            f'{of.mean:.2f}',
+            va='center',
+            fontsize=9,
+            bbox=dict(facecolor='white', edgecolor='none', pad=0.6),
+        )
+    _draw_baselines(axis, shown, baselines, suite.metric)
+    axis.set_yticks(range(len(shown)), [row.run.label for row in shown])
+    axis.invert_yaxis()
+    axis.set_xlim(low, low + 1.1 * span)
+    note = '' if low == 0 else f'   (the axis begins at {low:g})'
+    axis.set_xlabel(f'last {suite.metric}: mean, standard deviation, single seeds{note}')
+    axis.spines[['top', 'right']].set_visible(False)
+    if any(row.run.name in baselines for row in shown):
+        figure.legend(
+            handles=[Line2D([], [], color='black', linestyle='--', linewidth=1, label='baseline')],
+            loc='outside upper right',
+            frameon=False,
+            fontsize=9,
+        )
+    _save(figure, path)
+
+
+def plot_curves(suite: Suite, table: Sequence[Row], path: Path) -> None:
+    """The metric against iterations: the mean over the seeds, from the least to the greatest."""
+    shown = [row for row in table if row.by_seed]
+    teachers, baselines = _roles(suite)
+    figure, axis = plt.subplots(figsize=(8, 4.6), layout='constrained')
+    number = 0
+    for row in shown:
+        if row.run.name in teachers:
+            axis.axhline(
+                row.last[suite.metric].mean,
+                color='black',
+                linestyle='--',
+                linewidth=1,
+                label=row.run.label,
+            )
+            continue
+        curves = [dict(map(tuple, o.metrics[suite.metric]['curve'])) for o in row.finished]
+        steps = sorted(set.intersection(*map(set, curves)))
+        if not steps:
+            continue
+        at = [[curve[step] for curve in curves] for step in steps]
+        if row.run.name in baselines:
+            colour = ORANGE
+            style = _STYLES[baselines.index(row.run.name) % len(_STYLES)]
+        else:
+            colour = _LINES[number % len(_LINES)]
+            style = _STYLES[number // len(_LINES) % len(_STYLES)]
+            number += 1
+        axis.plot(
+            steps,
+            [sum(values) / len(values) for values in at],
+            color=colour,
+            linestyle=style,
+            marker='o' if len(steps) < 12 else None,
+            markersize=4,
+            label=row.run.label,
+        )
+        if len(curves) > 1:
+            axis.fill_between(
+                steps,
+                list(map(min, at)),
+                list(map(max, at)),
+                color=colour,
+                alpha=0.15 if len(shown) < 6 else 0.08,
+                linewidth=0,
+            )
+    axis.set_xlabel(' or '.join(dict.fromkeys(_unit(row) for row in shown)))
+    axis.set_ylabel(f'{suite.metric}: mean, least to greatest of the seeds')
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, steps=[1, 2, 2.5, 5, 10]))
+    axis.spines[['top', 'right']].set_visible(False)
+    figure.legend(loc='outside right upper', frameon=False, fontsize=9)
+    _save(figure, path)
+
+
+def _draw_baselines(axis, shown: Sequence[Row], baselines: list[str], metric: str) -> None:
+    """A dashed line at the mean of each baseline, along the runs that are held against it."""
+    for name in baselines:
+        group = [n for n, row in enumerate(shown) if name in (row.run.name, row.run.baseline)]
+        means = [row.last[metric].mean for row in shown if row.run.name == name]
+        if means:
+            ends = min(group) - 0.5, max(group) + 0.5
+            axis.plot(means * 2, ends, color='black', linestyle='--', linewidth=1)
+
+
+def _roles(suite: Suite) -> tuple[set[str], list[str]]:
+    """The runs that teach, and those that gains are counted from."""
+    runs = suite.runs.values()
+    teachers = {run.teacher for run in runs if run.teacher is not None}
+    return teachers, list(dict.fromkeys(run.baseline for run in runs if run.baseline is not None))
+
+
+def _unit(row: Row) -> str:
+    return 'epochs' if row.unit == 'epoch' else 'iterations'
+
+
+def _low(least: float, greatest: float) -> float:
+    """Where the bars begin: at 0, unless the differences would be lost then."""
+    if least < 0 or least < 0.7 * greatest:
+        return min(0.0, least)
+    low = least - 1.5 * (greatest - least)
+    step = 5.0 if greatest - least > 5 else 1.0
+    return max(0.0, step * (low // step))
+
+
+def _save(figure, path: Path) -> None:
+    unfinished = path.with_name(f'{path.stem}.tmp.png')
+    figure.savefig(unfinished, dpi=120)
+    plt.close(figure)
+    os.replace(unfinished, path)

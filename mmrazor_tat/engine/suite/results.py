@@ -1,0 +1,107 @@
+"""What a run logged: mmengine's scalars.json and the end of its output."""
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any, Optional
+
+_TAIL_BYTES = 2**15
+_ERROR = re.compile(r'^(?:\[rank\d+\]: ?)?((?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b.*)')
+# What torchrun says of a failed worker, which has told the reason before.
+_SECOND_HAND = ('ChildFailedError', 'SignalException')
+
+
+def read_results(folder: Path, metric: str) -> dict[str, Any]:
+    """The validations of a run over all its starts; where two logged one step, the later counts.
+
+    Args:
+        folder: its work dir.
+        metric: the suite's. Metrics of the same last name under a prefix ('squashed/mIoU') are
+            read as well.
+
+    Returns:
+        ``metrics``: by name, the suite's first, each with ``last``, ``best``, ``best_step`` and
+        ``curve``, the list of (step, value) by iterations or epochs, as the run counts;
+        ``iterations``; ``gpu_mib``, the peak of torch's allocator, or None.
+    """
+    curves: dict[str, dict[int, float]] = {metric: {}}
+    iterations, memory = 0, None
+    leaf = metric.split('/')[-1]
+    for line in read_lines(folder):
+        iterations = max(iterations, line.get('iter', 0))
+        if 'memory' in line:
+            memory = max(memory or 0, line['memory'])
+        for name, value in line.items():
+            if name.split('/')[-1] == leaf and isinstance(value, (int, float)):
+                curves.setdefault(name, {})[line['step']] = value
+    metrics = {name: _summary(curve) for name, curve in curves.items() if curve}
+    return dict(metrics=metrics, iterations=iterations, gpu_mib=memory)
+
+
+def _summary(curve: dict[int, float]) -> dict[str, Any]:
+    points = sorted(curve.items())
+    # Of equal values the first; one that is no number is never the best.
+    best_step, best = max(points, key=lambda p: -math.inf if math.isnan(p[1]) else p[1])
+    return dict(last=points[-1][1], best=best, best_step=best_step, curve=points)
+
+
+def read_lines(folder: Path) -> list[dict[str, Any]]:
+    """What a run logged, over all its starts, in the order of writing."""
+    lines = []
+    for path in _logs(folder):
+        for text in path.read_text(encoding='utf-8').splitlines():
+            line = _parse(text)
+            if line is not None and isinstance(line.get('step'), int):
+                lines.append(line)
+    return lines
+
+
+def last_training_line(folder: Path) -> Optional[tuple[dict[str, Any], float]]:
+    """The newest line of a training, and when it was written; for the progress."""
+    for path in reversed(_logs(folder)):
+        with path.open('rb') as file:
+            file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+            texts = file.read().decode(errors='replace').splitlines()
+        for text in reversed(texts):
+            line = _parse(text)
+            if line is not None and 'loss' in line and 'step' in line:
+                return line, path.stat().st_mtime
+    return None
+
+
+def discard_logs(folder: Path) -> None:
+    """Take what was logged out of account: the run begins anew."""
+    for path in _logs(folder):
+        path.rename(path.with_name('scalars_discarded.json'))
+
+
+def _logs(folder: Path) -> list[Path]:
+    return sorted(folder.glob('*/vis_data/scalars.json'))  # named by the time of the start
+
+
+def _parse(text: str) -> Optional[dict[str, Any]]:
+    """A line of the log; None for the half of one that a killed run has left."""
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) else None
+
+
+def read_error(log: Path, since: int = 0, lines: int = 20) -> tuple[str, list[str]]:
+    """Why a run failed: the line of its exception, else its last line; and its last lines.
+
+    Args:
+        log: all that it printed.
+        since: bytes of earlier starts, which are passed over.
+        lines: how many of the last ones.
+    """
+    with log.open('rb') as file:
+        file.seek(max(since, log.stat().st_size - _TAIL_BYTES))
+        texts = file.read().decode(errors='replace').splitlines()
+    texts = [text.rstrip() for text in texts if text.strip()]
+    found = [match.group(1) for match in map(_ERROR.match, texts) if match]
+    first_hand = [text for text in found if not any(word in text for word in _SECOND_HAND)]
+    reason = (first_hand or found or texts or ['it printed nothing'])[-1]
+    return reason, texts[-lines:]

@@ -1,0 +1,125 @@
+"""The figures of the report: means, spreads and gains over the seeds of each run."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Optional
+
+from . import record as records
+from .definition import Run, Suite
+from .plan import Job, Key
+from .record import read_record
+
+
+class Spread(NamedTuple):
+    """Mean and standard deviation of some values."""
+
+    mean: float
+    std: Optional[float]  # of the sample (n - 1); None of a single value
+    count: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Optional['Spread']:
+        """None of no values."""
+        if not values:
+            return None
+        std = statistics.stdev(values) if len(values) > 1 else None
+        return cls(statistics.fmean(values), std, len(values))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one job."""
+
+    key: Key
+    status: str  # finished, failed, interrupted, running, skipped, not run
+    record: dict[str, Any]  # empty where it was not begun
+    why: Optional[str] = None  # it did not finish
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status == records.FINISHED
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        return self.record['results']['metrics'] if self.is_finished else {}
+
+    @property
+    def peak_mib(self) -> Optional[float]:
+        """On a GPU what torch's allocator handed out, on a CPU the process's resident memory."""
+        gpu = (self.record.get('results') or {}).get('gpu_mib')
+        return self.record.get('peak_mib') if gpu is None else gpu
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run over its finished seeds."""
+
+    run: Run
+    outcomes: list[Outcome]
+    last: dict[str, Spread]  # by metric
+    best: dict[str, Spread]
+    gain: Optional[Spread]  # of the last, over the baseline with the same seed
+    seconds: Optional[Spread]
+    peak_mib: Optional[float]
+    by_seed: dict[int, float]  # the last
+    unit: str  # 'iter' or 'epoch'
+
+    @property
+    def finished(self) -> list[Outcome]:
+        return [outcome for outcome in self.outcomes if outcome.is_finished]
+
+
+def collect(jobs: Sequence[Job]) -> list[Outcome]:
+    """What became of the jobs, from the records in their folders."""
+    found = {job.key: read_record(job.folder) for job in jobs}
+    outcomes = []
+    for job in jobs:
+        record = found[job.key]
+        teacher = None if job.teacher is None else found.get(job.teacher)
+        if record is not None:
+            status, why = record['status'], record.get('error')
+        elif teacher is not None and teacher['status'] == records.FAILED:
+            status, why = 'skipped', f'{job.teacher.run} failed'
+        else:
+            status, why = 'not run', None
+        outcomes.append(Outcome(job.key, status, record or {}, why))
+    return outcomes
+
+
+def rows(suite: Suite, outcomes: Sequence[Outcome]) -> list[Row]:
+    """The runs in the order of the suite."""
+    last = {
+        outcome.key: outcome.metrics[suite.metric]['last']
+        for outcome in outcomes
+        if outcome.is_finished
+    }
+    return [
+        _row(run, [o for o in outcomes if o.key.run == run.name], last, suite.metric)
+        for run in suite.runs.values()
+    ]
+
+
+def _row(run: Run, outcomes: list[Outcome], last: dict[Key, float], metric: str) -> Row:
+    finished = [outcome for outcome in outcomes if outcome.is_finished]
+    names = dict.fromkeys(name for outcome in finished for name in outcome.metrics)
+
+    def spreads(which: str) -> dict[str, Spread]:
+        return {
+            name: Spread.of([o.metrics[name][which] for o in finished if name in o.metrics])
+            for name in names
+        }
+
+    pairs = [(o.key, Key(run.baseline, o.key.seed)) for o in finished if run.baseline is not None]
+    gains = [last[own] - last[other] for own, other in pairs if other in last]
+    return Row(
+        run=run,
+        outcomes=outcomes,
+        last=spreads('last'),
+        best=spreads('best'),
+        gain=Spread.of(gains),
+        seconds=Spread.of([outcome.record['seconds'] for outcome in finished]),
+        peak_mib=max([o.peak_mib for o in finished if o.peak_mib is not None], default=None),
+        by_seed={o.key.seed: o.metrics[metric]['last'] for o in finished},
+        unit=next((o.record['unit'] for o in finished), 'iter'),
+    )

@@ -1,0 +1,79 @@
+"""Run a suite: methods x students x seeds, each in a process of its own, and report on them.
+
+The same command goes on where it was stopped. The report is OUT/report.md, with results.json,
+results.csv, bars.png and curves.png beside it.
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from mmengine import DictAction
+
+from mmrazor_tat import compat
+from mmrazor_tat.engine import suite as suites
+from mmrazor_tat.engine.suite.options import read_options
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('suite', help="a suite's file, or the name of a shipped one: tiny")
+    parser.add_argument('--out', type=Path, help='default: work_dirs/benchmark/SUITE')
+    parser.add_argument(
+        '--seeds', type=int, nargs='+', help="instead of the suite's; a run's own seeds stay"
+    )
+    parser.add_argument(
+        '--only', nargs='+', metavar='NAME', help='these runs, and the teachers that they need'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help="settings of every run, over the suite's, e.g. data_root=PATH",
+    )
+    parser.add_argument(
+        '--jobs',
+        type=int,
+        default=1,
+        help='runs at once: each has its own GPU, or its share of the cores',
+    )
+    parser.add_argument('--launcher', choices=suites.LAUNCHERS, default='none')
+    parser.add_argument('--processes', type=int, default=1, help='of each run, with a launcher')
+    parser.add_argument(
+        '--srun-args',
+        type=shlex.split,
+        default=[],
+        help='such as --srun-args="-p gpu --gres=gpu:4"',
+    )
+    parser.add_argument('--dry-run', action='store_true', help='print the commands only')
+    parser.add_argument('--report-only', action='store_true', help='report on what is there')
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse_args()
+    compat.silence_harmless_warnings()
+    try:
+        suite = suites.load_suite(args.suite, args.seeds)
+        out = args.out or Path('work_dirs/benchmark') / suite.name
+        options = read_options(args.cfg_options, '--cfg-options')
+        plan = suites.Plan(suite, out, options, args.processes)
+        launch = suites.Launch(args.jobs, args.launcher, args.processes, args.srun_args)
+        if args.dry_run:
+            print('\n'.join(suites.dry_run(plan, args.only, launch)))
+        elif args.report_only:
+            suites.report_only(plan)
+            print(f'Written: {out / "report.md"}')
+        else:
+            return suites.run_suite(plan, args.only, launch)
+    except suites.SuiteError as error:
+        print(f'benchmark.py: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
