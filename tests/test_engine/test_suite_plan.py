@@ -1,6 +1,7 @@
 """From a suite to its trainings: order, options, settings, and networks that must fit."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from mmrazor_tat.engine.suite.definition import load_suite
 from mmrazor_tat.engine.suite.errors import SuiteError
 from mmrazor_tat.engine.suite.launch import Launch, as_line, train_command
 from mmrazor_tat.engine.suite.plan import Key, Plan
+from mmrazor_tat.engine.suite.starts import draw
 
 DEMO = """
 title, metric, seeds, baseline = 'Demo', 'mIoU', (0, 1), 'student'
@@ -189,19 +191,19 @@ def test_a_folder_that_cannot_be_handed_over(plan, tmp_path):
         Plan(load_suite(str(tmp_path / 'demo.py')), tmp_path / 'two words')
 
 
-def test_paired_runs_start_from_the_same_weights(plan, tmp_path, toy_voc):
+def test_paired_runs_start_from_the_same_weights(plan, tmp_path):
     """The student of the recipe and the plain student, as built from what is handed over."""
     found = plan()
-    teacher = found.suite.runs['teacher'].config
-    weights = initial_weights(Config.fromfile(teacher), tmp_path / 'teacher.pth', seed=5)
+    read = {name: Config.fromfile(found.suite.runs[name].config) for name in ('student', 'tat')}
+    teacher = Config(dict(model=read['tat'].model.teacher, default_scope='mmseg'))
+    weights = initial_weights(teacher, tmp_path / 'teacher.pth', seed=5)
     states = {}
     for seed in (0, 1):
         for name in ('student', 'tat'):
             job = found.job(name, seed)
             assert job.start.path == tmp_path / f'out/starts/student_seed{seed}.pth'
-            if not job.start.path.exists():
-                initial_weights(job.start.cfg, job.start.path, job.start.seed)
-            cfg = Config.fromfile(job.run.config)
+            draw(job.start)
+            cfg = copy.deepcopy(read[name])
             apply_options(cfg, copy.deepcopy(job.options))
             if name == 'tat':
                 cfg.model.teacher_ckpt = weights
@@ -215,6 +217,13 @@ def test_paired_runs_start_from_the_same_weights(plan, tmp_path, toy_voc):
         assert all(torch.equal(student[key], tat[key]) for key in student)
     key = 'backbone.layer1.0.conv1.weight'
     assert not torch.equal(states['student', 0][key], states['student', 1][key])
+    # They are drawn once; those of another network are not taken for them.
+    start = found.job('student', 0).start
+    drawn = start.path.stat().st_mtime_ns
+    draw(start)
+    assert start.path.stat().st_mtime_ns == drawn
+    draw(replace(start, digest='of another network'))
+    assert start.path.stat().st_mtime_ns > drawn
 
 
 class TestCommand:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -187,8 +188,6 @@ def test_other_settings_are_said(report, jobs):
 
 def test_a_baseline_of_its_own(suite, jobs, tmp_path):
     """With two baselines each row names its own."""
-    from dataclasses import replace
-
     runs = {**suite.runs, 'student': replace(suite.runs['student'], baseline='teacher')}
     write_report(replace(suite, runs=runs), list(jobs.values()), tmp_path, '', with_plots=False)
     table = cells((tmp_path / 'report.md').read_text())

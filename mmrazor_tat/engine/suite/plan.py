@@ -4,8 +4,9 @@ import copy
 import functools
 import hashlib
 import json
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -18,6 +19,7 @@ from ..initial_weights import student_config
 from .definition import Run, Suite
 from .errors import SuiteError, nearest
 from .options import as_arguments, flatten
+from .starts import Start
 
 TOY_FOLDER = 'data'
 
@@ -30,15 +32,6 @@ class Key(NamedTuple):
 
     def __str__(self) -> str:
         return f'{self.run} seed {self.seed}'
-
-
-@dataclass(frozen=True)
-class Start:
-    """Initial weights that several jobs share: which network, and the file."""
-
-    cfg: Config = field(repr=False)
-    seed: int
-    path: Path
 
 
 @dataclass(frozen=True)
@@ -164,8 +157,7 @@ class Plan:
         if teacher is not None:
             settings['suite.teacher'] = f'{teacher}, {self.job(*teacher).fingerprint}'
         if start is not None:
-            of = _digest(student_config(start.cfg).to_dict())
-            settings['suite.start'] = f'{suite.start_of(run)}, {of}'
+            settings['suite.start'] = f'{suite.start_of(run)}, {start.digest}'
         shapes = self._shapes(student_config(cfg), cfg)
         train_cfg = cfg.get('train_cfg') or {}
         unit = 'epoch' if 'max_epochs' in train_cfg else 'iter'
@@ -251,7 +243,9 @@ class Plan:
         name = self.suite.start_of(run)
         if name is None:
             return None
-        return Start(self._configs[name][0], seed, self.out / 'starts' / f'{name}_seed{seed}.pth')
+        cfg, _ = self._configs[name]
+        digest = _digest(student_config(cfg).to_dict())
+        return Start(cfg, digest, seed, self.out / 'starts' / f'{name}_seed{seed}.pth')
 
     def _shapes(self, network: dict, cfg: Config) -> Optional['_Shapes']:
         """What a network is made of; None where it cannot be built without its data."""
@@ -260,7 +254,8 @@ class Plan:
         if text not in self._networks:
             init_default_scope(scope)
             try:
-                with torch.device('meta'):
+                with torch.device('meta'), warnings.catch_warnings():
+                    warnings.simplefilter('ignore')  # the training says them
                     model = MODELS.build(copy.deepcopy(network))
             except Exception:  # whatever is wrong with it: its own training says it better
                 self._networks[text] = None

@@ -27,7 +27,7 @@ ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
 GREY = '#999999'
 TEACHER, BASELINE, METHOD = GREY, ORANGE, SKY
 _LINES = (BLUE, VERMILION, GREEN, PURPLE, SKY, '#000000')
-_STYLES = ('-', (0, (1, 1)), (0, (5, 1, 1, 1)))
+_STYLES = ('-', (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (4, 2)))
 
 
 def plot_bars(suite: Suite, table: Sequence[Row], path: Path) -> None:

@@ -1,23 +1,15 @@
 """What is known of a run, kept in its folder as run.json."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any, Optional
 
 from .errors import SuiteError
+from .files import write_atomically
 from .plan import Job
 
 RUNNING, FINISHED, FAILED, INTERRUPTED = 'running', 'finished', 'failed', 'interrupted'
 _NAMED_DIFFERENCES = 5
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file that is never there in part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f'{path.name}.tmp')
-    unfinished.write_text(text, encoding='utf-8')
-    os.replace(unfinished, path)
 
 
 def read_record(folder: Path) -> Optional[dict[str, Any]]:

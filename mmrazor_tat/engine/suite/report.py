@@ -10,9 +10,9 @@ from typing import Any, Optional
 from ..benchmark import machine_line, markdown_table
 from . import record as records
 from .definition import Suite
+from .files import write_atomically
 from .plan import Job
 from .plots import plot_bars, plot_curves
-from .record import write_atomically
 from .summary import Outcome, Row, Spread, collect, rows
 
 

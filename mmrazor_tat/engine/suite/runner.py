@@ -13,11 +13,12 @@ from ..benchmark import describe_machine
 from . import record as records
 from .definition import Suite
 from .errors import SuiteError
+from .files import write_atomically
 from .launch import Command, Launch, as_line, train_command
 from .lock import lock
 from .plan import TOY_FOLDER, Job, Plan
 from .progress import Progress
-from .record import check_records, read_record, write_atomically
+from .record import check_records, read_record
 from .report import write_report
 from .schedule import SKIPPED, Schedule
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Optional
 
-from ..initial_weights import initial_weights
 from . import record as records
 from .checkpoints import keep_last, last_checkpoint, point_to_last, step_of
 from .errors import SuiteError
@@ -16,6 +15,7 @@ from .launch import Command, Launch, Process, as_line, train_command
 from .plan import Job, Key
 from .progress import Progress, State, duration, suite_seconds_left
 from .results import discard_logs, last_training_line, read_error, read_results
+from .starts import draw
 
 WAITING, SKIPPED = 'waiting', 'skipped'
 _SECONDS_BETWEEN_LOOKS = 0.3
@@ -218,8 +218,8 @@ class Schedule:
         options = dict(job.options)
         if job.teacher is not None:
             options['model.teacher_ckpt'] = str(_teacher_checkpoint(self.jobs[job.teacher]))
-        if job.start is not None and not job.start.path.exists():
-            initial_weights(job.start.cfg, job.start.path, job.start.seed)
+        if job.start is not None:
+            draw(job.start)
         if checkpoint is not None and self._owes_validation(job, step_of(checkpoint)):
             options['default_hooks.catch_up.type'] = _CATCH_UP
         return options
