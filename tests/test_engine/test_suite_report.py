@@ -155,17 +155,25 @@ def test_what_is_missing_is_said(report, jobs, tmp_path):
     record.update(status='failed', error='ValueError: no', results=None)
     write_record(folders['student', 1], record)
     (folders['tat', 2] / 'run.json').unlink()
+    (folders['tat', 0] / 'run.json').unlink()
     text = report(with_plots=False)
     table = cells(text)
     assert table['plain student'][:2] == ['2 of 3', '22.00 ± 2.83']
-    # Both have seed 0 alone: 22 - 20.
-    assert table['TaT'][:2] == ['2 of 3', '25.00 ± 4.24']
-    assert table['TaT'][5] == '+2.00 (1 of 2 seeds)'
+    assert table['TaT'][:2] == ['1 of 3', '28.00']
+    assert table['TaT'][5] == ''  # of its one seed the baseline has failed
     missing = text.split('## Not finished')[1].strip().splitlines()
     assert missing == [
         '* student seed 1: failed: ValueError: no ([log](runs/student/seed1/run.log))',
-        '* tat seed 2: not run',
+        '* not run: tat seeds 0, 2',
     ]
+
+
+def test_a_gain_is_counted_from_the_seeds_that_both_have(report, jobs):
+    for seed in (1, 2):
+        (jobs['student', seed].folder / 'run.json').unlink()
+    table = cells(report(with_plots=False))
+    assert table['TaT'][:2] == ['3', '25.00 ± 3.00']
+    assert table['TaT'][5] == '+2.00 (1 of 3 seeds)'  # 22 - 20
 
 
 def test_dependants_of_a_failed_teacher(report, jobs):

@@ -13,7 +13,7 @@ from .definition import Suite
 from .files import write_atomically
 from .plan import Job
 from .plots import plot_bars, plot_curves
-from .summary import Outcome, Row, Spread, collect, rows
+from .summary import NOT_RUN, Outcome, Row, Spread, collect, rows
 
 
 def write_report(
@@ -71,8 +71,9 @@ def as_markdown(
         parts.append(f'![{suite.metric} against iterations](curves.png)')
     unfinished = [o for row in table for o in row.outcomes if not o.is_finished]
     if unfinished:
+        begun = [_why(outcome) for outcome in unfinished if outcome.status != NOT_RUN]
         parts.append('## Not finished')
-        parts.append('\n'.join(map(_why, unfinished)))
+        parts.append('\n'.join(begun + _not_run(unfinished)))
     return '\n\n'.join(parts) + '\n'
 
 
@@ -167,6 +168,16 @@ def _why(outcome: Outcome) -> str:
         log = f'runs/{outcome.key.run}/seed{outcome.key.seed}/run.log'
         text += f' ([log]({log}))'
     return text
+
+
+def _not_run(outcomes: Sequence[Outcome]) -> list[str]:
+    """One line for all of them."""
+    seeds: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.status == NOT_RUN:
+            seeds.setdefault(outcome.key.run, []).append(str(outcome.key.seed))
+    runs = [f'{name} seed{"s" * (len(of) > 1)} {", ".join(of)}' for name, of in seeds.items()]
+    return [f'* not run: {"; ".join(runs)}'] if runs else []
 
 
 def _has_other_settings(job: Job) -> bool:

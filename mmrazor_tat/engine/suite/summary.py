@@ -10,6 +10,8 @@ from .definition import Run, Suite
 from .plan import Job, Key
 from .record import read_record
 
+NOT_RUN = 'not run'
+
 
 class Spread(NamedTuple):
     """Mean and standard deviation of some values."""
@@ -82,7 +84,7 @@ def collect(jobs: Sequence[Job]) -> list[Outcome]:
         elif teacher is not None and teacher['status'] == records.FAILED:
             status, why = 'skipped', f'{job.teacher.run} failed'
         else:
-            status, why = 'not run', None
+            status, why = NOT_RUN, None
         outcomes.append(Outcome(job.key, status, record or {}, why))
     return outcomes
 
