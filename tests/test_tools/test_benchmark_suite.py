@@ -43,7 +43,7 @@ def ran(repo, command, suite):
     out = suite.parent / 'out'
     tool = [repo / 'tools/benchmark.py', suite, '--out', out]
     first = subprocess.Popen([sys.executable, *map(str, tool)], stdout=subprocess.DEVNULL)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 180
     while not (out / 'runs/teacher/seed0/last_checkpoint').exists():
         assert first.poll() is None and time.monotonic() < until
         time.sleep(0.01)
