@@ -1,5 +1,7 @@
 # make demo | test | lint | test-onedl: each sets up what it needs first.
 PYTHON ?= python3
+# A process for each core, a file of tests each at a time.
+PYTEST_OPTIONS ?= -n auto --maxprocesses=4 --dist loadfile
 VENV ?= .venv
 VENV_ONEDL ?= .venv-onedl
 
@@ -9,7 +11,7 @@ demo: $(VENV)/installed
 	$(VENV)/bin/python tools/demo.py $(ARGS)
 
 test: $(VENV)/installed
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(VENV)/bin/python -m pytest $(PYTEST_OPTIONS) $(ARGS)
 
 lint: $(VENV)/installed
 	PATH="$(abspath $(VENV))/bin:$$PATH" pre-commit run --all-files
@@ -19,7 +21,7 @@ format: $(VENV)/installed
 	$(VENV)/bin/ruff format .
 
 test-onedl: $(VENV_ONEDL)/installed
-	$(VENV_ONEDL)/bin/python -m pytest $(ARGS)
+	$(VENV_ONEDL)/bin/python -m pytest $(PYTEST_OPTIONS) $(ARGS)
 
 # The editable install names no dependency and no build environment: the pins are the whole set-up.
 $(VENV)/installed: requirements/default.txt requirements/dev.txt setup.py

@@ -19,6 +19,10 @@ from mmrazor_tat.datasets.toy_scenes import write_toy_voc
 
 REPO = Path(__file__).parent.parent
 
+# With pytest-xdist the processes share the cores.
+THREADS = max(1, (os.cpu_count() or 1) // int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 1)))
+torch.set_num_threads(THREADS)
+
 # mmengine reads all metafiles of mmseg anew for every base 'mmseg::...': a second each.
 config_utils._get_cfg_metainfo = functools.cache(config_utils._get_cfg_metainfo)
 
@@ -183,7 +187,7 @@ def command():
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, 'OMP_NUM_THREADS': '2'},
+            env={**os.environ, 'OMP_NUM_THREADS': str(THREADS)},
         )
         assert (run.returncode == 0) == ok, run.stdout[-6000:]
         return run.stdout

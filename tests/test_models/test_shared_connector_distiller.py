@@ -18,12 +18,8 @@ class Model(nn.Module):
 
 @pytest.fixture
 def distiller(tat_distiller):
-    tat_distiller.student_recorders = dict(
-        feature=dict(type='PreActivation', source='bottleneck')
-    )
-    tat_distiller.teacher_recorders = dict(
-        feature=dict(type='PreActivation', source='bottleneck')
-    )
+    tat_distiller.student_recorders = dict(feature=dict(type='PreActivation', source='bottleneck'))
+    tat_distiller.teacher_recorders = dict(feature=dict(type='PreActivation', source='bottleneck'))
     for connector in tat_distiller.connectors.values():
         connector.update(in_channel=4, out_channel=4, norm_cfg=dict(type='BN'))
     return MODELS.build(tat_distiller)
