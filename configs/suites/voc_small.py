@@ -1,0 +1,24 @@
+# Photographs on a CPU: plain student, KD, FitNet and TaT on VOC12aug or a part of it
+# (--cfg-options data_root=PATH), by a teacher from ImageNet weights.
+title = 'VOC, background and six classes, crop 128: MobileNetV2 -> a quarter of ResNet-18'
+seeds = (0, 1, 2)
+metric = 'mIoU'
+baseline = 'student'
+_iterations = ('train_cfg.max_iters', 'param_scheduler.0.end')
+options = {
+    **dict.fromkeys(_iterations, 4000),
+    'train_cfg.val_interval': 1000,
+    'default_hooks.checkpoint.interval': 1000,
+}
+runs = dict(
+    teacher=dict(config='voc_small/teacher.py', label='teacher', seeds=(0, ), baseline=None),
+    student=dict(config='voc_small/student.py', label='plain student'),
+    **{
+        method: dict(
+            config=f'voc_small/{method}_student.py',
+            label=label,
+            teacher='teacher',
+            start='student')
+        for method, label in dict(kd='KD', fitnet='FitNet', tat='TaT').items()
+    })
+del _iterations

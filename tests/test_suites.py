@@ -1,0 +1,112 @@
+"""The shipped suites: they name every recipe, the paper's figures, and agree with one another."""
+
+from pathlib import Path
+
+import pytest
+
+from mmrazor_tat.engine.suite import load_suite
+
+CONFIGS = Path(__file__).parent.parent / 'configs'
+SUITES = sorted(path.stem for path in (CONFIGS / 'suites').glob('*.py'))
+ABLATIONS = [name for name in SUITES if name.startswith('ablation')]
+METHODS = ('at', 'cwd', 'fitnet', 'ickd', 'kd', 'ofd', 'review_kd', 'tat')
+PAPER = {
+    'voc12aug': {
+        'r18': dict(none=72.07, kd=73.74, at=73.01, fitnet=73.31, ofd=73.98, ickd=75.01, tat=75.76),
+        'mobilenet-v2': dict(
+            none=68.46, kd=71.73, at=71.39, fitnet=69.23, ofd=72.30, ickd=72.79, tat=73.85
+        ),
+    },
+    'coco-stuff10k': {
+        'r18': {'none': 26.33, 'review-kd': 26.73, 'tat': 28.75},
+        'mobilenet-v2': {'none': 26.29, 'review-kd': 26.63, 'tat': 28.05},
+    },
+}
+
+
+def test_all_are_here():
+    assert SUITES == [
+        'ablation_anchors',
+        'ablation_attention',
+        'ablation_groups',
+        'ablation_patches',
+        'ablation_views',
+        'coco-stuff10k_mmseg',
+        'coco-stuff10k_paper',
+        'tiny',
+        'voc12aug_mmseg',
+        'voc12aug_paper',
+        'voc_small',
+    ]
+
+
+@pytest.mark.parametrize('name', SUITES)
+def test_three_seeds_from_the_same_weights(name):
+    suite = load_suite(name)
+    assert suite.seeds == (0, 1, 2) and suite.metric == 'mIoU'
+    for run in suite.runs.values():
+        assert run.config.exists()
+        if run.baseline is not None:
+            assert run.seeds == (0, 1, 2)
+            assert suite.start_of(run) == run.baseline  # the plain student's
+            assert (run.teacher is None) == ('mmseg' in name)
+
+
+def test_the_tables_name_every_recipe():
+    """But TaT with DeepLabV3+ in mmseg's protocol, which no other method has."""
+    named = {
+        run.config.resolve()
+        for name in SUITES
+        if 'mmseg' in name or 'paper' in name
+        for run in load_suite(name).runs.values()
+    }
+    shipped = {
+        path.resolve()
+        for folder in METHODS + ('deeplabv3', 'deeplabv3plus')
+        for path in (CONFIGS / folder).glob('*.py')
+        if not ('deeplabv3plus' in path.name and '512x512' in path.name)
+    }
+    assert named == shipped
+
+
+@pytest.mark.parametrize('data', PAPER)
+@pytest.mark.parametrize('protocol', ['mmseg', 'paper'])
+def test_the_paper_s_figures(data, protocol):
+    runs = load_suite(f'{data}_{protocol}').runs
+    for student, figures in PAPER[data].items():
+        for method in ('none', 'kd', 'at', 'fitnet', 'ofd', 'ickd', 'review-kd', 'cwd', 'tat'):
+            name = student if method == 'none' else f'{student}-{method}'
+            assert runs[name].paper == figures.get(method), name
+            assert f'_{student}-' in runs[name].config.name and data in runs[name].config.name
+    if protocol == 'paper':
+        assert runs['teacher'].paper == (78.43 if data == 'voc12aug' else 33.10)
+
+
+@pytest.mark.parametrize(
+    'suite, option, figures',
+    [
+        ('anchors', 'kernel', {2: 75.37, 4: 75.27, 8: 74.79, 16: 74.56}),
+        ('patches', 'groups', {16: 75.33, 64: 75.45, 256: 75.50, 1024: 75.47}),
+        ('groups', 'groups', {1: 75.26, 32: 75.57, 64: 75.63, 128: 75.62, 256: 75.50}),
+    ],
+)
+def test_the_paper_s_ablations(suite, option, figures):
+    key = f'model.distiller.distill_losses.loss_tat.views.0.{option}'
+    runs = load_suite(f'ablation_{suite}').runs.values()
+    assert {run.options[key]: run.paper for run in runs if key in run.options} == figures
+
+
+def test_the_ablations_share_their_runs_with_the_table():
+    """So one folder serves all of them without training a run twice."""
+    table = load_suite('voc12aug_paper').runs
+    shared = 0
+    for name in ABLATIONS:
+        for run in load_suite(name).runs.values():
+            if run.name in table:
+                other = table[run.name]
+                for part in ('config', 'options', 'teacher', 'start', 'seeds'):
+                    assert getattr(run, part) == getattr(other, part), (name, run.name)
+                shared += run.name not in ('teacher', 'r18')
+            else:
+                assert run.options  # something differs from the table's
+    assert shared == 4 + 1  # the views, and TaT as it is
