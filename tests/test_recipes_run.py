@@ -9,9 +9,11 @@ import shutil
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mmengine import Config
 from mmengine.runner import Runner
+from PIL import Image
 
 from mmrazor_tat.datasets.toy_scenes import write_toy_voc
 from mmrazor_tat.engine import set_crop_size
@@ -51,8 +53,9 @@ def roots(tmp_path_factory) -> dict[str, Path]:
             (coco / folder / theirs).mkdir(parents=True)
         for name in (lists / f'{ours}.txt').read_text().split():
             shutil.copy(voc / f'JPEGImages/{name}.jpg', coco / 'images' / theirs)
-            label = coco / 'annotations' / theirs / f'{name}_labelTrainIds.png'
-            shutil.copy(voc / f'SegmentationClass/{name}.png', label)
+            label = np.array(Image.open(voc / f'SegmentationClass/{name}.png'))
+            label[label != 255] += 1  # 0 is COCO-Stuff's "unlabeled", and ignored
+            Image.fromarray(label).save(coco / 'annotations' / theirs / f'{name}_labelTrainIds.png')
     return {'voc12aug': voc, 'coco-stuff10k': coco}
 
 
@@ -78,6 +81,7 @@ def small(path: Path, roots: dict[str, Path], work_dir: Path) -> Config:
     (root,) = (root for name, root in roots.items() if name in path.name)
     cfg.work_dir, cfg.experiment_name, cfg.log_level = str(work_dir), path.stem, 'ERROR'
     cfg.visualizer.name = path.stem
+    cfg.randomness = dict(seed=0)
     set_crop_size(cfg, (CROP, CROP))
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.update(num_workers=0, persistent_workers=False)

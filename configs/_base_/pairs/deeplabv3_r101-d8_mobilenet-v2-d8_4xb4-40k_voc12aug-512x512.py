@@ -4,8 +4,4 @@ _base_ = [
     '../feature_points/deeplabv3_r101_mobilenet-v2.py',
 ]
 model = dict(
-    _scope_='mmrazor',
-    type='FrozenTeacherDistill',
-    architecture=_base_.pop('model'),
-    distiller=_base_.pop('distiller'),
-    **_base_.pop('teacher'))
+    architecture=_base_.pop('model'), distiller=_base_.pop('distiller'), **_base_.pop('teacher'))

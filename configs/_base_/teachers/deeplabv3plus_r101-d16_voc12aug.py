@@ -5,5 +5,6 @@ from mmengine import Config
 _config = Config.fromfile(
     '{{ fileDirname }}/../../deeplabv3plus/'
     'deeplabv3plus_r101-d16_1xb16-100e_voc12aug-513x513.py')
-teacher = dict(teacher=_config.model, teacher_ckpt=None)
+teacher = dict(
+    _scope_='mmrazor', type='FrozenTeacherDistill', teacher=_config.model, teacher_ckpt=None)
 del Config, _config

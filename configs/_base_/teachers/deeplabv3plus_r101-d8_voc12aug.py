@@ -4,6 +4,8 @@ from mmengine import Config
 _config = Config.fromstring(
     "_base_ = 'mmseg::deeplabv3plus/deeplabv3plus_r101-d8_4xb4-40k_voc12aug-512x512.py'", '.py')
 teacher = dict(
+    _scope_='mmrazor',
+    type='FrozenTeacherDistill',
     teacher=_config.model,
     teacher_ckpt='https://download.openmmlab.com/mmsegmentation/v0.5/deeplabv3plus/'
     'deeplabv3plus_r101-d8_512x512_40k_voc12aug/'
