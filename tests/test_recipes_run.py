@@ -89,12 +89,8 @@ def small(path: Path, roots: dict[str, Path], work_dir: Path) -> Config:
             dataset.data_root = str(root)
     cfg.train_dataloader.batch_size = 2
     cfg.val_dataloader.dataset.pipeline[1].scale = (CROP, CROP)
-    cfg.custom_hooks[1:] = [
-        dict(hook, pipeline=[dict(hook.pipeline[0]), *hook.pipeline[1:]])
-        for hook in cfg.custom_hooks[1:]
-    ]
     for hook in cfg.custom_hooks[1:]:
-        hook['pipeline'][2] = dict(type='SquashToSize', scale=(CROP + 1, CROP + 1))
+        hook.pipeline[2].scale = (CROP + 1, CROP + 1)
     if cfg.train_cfg.type == 'EpochBasedTrainLoop':
         cfg.train_cfg.max_epochs = 1
         for dataset in cfg.train_dataloader.dataset.get('datasets', [cfg.train_dataloader.dataset]):

@@ -1,7 +1,6 @@
 """A dry run of student, teacher and distiller: shapes are known and checked before training."""
 
 import contextlib
-from contextlib import contextmanager
 from typing import Any, Union
 
 import torch
@@ -62,7 +61,7 @@ def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: 
             recorder.reset_data_buffer()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _evaluating(model: nn.Module):
     training = model.training
     model.eval()

@@ -63,6 +63,7 @@ def test_several_processes_count(told, runner, monkeypatch):
     monkeypatch.setattr('mmrazor_tat.engine.hooks.recipe_check_hook.get_world_size', lambda: 2)
     assert 'a batch of 8 (2 processes x 4 images)' in told()[0]
     monkeypatch.setattr('mmrazor_tat.engine.hooks.recipe_check_hook.get_world_size', lambda: 4)
+    assert len(told()) == 1  # 4 x 4 is what is meant: nothing more is said
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Evaluation on squashed images beside mmseg's own, against mIoUs worked out by hand."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -58,8 +59,6 @@ def test_both_metrics_and_the_best_by_either(runner, toy_voc, tmp_path):
     for prefix, size in (('', None), ('squashed/', (40, 24))):
         confusion = np.zeros((7, 7))
         for name in (toy_voc / 'ImageSets/Segmentation/val.txt').read_text().split():
-            import cv2
-
             image = cv2.imread(str(toy_voc / f'JPEGImages/{name}.jpg'))[..., ::-1]
             label = np.array(Image.open(toy_voc / f'SegmentationClass/{name}.png'))
             if size is not None:

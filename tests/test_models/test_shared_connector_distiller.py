@@ -84,6 +84,14 @@ def test_a_record_outside_of_a_step_is_fresh(distiller):
     assert distiller.get_record('feature', True, connector_idx=0).shape == (4, 8, 8)
 
 
+def test_a_name_and_a_list_of_one_are_two_records(distiller):
+    record(distiller)
+    distiller._records_of_step = {}
+    one = distiller.get_record('feature', True)
+    (of_list,) = distiller.get_record(['feature'], True)
+    assert isinstance(one, torch.Tensor) and of_list is one
+
+
 def test_the_records_of_a_step_are_dropped_after_an_error(distiller):
     record(distiller)
     distiller.distill_losses['loss_anchor'].kernel = 99

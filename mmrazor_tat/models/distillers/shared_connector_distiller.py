@@ -63,8 +63,8 @@ class SharedConnectorDistiller(ConfigurableDistiller):
         connector_idx: Optional[int] = None,
     ) -> Any:
         """A record, through its connector if one is named. See ``ConfigurableDistiller``."""
-        names = tuple(recorder_names(dict(recorder=recorder)))
-        key = (names, from_student, record_idx, data_idx, connector)
+        name = recorder if isinstance(recorder, str) else tuple(recorder)
+        key = (name, from_student, record_idx, data_idx, connector)
         if self._records_of_step is not None and key in self._records_of_step:
             data = self._records_of_step[key]
         else:
