@@ -11,6 +11,7 @@ from . import compat
 compat.apply()
 
 from . import datasets, engine, models  # noqa: E402
+from .engine.model_config import model_config  # noqa: E402
 from .version import __version__  # noqa: E402
 
 
@@ -27,4 +28,4 @@ def config_path(name: str) -> str:
     return str((root / name).resolve())
 
 
-__all__ = ['__version__', 'compat', 'config_path', 'datasets', 'engine', 'models']
+__all__ = ['__version__', 'compat', 'config_path', 'datasets', 'engine', 'model_config', 'models']

@@ -56,8 +56,8 @@ def silence_harmless_warnings() -> None:
 
 
 @contextlib.contextmanager
-def weights_only():
-    """Inside, every ``torch.load`` refuses pickled code, whatever its caller asked for.
+def weights_only(value: bool = True):
+    """Inside, every ``torch.load`` refuses (or, with False, runs) pickled code, whoever calls it.
 
     For checkpoints that are not the user's own run, e.g. a downloaded teacher: some mmengine
     versions fall back to an unrestricted load by themselves.
@@ -69,7 +69,7 @@ def weights_only():
 
     @functools.wraps(original)
     def load(*args, **kwargs):
-        return original(*args, **{**kwargs, 'weights_only': True})
+        return original(*args, **{**kwargs, 'weights_only': value})
 
     torch.load = load
     try:

@@ -10,7 +10,7 @@ from .losses import (
     ReviewKDLoss,
     TaTLoss,
 )
-from .recorders import PreActivationRecorder
+from .recorders import PreActivationRecorder, TokenMapRecorder
 
 __all__ = [
     'AnchorPointTaTLoss',
@@ -26,4 +26,5 @@ __all__ = [
     'SharedConnectorDistiller',
     'TaTConnector',
     'TaTLoss',
+    'TokenMapRecorder',
 ]

@@ -34,6 +34,30 @@ def weights(value=3.0):
         lambda w: dict(state_dict=w, meta=dict(iter=3)),
         lambda w: dict(state_dict={f'module.{k}': v for k, v in w.items()}),
         lambda w: {k: v for k, v in w.items() if 'num_batches' not in k},
+        # MMRazor: the trained network, not its old teacher; the teacher where only that one fits.
+        lambda w: dict(
+            state_dict={
+                **{f'architecture.{k}': v for k, v in w.items()},
+                **{f'teacher.{k}': v + 1 for k, v in w.items()},
+                'distiller.connectors.a.weight': torch.zeros(1),
+            }
+        ),
+        lambda w: dict(
+            state_dict={
+                **{f'teacher.{k}': v for k, v in w.items()},
+                'architecture.0.weight': torch.zeros(1),
+            }
+        ),
+        # mmengine's EMAHook: the averaged weights are in state_dict.
+        lambda w: dict(
+            state_dict=w,
+            ema_state_dict={f'module.{k}': v + 1 for k, v in w.items()},
+        ),
+        lambda w: dict(
+            ema_state_dict={'steps': torch.tensor(3), **{f'module.{k}': v for k, v in w.items()}}
+        ),
+        lambda w: dict(model=w, optimizer=dict(a=1)),
+        lambda w: dict(state_dict={f'model.{k}': v for k, v in w.items()}),
     ],
 )
 def test_every_weight_is_loaded(teacher, save, wrap):
@@ -106,3 +130,48 @@ def test_a_truncated_file(teacher, save):
         file.truncate(100)
     with pytest.raises(ValueError, match='damaged'):
         load_teacher(teacher, path)
+
+
+def test_the_report_says_what_was_taken(teacher, save):
+    own = weights()
+    path = save(
+        dict(
+            state_dict={
+                **{f'architecture.{k}': v for k, v in own.items()},
+                'distiller.weight': torch.zeros(1),
+            },
+            ema_state_dict={},
+        )
+    )
+    report = load_teacher(teacher, path)
+    assert str(report) == (
+        f'teacher Sequential: all {len(own)} weights and buffers loaded from {path!r} (entry '
+        "'state_dict', prefix 'architecture.' taken off, 1 other weights of the file left out, "
+        'averaged (EMA))'
+    )
+
+
+def test_of_several_readings_the_nearest_is_reported(teacher, save):
+    wrong = {f'architecture.{k}': v for k, v in weights().items()}
+    del wrong['architecture.0.bias']
+    with pytest.raises(ValueError, match=r'  1 missing in the file:\n    0.bias$'):
+        load_teacher(teacher, save(dict(state_dict=wrong)))
+
+
+class _Touch:
+    """Pickled code: unpickling it makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (self.path, 'w')
+
+
+def test_pickled_code_runs_only_where_the_user_says_so(teacher, save, tmp_path):
+    path = save(dict(state_dict=weights(), extra=_Touch(str(tmp_path / 'ran'))))
+    with pytest.raises(ValueError, match='model.trust_teacher_ckpt=True loads it, code and all'):
+        load_teacher(teacher, path)
+    assert not (tmp_path / 'ran').exists()
+    load_teacher(teacher, path, trust=True)
+    assert (tmp_path / 'ran').exists() and (teacher[0].weight == 3).all()

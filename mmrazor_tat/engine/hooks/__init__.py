@@ -1,6 +1,19 @@
+from .gradient_share_hook import GradientShareHook
+from .loss_schedule_hook import LossScheduleHook
 from .progress_line_hook import ProgressLineHook
 from .recipe_check_hook import RecipeCheckHook
 from .second_evaluation_hook import SecondEvaluationHook
 from .student_weights_hook import StudentWeightsHook
+from .teacher_check_hook import TeacherCheckHook
+from .teacher_evaluation_hook import TeacherEvaluationHook
 
-__all__ = ['ProgressLineHook', 'RecipeCheckHook', 'SecondEvaluationHook', 'StudentWeightsHook']
+__all__ = [
+    'GradientShareHook',
+    'LossScheduleHook',
+    'ProgressLineHook',
+    'RecipeCheckHook',
+    'SecondEvaluationHook',
+    'StudentWeightsHook',
+    'TeacherCheckHook',
+    'TeacherEvaluationHook',
+]

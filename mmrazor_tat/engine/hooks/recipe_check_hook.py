@@ -3,9 +3,10 @@
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
-from mmengine.model import is_model_wrapper
 from mmrazor.registry import HOOKS
 from torch import nn
+
+from ..evaluation import bare_model
 
 
 @HOOKS.register_module()
@@ -46,7 +47,7 @@ class RecipeCheckHook(Hook):
 
     def _check_classes(self, runner) -> None:
         classes = getattr(runner.train_dataloader.dataset, 'metainfo', {}).get('classes')
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = bare_model(runner)
         student = getattr(model, 'student', model)
         if classes is None:
             return

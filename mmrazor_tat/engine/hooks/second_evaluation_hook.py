@@ -1,12 +1,11 @@
 """Evaluation of the same images in a second way."""
 
-import copy
+from typing import Optional
 
-import torch
-from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
 from mmrazor.registry import HOOKS
+
+from ..evaluation import build_loader, evaluate
 
 
 @HOOKS.register_module()
@@ -29,24 +28,16 @@ class SecondEvaluationHook(Hook):
         self.pipeline = pipeline
         self._loaders: dict = {}
 
-    def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
+    def after_val_epoch(self, runner, metrics: Optional[dict] = None) -> None:
         self._evaluate(runner, metrics, 'val')
 
-    def after_test_epoch(self, runner, metrics: dict | None = None) -> None:
+    def after_test_epoch(self, runner, metrics: Optional[dict] = None) -> None:
         self._evaluate(runner, metrics, 'test')
 
-    @torch.no_grad()
     def _evaluate(self, runner, metrics: dict, mode: str) -> None:
         if mode not in self._loaders:
-            cfg = copy.deepcopy(runner.cfg[f'{mode}_dataloader'])
-            cfg.dataset.pipeline = self.pipeline
-            self._loaders[mode] = Runner.build_dataloader(cfg, seed=runner.seed)
-        loader = self._loaders[mode]
-        evaluator = Evaluator(copy.deepcopy(runner.cfg[f'{mode}_evaluator']))
-        evaluator.dataset_meta = loader.dataset.metainfo
+            self._loaders[mode] = build_loader(runner, mode, self.pipeline)
         runner.model.eval()
-        for batch in loader:
-            samples = getattr(runner.model, f'{mode}_step')(batch)
-            evaluator.process(data_samples=samples, data_batch=batch)
-        second = evaluator.evaluate(len(loader.dataset))
+        step = getattr(runner.model, f'{mode}_step')
+        second = evaluate(runner, mode, self._loaders[mode], step)
         metrics.update({f'{self.prefix}/{name}': value for name, value in second.items()})

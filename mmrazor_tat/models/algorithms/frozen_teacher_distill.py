@@ -1,5 +1,7 @@
 """Distillation from a teacher that is frozen in every respect."""
 
+import contextlib
+from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Optional, Union
 
@@ -13,12 +15,23 @@ from mmrazor.models.algorithms.distill.configurable.single_teacher_distill impor
 from mmrazor.models.utils import add_prefix
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..distillers import SharedConnectorDistiller
 from ..probe import probe
 from ..teacher import load_teacher
+from ..teacher_input import TeacherInput
 
 _DEFAULT_PROBE_SIZE = (512, 512)
+_ARGUMENTS = (
+    'architecture',
+    'distiller',
+    'probe_size',
+    'teacher',
+    'teacher_ckpt',
+    'teacher_mode',
+    'trust_teacher_ckpt',
+)
 _OPTIONS = (
     'calculate_student_loss',
     'data_preprocessor',
@@ -36,7 +49,9 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     What differs from MMRazor's: the teacher is in eval mode altogether (its dropout too), builds
     no graph, and runs features only (``mode='tensor'``: no loss, no auxiliary head, no logits at
     full resolution); its checkpoint must load completely; and before any training a dry run
-    (:func:`mmrazor_tat.models.probe.probe`) checks every recorder, connector, loss and shape.
+    (:func:`mmrazor_tat.models.probe.probe`) checks every recorder, connector, loss and shape. A
+    teacher whose config has a ``data_preprocessor`` of its own sees the student's crop with the
+    mean, std and channel order of that one.
 
     Args:
         architecture: the student, a config or a built model.
@@ -44,6 +59,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         distiller: config of a ``SharedConnectorDistiller``.
         teacher_ckpt: see :func:`mmrazor_tat.models.teacher.load_teacher`. With None a teacher
             given as a config can be built and looked at, but not trained with.
+        trust_teacher_ckpt: load a ``teacher_ckpt`` that holds more than plain data. It can run any
+            code: only for files of one's own.
+        teacher_mode: 'eval', or 'bn_train': in training its batch norms take the statistics of the
+            batch, as the released code's do; their running statistics stay as they are.
         probe_size: (height, width) of the dry run; None: the ``size`` of the data preprocessor,
             which is the crop that the batches are padded to, or 512 x 512 where it has none.
         **kwargs: ``data_preprocessor`` (the student's own has precedence), ``init_cfg``,
@@ -59,6 +78,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         teacher: Union[dict, BaseModel],
         distiller: dict,
         teacher_ckpt: Optional[str] = None,
+        trust_teacher_ckpt: bool = False,
+        teacher_mode: str = 'eval',
         probe_size: Optional[tuple[int, int]] = None,
         **kwargs,
     ) -> None:
@@ -66,9 +87,12 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             if name in kwargs:
                 raise ValueError(
                     f'{name}={kwargs[name]!r}: the teacher of FrozenTeacherDistill is always '
-                    'frozen and in eval mode; leave it out, or use SingleTeacherDistill'
+                    "frozen; leave it out (teacher_mode='bn_train' gives its batch norms the "
+                    'statistics of the batch), or use SingleTeacherDistill'
                 )
         _check_names(kwargs)
+        if teacher_mode not in ('eval', 'bn_train'):
+            raise ValueError(f"teacher_mode must be 'eval' or 'bn_train', got {teacher_mode!r}")
         if isinstance(architecture, dict) and architecture.get('data_preprocessor'):
             # The student's own, as in its plain training. The runner hands over the config's
             # top-level one as well, which may have another crop.
@@ -83,11 +107,14 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         # A model that the caller built is the caller's to load.
         self.teacher_is_loaded = not isinstance(teacher, dict)
         if teacher_ckpt is not None:
-            load_teacher(self.teacher, teacher_ckpt)
+            report = load_teacher(self.teacher, teacher_ckpt, trust_teacher_ckpt)
+            MMLogger.get_current_instance().info(str(report))
             self.teacher_is_loaded = True
         self.distiller.prepare_connectors(self.teacher)
         self.teacher._is_init = True  # its weights are no business of init_weights
         self.teacher.requires_grad_(False)
+        self.teacher_mode = teacher_mode
+        self.teacher_input = TeacherInput(self.data_preprocessor, self.teacher.data_preprocessor)
         self.train(self.training)
 
         size = probe_size or getattr(self.data_preprocessor, 'size', None) or _DEFAULT_PROBE_SIZE
@@ -122,10 +149,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         """
         self._require_loaded_teacher()
         self._check_padding(batch_inputs, data_samples)
-        self.distiller.set_deliveries_override(False)
-        # The teacher's graph ends here: its records carry no gradient.
-        with torch.no_grad(), self.distiller.teacher_recorders, self.distiller.deliveries:
-            self.teacher(batch_inputs, data_samples, mode='tensor')
+        if self.distillation_stopped:  # MMRazor's StopDistillHook
+            self.distiller.loss_factors = dict.fromkeys(self.distiller.loss_forward_mappings, 0.0)
+        if not self.distiller.is_stopped:
+            self._run_teacher(batch_inputs, data_samples)
 
         self.distiller.set_deliveries_override(True)
         with (
@@ -136,9 +163,30 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             student_losses = self.student(batch_inputs, data_samples, mode='loss')
 
         losses = add_prefix(student_losses, 'student') if self.calculate_student_loss else {}
-        if not self.distillation_stopped:
-            losses.update(add_prefix(self.distiller.compute_distill_losses(), 'distill'))
+        losses.update(add_prefix(self.distiller.compute_distill_losses(), 'distill'))
         return losses
+
+    @torch.no_grad()  # the teacher's graph ends here: its records carry no gradient
+    def _run_teacher(self, batch_inputs: Tensor, data_samples: Optional[list]) -> None:
+        self.distiller.set_deliveries_override(False)
+        batch_inputs = self.teacher_input(batch_inputs, data_samples)
+        mode = contextlib.nullcontext()
+        if self.teacher_mode == 'bn_train':
+            mode = _batch_statistics(self.teacher)
+        with mode, self.distiller.teacher_recorders, self.distiller.deliveries:
+            self.teacher(batch_inputs, data_samples, mode='tensor')
+
+    @torch.no_grad()
+    def teacher_val_step(self, data: Union[dict, tuple, list]) -> list:
+        """What ``val_step`` is to the student: the teacher's predictions of a batch of data.
+
+        Args:
+            data: as the data loader gives it.
+        """
+        self._require_loaded_teacher()
+        data = self.data_preprocessor(data, False)
+        inputs, data_samples = data['inputs'], data.get('data_samples')
+        return self.teacher(self.teacher_input(inputs, data_samples), data_samples, mode='predict')
 
     def _require_loaded_teacher(self) -> None:
         if not self.teacher_is_loaded:
@@ -167,9 +215,23 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             )
 
 
+@contextlib.contextmanager
+def _batch_statistics(model: nn.Module) -> Iterator[None]:
+    """Inside, batch norms normalize by the batch, and their running statistics stay."""
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
+    before = [(norm.training, norm.track_running_stats) for norm in norms]
+    for norm in norms:
+        norm.training, norm.track_running_stats = True, False
+    try:
+        yield
+    finally:
+        for norm, (training, tracks) in zip(norms, before):
+            norm.training, norm.track_running_stats = training, tracks
+
+
 def _check_names(options: dict) -> None:
     """Raise TypeError for an argument that does not exist, with the nearest that does."""
-    known = ('architecture', 'teacher', 'distiller', 'teacher_ckpt', 'probe_size', *_OPTIONS)
+    known = (*_ARGUMENTS, *_OPTIONS)
     for name in options:
         if name not in _OPTIONS:
             nearest = get_close_matches(name, known, n=1) or known

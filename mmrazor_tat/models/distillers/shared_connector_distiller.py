@@ -9,6 +9,8 @@ from mmrazor.models.task_modules.recorder import ModuleOutputsRecorder, Paramete
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
+from ..gradient_shares import GradientShares
+
 
 @MODELS.register_module()
 class SharedConnectorDistiller(ConfigurableDistiller):
@@ -26,11 +28,20 @@ class SharedConnectorDistiller(ConfigurableDistiller):
       points once, and each method takes those that it needs.
     * A connector with a method ``prepare_from_teacher(teacher, source)`` is called with the teacher
       and the name of the module that it reads.
+
+    Attributes:
+        loss_factors: a factor by the name of a loss, 1 where there is none. A loss of factor 0 is
+            not computed. ``LossScheduleHook`` sets them.
+        gradient_shares: None, or what collects each loss's gradient at the records of the student
+            (``GradientShareHook``). Connectors then run once a loss.
     """
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
+        self.loss_factors: dict[str, float] = {}
+        self.gradient_shares: Optional[GradientShares] = None
         self._records_of_step: Optional[dict] = None  # only while losses are computed
+        self._loss_at_work: Optional[str] = None  # while gradients are measured
 
     def prepare_from_student(self, model: nn.Module) -> None:
         check_sources('student', self.student_recorders.recorders, model)
@@ -64,7 +75,7 @@ class SharedConnectorDistiller(ConfigurableDistiller):
     ) -> Any:
         """A record, through its connector if one is named. See ``ConfigurableDistiller``."""
         name = recorder if isinstance(recorder, str) else tuple(recorder)
-        key = (name, from_student, record_idx, data_idx, connector)
+        key = (name, from_student, record_idx, data_idx, connector, self._loss_at_work)
         if self._records_of_step is not None and key in self._records_of_step:
             data = self._records_of_step[key]
         else:
@@ -91,7 +102,10 @@ class SharedConnectorDistiller(ConfigurableDistiller):
                 f"{side}_recorders['{recorder}'] recorded nothing from "
                 f'{self.recorder(recorder, from_student).source!r} in this iteration'
             )
-        return self.recorder(recorder, from_student).get_record_data(record_idx, data_idx)
+        data = self.recorder(recorder, from_student).get_record_data(record_idx, data_idx)
+        if from_student and self._loss_at_work is not None:
+            data = self.gradient_shares.branch(data, recorder, self._loss_at_work)
+        return data
 
     def recorder(self, name: str, from_student: bool) -> Any:
         """The recorder ``name`` of the student or the teacher."""
@@ -114,20 +128,45 @@ class SharedConnectorDistiller(ConfigurableDistiller):
 
         A loss made of several parts (``HierarchicalTaTLoss``) has them in ``logged_values``: they
         are logged under names without 'loss', e.g. 'tat_patch' of 'loss_tat', which mmengine does
-        not add to the total.
+        not add to the total. All are multiplied by their factor (``loss_factors``).
         """
         self._records_of_step = {}
         try:
             losses = {}
             for name in self.loss_forward_mappings:
-                losses[name] = self.compute_loss(name)
+                factor = self.loss_factors.get(name, 1.0)
+                if factor == 0:
+                    losses.update(self._nothing(name))
+                    continue
+                if self.gradient_shares is not None:
+                    self._loss_at_work = name
+                value = self.compute_loss(name)
+                losses[name] = value if factor == 1 else factor * value
                 whole = name.replace('loss', '').strip('_')
                 parts = getattr(self.distill_losses[name], 'logged_values', {})
                 for part, value in parts.items():
-                    losses[f'{whole}_{part}'.strip('_')] = value
+                    losses[f'{whole}_{part}'.strip('_')] = factor * value
             return losses
         finally:
             self._records_of_step = None
+            self._loss_at_work = None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether every loss has the factor 0, so that no record is needed."""
+        return all(self.loss_factors.get(name) == 0 for name in self.loss_forward_mappings)
+
+    def _nothing(self, name: str) -> dict[str, Tensor]:
+        """Zero for ``name``, with a zero gradient for what it would train, if it trains anything.
+
+        Without it DistributedDataParallel would wait for those gradients.
+        """
+        parts = [self.distill_losses[name]]
+        for record in self.loss_forward_mappings[name].values():
+            if record.get('connector') is not None:
+                parts.append(self.connectors[record['connector']])
+        parameters = [p for part in parts for p in part.parameters() if p.requires_grad]
+        return {name: sum(0.0 * p.sum() for p in parameters)} if parameters else {}
 
     def _leave_out_unread(self, recorders: dict, from_student: bool) -> None:
         read = {
@@ -184,7 +223,7 @@ def check_sources(who: str, recorders: dict, model: nn.Module) -> None:
             raise ValueError(
                 f"{who}_recorders['{name}'] has source {recorder.source!r}, which is no {noun} "
                 f'of the {who} ({type(model).__name__}). Nearest: '
-                + ', '.join(repr(key) for key in _nearest(recorder.source, known))
+                + ', '.join(repr(key) for key in nearest_names(recorder.source, known))
             )
         if noun == 'module' and isinstance(model.get_submodule(recorder.source), nn.SyncBatchNorm):
             raise ValueError(
@@ -195,7 +234,7 @@ def check_sources(who: str, recorders: dict, model: nn.Module) -> None:
             )
 
 
-def _nearest(source: str, known: list[str], count: int = 5) -> list[str]:
+def nearest_names(source: str, known: list[str], count: int = 5) -> list[str]:
     """The names most like ``source``; where none is, the top-level ones."""
     nearest = get_close_matches(source, known, n=count, cutoff=0.5)
     return nearest or [key for key in known if '.' not in key][:count]

@@ -1,3 +1,4 @@
 from .pre_activation_recorder import PreActivationRecorder
+from .token_map_recorder import TokenMapRecorder
 
-__all__ = ['PreActivationRecorder']
+__all__ = ['PreActivationRecorder', 'TokenMapRecorder']

@@ -1,0 +1,58 @@
+"""Evaluating a model beside the validation that the config sets."""
+
+import copy
+from collections.abc import Callable
+from typing import Any, Optional
+
+import torch
+from mmengine.dist import get_world_size
+from mmengine.evaluator import Evaluator
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+from torch.utils.data import DataLoader
+
+
+def bare_model(runner: Runner) -> nn.Module:
+    """The runner's model without DistributedDataParallel around it."""
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
+def build_loader(runner: Runner, mode: str, pipeline: Optional[list[dict]] = None) -> DataLoader:
+    """A second data loader of a split.
+
+    Args:
+        mode: 'val' or 'test'.
+        pipeline: transforms in place of the data set's own.
+    """
+    cfg = copy.deepcopy(runner.cfg[f'{mode}_dataloader'])
+    if pipeline is not None:
+        cfg.dataset.pipeline = pipeline
+    return Runner.build_dataloader(cfg, seed=runner.seed)
+
+
+@torch.no_grad()
+def evaluate(
+    runner: Runner,
+    mode: str,
+    loader: DataLoader,
+    step: Callable[[Any], list],
+    num_images: Optional[int] = None,
+) -> dict[str, float]:
+    """Metrics of the predictions that ``step`` makes of the batches of ``loader``.
+
+    Args:
+        mode: 'val' or 'test', whose evaluator (a new one) is used.
+        step: as a model's ``val_step``.
+        num_images: stop after about so many, all processes together; None: all.
+    """
+    evaluator = Evaluator(copy.deepcopy(runner.cfg[f'{mode}_evaluator']))
+    evaluator.dataset_meta = loader.dataset.metainfo
+    processes, seen = get_world_size(), 0
+    for batch in loader:
+        samples = step(batch)
+        evaluator.process(data_samples=samples, data_batch=batch)
+        seen += len(samples)
+        if num_images is not None and seen * processes >= num_images:
+            break
+    return evaluator.evaluate(min(seen * processes, len(loader.dataset)))

@@ -1,0 +1,172 @@
+"""What the modules of a network give: shapes, strides, before or after an activation."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional
+
+import torch
+from mmengine import Config
+from mmengine.registry import MODELS, init_default_scope
+from torch import Tensor, nn
+
+# What carries a feature on; not gates (sigmoid) and not weights (softmax).
+_ACTIVATIONS = {
+    'CELU', 'ELU', 'GELU', 'GLU', 'Hardswish', 'HSwish', 'LeakyReLU', 'Mish', 'PReLU',
+    'QuickGELU', 'ReLU', 'ReLU6', 'RReLU', 'SELU', 'SiLU', 'Softplus', 'Swish', 'Clamp',
+}  # fmt: skip
+PRE, POST = 'pre-activation', 'post-activation'
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A module's result in one forward pass.
+
+    Attributes:
+        source: the name of the module, as a recorder takes it.
+        module: its class.
+        shape: of the result; of the first tensor where it is a tuple.
+        stride: height of the image over that of the map; None for what is no map.
+        kind: 'pre-activation': an activation takes this result; 'post-activation': it comes from
+            one; '' neither.
+        takes: what an activation takes in, the shape of a ``PreActivation`` record; None for other
+            modules.
+        calls: how often the module ran; shapes are those of the last call.
+        order: the place of its last call among all calls.
+        is_leaf: it has no modules of its own.
+    """
+
+    source: str
+    module: str
+    shape: tuple[int, ...]
+    stride: Optional[float]
+    kind: str
+    takes: Optional[tuple[int, ...]]
+    calls: int
+    order: int
+    is_leaf: bool
+
+    @property
+    def channels(self) -> Optional[int]:
+        """Of a map (B, C, H, W) or of tokens (B, N, C); None for what is neither."""
+        return {4: self.shape[1], 3: self.shape[-1]}.get(len(self.shape)) if self.shape else None
+
+
+def build_model(cfg: Config) -> nn.Module:
+    """The ``model`` of a config, in eval mode with random weights, nothing in place."""
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    model = MODELS.build(cfg.model).eval()
+    for module in model.modules():
+        # As FrozenTeacherDistill has it: else a result is overwritten by what follows.
+        if getattr(module, 'inplace', False):
+            module.inplace = False
+    return model
+
+
+def input_size(cfg: Config) -> tuple[int, int]:
+    """(height, width) of the training crop of a config; 512 x 512 where it names none."""
+    size = (cfg.model.get('data_preprocessor') or {}).get('size')
+    size = size or cfg.get('crop_size') or (512, 512)
+    return (size, size) if isinstance(size, int) else tuple(size)
+
+
+@torch.no_grad()
+def features_of(model: nn.Module, inputs: Tensor) -> list[Feature]:
+    """All modules that run in ``model(inputs, mode='tensor')``, in the order of their results.
+
+    Args:
+        model: in eval mode, nothing in place.
+        inputs: (1, 3, H, W).
+    """
+    calls: dict[str, list] = {}
+    taken: dict[str, Tensor] = {}
+    kept: list[Any] = []  # alive until the end, so that no id is given twice
+    handles = []
+
+    def watch(name: str, module: nn.Module) -> None:
+        is_activation = type(module).__name__ in _ACTIVATIONS
+
+        def hook(_, args, output):
+            kept.append((args, output))
+            calls.setdefault(name, []).append((len(kept), output))
+            if is_activation and args:
+                taken[name] = args[0]
+
+        handles.append(module.register_forward_hook(hook))
+
+    for name, module in model.named_modules():
+        if name:
+            watch(name, module)
+    try:
+        model(inputs, mode='tensor')
+    finally:
+        for handle in handles:
+            handle.remove()
+
+    pre = {id(x) for x in taken.values()}
+    post = {id(_tensor(calls[name][-1][1])) for name in taken}
+    features = []
+    for name, results in calls.items():
+        order, output = results[-1]
+        x = _tensor(output)
+        if x is None:
+            continue
+        module = model.get_submodule(name)
+        features.append(
+            Feature(
+                name,
+                type(module).__name__,
+                tuple(x.shape),
+                inputs.shape[2] / x.shape[2] if x.dim() == 4 else None,
+                POST if id(x) in post else PRE if id(x) in pre else '',
+                tuple(taken[name].shape) if name in taken else None,
+                len(results),
+                order,
+                not any(True for _ in module.children()),
+            )
+        )
+    return sorted(features, key=lambda feature: feature.order)
+
+
+def feature_table(features: Sequence[Feature], pattern: str = '') -> list[list[str]]:
+    """Rows of text: source, module, shape, channels, stride, kind.
+
+    Args:
+        features: from :func:`features_of`.
+        pattern: a regular expression; only sources in which it is found.
+    """
+    rows = [['source', 'module', 'shape', 'channels', 'stride', 'what it is']]
+    for feature in _matching(features, pattern):
+        kind = feature.kind
+        if feature.takes is not None:
+            kind += f"; type='PreActivation' records what it takes, {_times(feature.takes)}"
+        elif len(feature.shape) == 3:
+            kind = (kind + '; ' if kind else '') + "tokens: type='TokenMap' records a map"
+        if feature.calls > 1:
+            kind += f' (runs {feature.calls} times; this is the last)'
+        rows.append(
+            [
+                feature.source,
+                feature.module,
+                _times(feature.shape),
+                str(feature.channels or ''),
+                '' if feature.stride is None else f'{feature.stride:g}',
+                kind,
+            ]
+        )
+    return rows
+
+
+def _matching(features: Sequence[Feature], pattern: str) -> Iterator[Feature]:
+    return (feature for feature in features if re.search(pattern, feature.source))
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return ' x '.join(map(str, shape))
+
+
+def _tensor(output: Any) -> Optional[Tensor]:
+    """The tensor of a module's result, the first of several."""
+    while isinstance(output, (tuple, list)) and output:
+        output = output[0]
+    return output if isinstance(output, Tensor) else None

@@ -1,0 +1,49 @@
+"""What each loss has to say at the features of the student."""
+
+from typing import Optional
+
+from mmengine.hooks import Hook
+from mmrazor.registry import HOOKS
+
+from ...models.gradient_shares import GradientShares
+from ..evaluation import bare_model
+
+
+@HOOKS.register_module()
+class GradientShareHook(Hook):
+    """Log each loss's share of the gradient at the student's records, to set weights by.
+
+    Every ``interval`` iterations the log gets, for every record of the student that a distillation
+    loss reads, 'grad_share/RECORDER/task' (the task losses together) and
+    'grad_share/RECORDER/LOSS': the L2 norm of that loss's gradient over the sum of all norms, from
+    0 to 1. The backward pass is the usual one; only the maps' gradients are kept until its end, and
+    a connector that several losses share runs once for each in such an iteration. With several
+    processes it is the share in the first one.
+
+    Args:
+        interval: iterations between two measurements; the log shows the last one.
+    """
+
+    def __init__(self, interval: int = 50) -> None:
+        if not isinstance(interval, int) or interval < 1:
+            raise ValueError(f'interval must be a number of iterations, got {interval!r}')
+        self.interval = interval
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
+        if self.every_n_train_iters(runner, self.interval) or runner.iter == 0:
+            bare_model(runner).distiller.gradient_shares = GradientShares()
+
+    def after_train_iter(
+        self,
+        runner,
+        batch_idx: int,
+        data_batch: Optional[dict] = None,
+        outputs: Optional[dict] = None,
+    ) -> None:
+        distiller = bare_model(runner).distiller
+        if distiller.gradient_shares is None:
+            return
+        for recorder, shares in distiller.gradient_shares.shares().items():
+            for loss, share in shares.items():
+                runner.message_hub.update_scalar(f'train/grad_share/{recorder}/{loss}', share)
+        distiller.gradient_shares = None

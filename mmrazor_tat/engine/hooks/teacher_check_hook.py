@@ -1,0 +1,70 @@
+"""A teacher that knows its task, or no training."""
+
+from typing import Optional
+
+from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
+from mmrazor.registry import HOOKS
+
+from ..evaluation import bare_model, build_loader, evaluate
+
+
+@HOOKS.register_module()
+class TeacherCheckHook(Hook):
+    """Evaluate the teacher on the first validation images before the first iteration.
+
+    What it finds is logged. A teacher with the weights of another task, of other classes or another
+    channel order loads without a word and teaches nonsense; below ``floor`` the training stops.
+    A resumed run is not checked again. Plain models, which have no teacher, are left alone.
+
+    Args:
+        num_images: how many, all processes together.
+        floor: the least value that is accepted, in the unit of the metric (mIoU: 0 to 100). None:
+            only log. A part of the images gives another value than all: take about half of what
+            the teacher reaches.
+        metric: its name among the metrics of ``val_evaluator``.
+
+    Raises:
+        ValueError: the teacher is below the floor, or the validation gives no such metric.
+    """
+
+    priority = 'ABOVE_NORMAL'
+
+    def __init__(
+        self, num_images: int = 100, floor: Optional[float] = None, metric: str = 'mIoU'
+    ) -> None:
+        if not isinstance(num_images, int) or num_images < 1:
+            raise ValueError(f'num_images must be a number of images, got {num_images!r}')
+        if floor is not None and not isinstance(floor, (int, float)):
+            raise ValueError(f'floor must be a number or None, got {floor!r}')
+        self.num_images = num_images
+        self.floor = floor
+        self.metric = metric
+
+    def before_train(self, runner) -> None:
+        model = bare_model(runner)
+        if runner.iter > 0 or not hasattr(model, 'teacher_val_step'):
+            return
+        if runner.cfg.get('val_dataloader') is None:
+            raise ValueError(
+                'TeacherCheckHook: the config has no val_dataloader to evaluate the teacher on; '
+                'add one, or set the hook to None'
+            )
+        loader = build_loader(runner, 'val')
+        metrics = evaluate(runner, 'val', loader, model.teacher_val_step, self.num_images)
+        if self.metric not in metrics:
+            raise ValueError(
+                f'TeacherCheckHook: metric {self.metric!r} is none of the validation: '
+                + ', '.join(map(repr, metrics))
+            )
+        value = float(metrics[self.metric])
+        images = min(self.num_images, len(loader.dataset))
+        found = f'the teacher has {self.metric} {value:.2f} on the first {images} validation images'
+        if self.floor is not None and not value >= self.floor:
+            raise ValueError(
+                f'{found}, below the floor of {self.floor:g} that the recipe sets: check '
+                f'teacher_ckpt ({getattr(model, "teacher_ckpt", None)!r}), the order of its '
+                "classes and the teacher's data_preprocessor (mean, std, channel order); or lower "
+                "the hook's floor"
+            )
+        MMLogger.get_current_instance().info(found)

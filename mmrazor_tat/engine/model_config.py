@@ -1,0 +1,57 @@
+"""Finding a config and the network in it."""
+
+from pathlib import Path
+from typing import Optional
+
+from mmengine import Config, ConfigDict
+from mmengine.config import utils as config_utils
+from mmengine.utils import get_installed_path
+
+
+def config_file(name: str) -> str:
+    """The path of a config, given as a path or as ``PACKAGE::NAME``, e.g. ``'mmseg::fcn/...py'``.
+
+    Raises:
+        FileNotFoundError: there is no such file, or the package is not installed.
+    """
+    if '::' not in name:
+        if not Path(name).is_file():
+            raise FileNotFoundError(f'there is no config {name!r} (looked from {Path.cwd()})')
+        return name
+    package, file = name.split('::', 1)
+    try:
+        # mmengine's own table: an mmseg:: is also found in the OneDL forks, see compat.
+        root = get_installed_path(config_utils.MODULE2PACKAGE.get(package, package))
+    except Exception as error:
+        raise FileNotFoundError(f'{name!r}: package {package!r} is not installed') from error
+    path = Path(root) / '.mim' / 'configs' / file
+    if not path.is_file():
+        raise FileNotFoundError(f'{name!r}: {package} has no config {file!r}')
+    return str(path)
+
+
+def model_config(name: str) -> ConfigDict:
+    """The ``model`` of a config, given as a path or as ``PACKAGE::NAME``.
+
+    For recipes: ``teacher=__import__('mmrazor_tat').model_config('mmseg::segformer/...py')``.
+    """
+    return Config.fromfile(config_file(name)).model
+
+
+def model_of(cfg: Config, part: Optional[str] = None) -> ConfigDict:
+    """The network of a config; of a distillation recipe its student, or its teacher.
+
+    Args:
+        cfg: a plain config or a recipe.
+        part: 'student', 'teacher' or None (the student of a recipe).
+
+    Raises:
+        ValueError: the config has no model, or is no recipe and a part was asked for.
+    """
+    if 'model' not in cfg:
+        raise ValueError(f'config {cfg.filename!r} has no model')
+    if 'architecture' not in cfg.model:
+        if part is not None:
+            raise ValueError(f'config {cfg.filename!r} is no distillation recipe: it has no {part}')
+        return cfg.model
+    return cfg.model.teacher if part == 'teacher' else cfg.model.architecture

@@ -1,0 +1,125 @@
+"""Write a distillation recipe for a teacher and a student: any two configs, no arithmetic."""
+
+import argparse
+import os
+from pathlib import Path
+
+from mmrazor_tat import compat
+from mmrazor_tat.engine.distillation_cost import distillation_cost
+from mmrazor_tat.engine.features import input_size
+from mmrazor_tat.engine.new_recipe import (
+    METHODS,
+    Network,
+    build_recipe,
+    check_out,
+    choose_point,
+    choose_views,
+    describe_views,
+    read_network,
+    recipe_text,
+)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('teacher', help="the teacher's config: a path, or mmseg::NAME")
+    parser.add_argument('student', help="the student's config, whose training stays as it is")
+    parser.add_argument('--out', type=Path, required=True, help='the recipe, a .py file')
+    parser.add_argument('--method', choices=METHODS, default='tat')
+    parser.add_argument('--teacher-ckpt', metavar='PATH', help='file or URL; checked now')
+    parser.add_argument(
+        '--floor',
+        type=float,
+        metavar='VALUE',
+        help='training stops where the teacher is below it on 100 validation images',
+    )
+    for role in ('student', 'teacher'):
+        parser.add_argument(
+            f'--{role}-feature',
+            metavar='MODULE',
+            help="what to read instead of the head's last map before an activation",
+        )
+        parser.add_argument(f'--{role}-logits', metavar='MODULE', help='the same for the logits')
+    parser.add_argument(
+        '--size',
+        type=int,
+        nargs=2,
+        metavar=('H', 'W'),
+        help="of the input; default: the student's training crop",
+    )
+    parser.add_argument('--no-cost', action='store_true', help='do not measure time and memory')
+    parser.add_argument('--force', action='store_true', help='write over an existing file')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    compat.silence_harmless_warnings()
+    try:
+        make(args)
+    except (ValueError, FileNotFoundError) as error:
+        raise SystemExit(f'new_recipe: {error}') from error
+
+
+def make(args: argparse.Namespace) -> None:
+    check_out(args.out, args.force)
+    student = read_network('student', args.student, args.size)
+    size = tuple(args.size or input_size(student.cfg))
+    teacher = read_network('teacher', args.teacher, size)
+    kinds = METHODS[args.method][1]
+    for network in (student, teacher):
+        for kind in kinds:
+            source = getattr(args, f'{network.role}_{kind}')
+            network.points[kind] = choose_point(network, kind, size, source)
+    views = None
+    if args.method.startswith('tat'):
+        views = choose_views(args.method, *(n.points['feature'].size for n in (student, teacher)))
+
+    print_networks(student, teacher, size)
+    if views is not None:
+        for line in describe_views(views, student.points['feature'].size):
+            print(f'  {line}')
+
+    text = recipe_text(
+        args.method, student, teacher, args.out, args.teacher_ckpt, args.floor, views
+    )
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    trial = args.out.with_name(f'{args.out.stem}_being_checked.py')
+    trial.write_text(text)
+    try:
+        algorithm = build_recipe(trial)
+        os.replace(trial, args.out)
+    finally:
+        trial.unlink(missing_ok=True)
+    if not args.no_cost:
+        print_cost(distillation_cost(algorithm, size))
+    print(f'\n{args.out} is written; it has been built and its losses have been computed once.')
+    if args.teacher_ckpt is None:
+        print(f'Train: python tools/train.py {args.out} --cfg-options model.teacher_ckpt=PATH')
+    else:
+        print(f'The teacher is loaded completely. Train: python tools/train.py {args.out}')
+
+
+def print_networks(student: Network, teacher: Network, size: tuple[int, int]) -> None:
+    print(f'input {size[0]} x {size[1]}')
+    for network in (student, teacher):
+        parameters = sum(p.numel() for p in network.model.parameters()) / 1e6
+        print(f'{network.role}  {network.name}, {parameters:.1f} M parameters')
+        for kind, point in network.points.items():
+            print(
+                f'  {kind}: {point.source} ({point.what}), {point.channels} channels, '
+                f'{point.size[0]} x {point.size[1]}'
+            )
+
+
+def print_cost(cost: dict[str, tuple[float, float]]) -> None:
+    (plain, plain_memory), (whole, whole_memory) = cost['student'], cost['distilled']
+    print(
+        f'a step of 2 images on this CPU: {plain:.2f} s without, {whole:.2f} s with distillation '
+        f'(x {whole / plain:.2f}); memory beside the weights {plain_memory:,.0f} and '
+        f'{whole_memory:,.0f} MiB'
+    )
+
+
+if __name__ == '__main__':
+    main()
