@@ -1,23 +1,11 @@
 """Write a distillation recipe for a teacher and a student: any two configs, no arithmetic."""
 
 import argparse
-import os
 from pathlib import Path
 
 from mmrazor_tat import compat
 from mmrazor_tat.engine.distillation_cost import distillation_cost
-from mmrazor_tat.engine.features import input_size
-from mmrazor_tat.engine.new_recipe import (
-    METHODS,
-    Network,
-    build_recipe,
-    check_out,
-    choose_point,
-    choose_views,
-    describe_views,
-    read_network,
-    recipe_text,
-)
+from mmrazor_tat.engine.new_recipe import METHODS, Recipe, describe_views, new_recipe
 
 
 def parse_args() -> argparse.Namespace:
@@ -62,47 +50,35 @@ def main() -> None:
 
 
 def make(args: argparse.Namespace) -> None:
-    check_out(args.out, args.force)
-    student = read_network('student', args.student, args.size)
-    size = tuple(args.size or input_size(student.cfg))
-    teacher = read_network('teacher', args.teacher, size)
-    kinds = METHODS[args.method][1]
-    for network in (student, teacher):
-        for kind in kinds:
-            source = getattr(args, f'{network.role}_{kind}')
-            network.points[kind] = choose_point(network, kind, size, source)
-    views = None
-    if args.method.startswith('tat'):
-        views = choose_views(args.method, *(n.points['feature'].size for n in (student, teacher)))
-
-    print_networks(student, teacher, size)
-    if views is not None:
-        for line in describe_views(views, student.points['feature'].size):
-            print(f'  {line}')
-
-    text = recipe_text(
-        args.method, student, teacher, args.out, args.teacher_ckpt, args.floor, views
+    sources = {
+        (role, kind): getattr(args, f'{role}_{kind}')
+        for role in ('student', 'teacher')
+        for kind in ('feature', 'logits')
+    }
+    recipe = new_recipe(
+        args.teacher,
+        args.student,
+        args.out,
+        args.method,
+        args.teacher_ckpt,
+        args.floor,
+        sources,
+        args.size,
+        args.force,
     )
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    trial = args.out.with_name(f'{args.out.stem}_being_checked.py')
-    trial.write_text(text)
-    try:
-        algorithm = build_recipe(trial)
-        os.replace(trial, args.out)
-    finally:
-        trial.unlink(missing_ok=True)
+    print_choice(recipe)
     if not args.no_cost:
-        print_cost(distillation_cost(algorithm, size))
-    print(f'\n{args.out} is written; it has been built and its losses have been computed once.')
+        print_cost(distillation_cost(recipe.algorithm, recipe.size))
+    print(f'\n{args.out} is written. It has been built, and its losses have been computed once.')
     if args.teacher_ckpt is None:
         print(f'Train: python tools/train.py {args.out} --cfg-options model.teacher_ckpt=PATH')
     else:
         print(f'The teacher is loaded completely. Train: python tools/train.py {args.out}')
 
 
-def print_networks(student: Network, teacher: Network, size: tuple[int, int]) -> None:
-    print(f'input {size[0]} x {size[1]}')
-    for network in (student, teacher):
+def print_choice(recipe: Recipe) -> None:
+    print(f'input {recipe.size[0]} x {recipe.size[1]}')
+    for network in (recipe.student, recipe.teacher):
         parameters = sum(p.numel() for p in network.model.parameters()) / 1e6
         print(f'{network.role}  {network.name}, {parameters:.1f} M parameters')
         for kind, point in network.points.items():
@@ -110,6 +86,9 @@ def print_networks(student: Network, teacher: Network, size: tuple[int, int]) ->
                 f'  {kind}: {point.source} ({point.what}), {point.channels} channels, '
                 f'{point.size[0]} x {point.size[1]}'
             )
+    if recipe.views is not None:
+        for line in describe_views(recipe.views, recipe.student.points['feature'].size):
+            print(f'  {line}')
 
 
 def print_cost(cost: dict[str, tuple[float, float]]) -> None:

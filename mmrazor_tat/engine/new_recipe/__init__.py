@@ -1,0 +1,8 @@
+"""A distillation recipe for any teacher and student, see ``tools/new_recipe.py``."""
+
+from .errors import RecipeError
+from .make import Recipe, new_recipe
+from .text import METHODS
+from .views import describe_views
+
+__all__ = ['METHODS', 'Recipe', 'RecipeError', 'describe_views', 'new_recipe']

@@ -1,0 +1,142 @@
+"""The teacher is tried before training, and evaluated beside the student."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from mmrazor_tat.engine.hooks import TeacherCheckHook
+
+CHECK = dict(type='mmrazor.TeacherCheckHook', num_images=3)
+EVALUATION = dict(type='mmrazor.TeacherEvaluationHook')
+
+
+@pytest.fixture
+def told(caplog):
+    """The messages of the run's logger."""
+    from mmengine.logging import MMLogger
+
+    def told(runner):
+        caplog.set_level('INFO')
+        runner.logger.setLevel('INFO')
+        runner.logger.addHandler(caplog.handler)
+        MMLogger._instance_dict['told'] = runner.logger
+        runner.train()
+        return caplog.text
+
+    yield told
+    MMLogger._instance_dict.pop('told', None)
+
+
+def miou_by_hand(model, loader, images: int) -> float:
+    classes = len(loader.dataset.metainfo['classes'])
+    confusion = torch.zeros(classes, classes, dtype=torch.float64)
+    for number, data in enumerate(loader):
+        if number == images:
+            break
+        batch = model.data_preprocessor(data, False)
+        model.teacher.eval()
+        with torch.no_grad():
+            logits = model.teacher(batch['inputs'], batch['data_samples'], mode='tensor')
+        logits = torch.nn.functional.interpolate(
+            logits, size=batch['inputs'].shape[2:], mode='bilinear', align_corners=False
+        )
+        label = batch['data_samples'][0].gt_sem_seg.data[0].flatten()
+        guess = logits[0].argmax(0).flatten()
+        valid = label < classes
+        pairs = label[valid] * classes + guess[valid]
+        confusion += torch.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+    hit = confusion.diag()
+    iou = hit / (confusion.sum(0) + confusion.sum(1) - hit)
+    return (100 * iou[~iou.isnan()].mean()).item()
+
+
+def test_the_first_images_are_evaluated_and_logged(distillation, told):
+    runner = distillation(1, **{'default_hooks.teacher_check': {**CHECK, 'floor': 0.0}})
+    text = told(runner)
+    found = re.search(r'the teacher has mIoU ([\d.]+) on the first 3 validation images', text)
+    expected = miou_by_hand(runner.model, runner.val_dataloader, 3)
+    assert float(found.group(1)) == pytest.approx(expected, abs=0.011)
+
+
+def test_below_the_floor_nothing_is_trained(distillation):
+    runner = distillation(1, **{'default_hooks.teacher_check': {**CHECK, 'floor': 99}})
+    message = (
+        r'the teacher has mIoU [\d.]+ on the first 3 validation images, below the floor of 99 that '
+        r"the recipe sets: check teacher_ckpt \('.*teacher.pth'\), the order of its classes"
+    )
+    with pytest.raises(ValueError, match=message):
+        runner.train()
+    assert runner.iter == 0
+
+
+def test_a_metric_that_is_not_there(distillation):
+    runner = distillation(1, **{'default_hooks.teacher_check': {**CHECK, 'metric': 'mIOU'}})
+    with pytest.raises(ValueError, match="metric 'mIOU' is none of the validation: 'aAcc', 'mIoU'"):
+        runner.train()
+
+
+def test_no_validation_data():
+    runner = SimpleNamespace(iter=0, cfg={}, model=SimpleNamespace(teacher_val_step=None))
+    with pytest.raises(ValueError, match='TeacherCheckHook: the config has no val_dataloader'):
+        TeacherCheckHook().before_train(runner)
+
+
+def test_a_plain_model_is_left_alone():
+    TeacherCheckHook(floor=99).before_train(SimpleNamespace(iter=0, model=SimpleNamespace()))
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        (dict(num_images=0), 'num_images must be a number of images, got 0'),
+        (dict(floor='70'), "floor must be a number or None, got '70'"),
+    ],
+)
+def test_settings_that_make_no_sense(settings, message):
+    with pytest.raises(ValueError, match=message):
+        TeacherCheckHook(**settings)
+
+
+def test_side_by_side_and_the_best_by_the_student(distillation, tmp_path):
+    """A teacher that is the better one from the start, and still the student's best is kept."""
+    runner = distillation(
+        4,
+        **{
+            'train_cfg.val_interval': 2,
+            'default_hooks.checkpoint.save_best': 'mIoU',
+            'default_hooks.teacher_evaluation': EVALUATION,
+            'optim_wrapper.optimizer.lr': 0.0,
+        },
+    )
+    calls, seen = [], []
+    step = type(runner.model).teacher_val_step
+
+    def counted(self, data):
+        calls.append(data)
+        return step(self, data)
+
+    class Watch:
+        priority = 'LOWEST'
+
+        def after_val_epoch(self, runner, metrics=None):
+            seen.append(dict(metrics))
+
+    from mmengine.hooks import Hook
+
+    runner.register_hook(type('Watch', (Watch, Hook), {})())
+    type(runner.model).teacher_val_step = counted
+    try:
+        runner.train()
+    finally:
+        type(runner.model).teacher_val_step = step
+    assert len(seen) == 2 and len(calls) == len(runner.val_dataloader)
+    teacher = miou_by_hand(runner.model, runner.val_dataloader, 99)
+    for metrics in seen:
+        assert metrics['student/mIoU'] == metrics['mIoU']
+        assert metrics['teacher/mIoU'] == pytest.approx(teacher, abs=0.011)
+    assert seen[0]['teacher/mIoU'] != seen[0]['mIoU']
+    best = max(metrics['mIoU'] for metrics in seen)
+    assert runner.message_hub.get_info('best_score') == best
+    assert list((tmp_path / 'run').glob('best_mIoU_iter_*.pth'))
