@@ -2,6 +2,7 @@
 
 import argparse
 
+from mmengine import Config
 from mmengine.runner import Runner
 
 from mmrazor_tat import compat
@@ -28,6 +29,14 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def add_recipe_check(cfg: Config) -> None:
+    """Have the batch and the classes checked, also where a config does not ask for it."""
+    hooks = [*cfg.get('custom_hooks', []), *cfg.get('default_hooks', {}).values()]
+    if not any(str((hook or {}).get('type')).endswith('RecipeCheckHook') for hook in hooks):
+        hook = dict(type='mmrazor.RecipeCheckHook')
+        cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
+
+
 def main() -> None:
     args = parse_args()
     compat.silence_harmless_warnings()
@@ -42,6 +51,7 @@ def main() -> None:
                 'size that its learning rate is meant for'
             )
         cfg.auto_scale_lr.enable = True
+    add_recipe_check(cfg)
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume

@@ -56,7 +56,17 @@ def test_another_batch_names_the_scaled_learning_rate(told):
 
 def test_accumulated_iterations_count(told, runner):
     runner.optim_wrapper._accumulative_counts = 2
-    assert '(1 process x 4 images x 2 accumulated iterations)' in told()[0]
+    (message,) = told()
+    assert '(1 process x 4 images x 2 accumulated iterations)' in message
+    # The flag would scale by 4 / 16.
+    assert 'would be 0.005: set optim_wrapper.optimizer.lr=0.005 (--auto-scale-lr leaves' in message
+
+
+def test_the_flag_with_accumulated_iterations_is_pointed_out(told, runner):
+    runner.optim_wrapper._accumulative_counts = 4
+    runner.cfg.auto_scale_lr.update(enable=True)
+    assert 'lr=0.01 (--auto-scale-lr leaves the accumulated iterations out' in told()[0]
+    assert 'and has been given)' in told()[0]
 
 
 def test_several_processes_count(told, runner, monkeypatch):
@@ -91,6 +101,14 @@ def test_data_of_other_classes_are_refused(told, runner, is_distilled):
         told()
 
 
+def test_validation_data_of_other_classes_are_refused_too(told, runner):
+    runner.cfg.val_dataloader = dict(batch_size=1)
+    dataset = SimpleNamespace(metainfo=dict(classes=tuple('abc')))
+    runner.val_dataloader = SimpleNamespace(dataset=dataset)
+    with pytest.raises(ValueError, match='the validation data has 3 classes .a, b, c, ....'):
+        told()
+
+
 def test_an_auxiliary_head_is_looked_at_too(told, runner):
     head = nn.Module()
     head.num_classes = 19
@@ -108,8 +126,8 @@ def test_both_in_a_run(repo, command, toy_options, tmp_path):
     log = command(*train, '--auto-scale-lr', '--cfg-options', *toy_options, *meant)
     assert 'but the learning rate' not in log
     assert 'current batch size is 2. Scaling the original LR by 0.25' in log
-    log = command(
-        *train, '--cfg-options', *toy_options, 'model.decode_head.num_classes=21', ok=False
-    )
+    # Also where the config does not ask for it.
+    other = ['model.decode_head.num_classes=21', 'custom_hooks=[]']
+    log = command(*train, '--cfg-options', *toy_options, *other, ok=False)
     assert 'ValueError: the training data has 7 classes (background, ' in log
     assert 'Iter(train)' not in log

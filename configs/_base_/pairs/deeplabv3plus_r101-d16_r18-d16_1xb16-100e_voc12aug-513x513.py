@@ -5,3 +5,4 @@ _base_ = [
 ]
 model = dict(
     architecture=_base_.pop('model'), distiller=_base_.pop('distiller'), **_base_.pop('teacher'))
+default_hooks = _base_.pop('teacher_hooks')

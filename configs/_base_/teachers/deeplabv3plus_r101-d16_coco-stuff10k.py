@@ -1,10 +1,13 @@
 # Nobody publishes its weights for mmseg: train it first and name the checkpoint, by
 # --cfg-options model.teacher_ckpt=PATH or in a child config.
-from mmengine import Config
+_base_ = './hooks.py'
+
+from mmengine import Config  # noqa: E402
 
 _config = Config.fromfile(
     '{{ fileDirname }}/../../deeplabv3plus/'
     'deeplabv3plus_r101-d16_1xb16-200e_coco-stuff10k-513x513.py')
+teacher_hooks = dict(teacher_check=dict(floor=15))
 teacher = dict(
     _scope_='mmrazor', type='FrozenTeacherDistill', teacher=_config.model, teacher_ckpt=None)
 del Config, _config

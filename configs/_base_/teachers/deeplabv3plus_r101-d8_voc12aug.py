@@ -1,8 +1,11 @@
 # mmseg's published DeepLabV3+ ResNet-101, 40k iterations: 78.62 mIoU (its model zoo).
-from mmengine import Config
+_base_ = './hooks.py'
+
+from mmengine import Config  # noqa: E402
 
 _config = Config.fromstring(
     "_base_ = 'mmseg::deeplabv3plus/deeplabv3plus_r101-d8_4xb4-40k_voc12aug-512x512.py'", '.py')
+teacher_hooks = dict(teacher_check=dict(floor=50))
 teacher = dict(
     _scope_='mmrazor',
     type='FrozenTeacherDistill',

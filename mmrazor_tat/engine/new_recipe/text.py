@@ -89,6 +89,7 @@ def recipe_text(
         + "    teacher_check=dict(type='mmrazor.TeacherCheckHook', num_images=100, "
         + f'floor={floor!r}, metric={metric!r}),\n'
         + "    teacher_evaluation=dict(type='mmrazor.TeacherEvaluationHook'),\n"
+        + "    recipe_check=dict(type='mmrazor.RecipeCheckHook'),\n"
         + best
         + ')\n'
     )
