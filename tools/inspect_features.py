@@ -36,8 +36,11 @@ def main() -> None:
         re.compile(args.filter)
     except re.error as error:
         raise SystemExit(f'--filter {args.filter!r} is no regular expression: {error}') from error
-    cfg = Config.fromfile(config_file(args.config))
-    cfg.model = model_of(cfg, args.part)
+    try:
+        cfg = Config.fromfile(config_file(args.config))
+        cfg.model = model_of(cfg, args.part)
+    except (ValueError, FileNotFoundError) as error:
+        raise SystemExit(f'inspect_features: {error}') from error
     size = tuple(args.size or input_size(cfg))
     model = build_model(cfg)
     rows = feature_table(features_of(model, torch.zeros(1, 3, *size)), args.filter)
