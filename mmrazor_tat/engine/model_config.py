@@ -33,9 +33,14 @@ def config_file(name: str) -> str:
 def model_config(name: str) -> ConfigDict:
     """The ``model`` of a config, given as a path or as ``PACKAGE::NAME``.
 
-    For recipes: ``teacher=__import__('mmrazor_tat').model_config('mmseg::segformer/...py')``.
+    For recipes: ``teacher=__import__('mmrazor_tat').model_config('mmseg::segformer/...py')``. A
+    ``data_preprocessor`` that stands beside the model (mmpretrain) is put into it, as the Runner
+    does.
     """
-    return Config.fromfile(config_file(name)).model
+    cfg = Config.fromfile(config_file(name))
+    if cfg.get('data_preprocessor'):
+        cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    return cfg.model
 
 
 def model_of(cfg: Config, part: Optional[str] = None) -> ConfigDict:

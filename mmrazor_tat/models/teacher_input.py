@@ -30,9 +30,10 @@ class TeacherInput(nn.Module):
 
     Args:
         student, teacher: the data preprocessors: mmseg's, mmpretrain's, mmdet's or mmengine's.
+            The teacher's may be None.
     """
 
-    def __init__(self, student: nn.Module, teacher: nn.Module) -> None:
+    def __init__(self, student: nn.Module, teacher: Optional[nn.Module]) -> None:
         super().__init__()
         self.source = normalization(student)
         self.target = normalization(teacher)

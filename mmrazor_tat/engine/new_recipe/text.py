@@ -43,56 +43,65 @@ def recipe_text(
         views: of TaT.
     """
     fragment, kinds = METHODS[method]
-    scope = student.cfg.get('default_scope') or 'mmseg'
-    metric = _METRICS.get(scope, 'mIoU')
-    comment = [f'# {method}: {_title(teacher.name)} teaches {_title(student.name)}.']
-    points = []
+    lines = [
+        f'# {method}: {_title(teacher.name)} teaches {_title(student.name)}.',
+        '_base_ = [',
+        f'    {_base(student.name, out)!r},',
+        f"    'mmrazor_tat::_base_/methods/{fragment}.py',",
+        ']',
+        f'custom_imports = dict(imports={_imports(student)!r}, allow_failed_imports=False)',
+        '',
+        '# Where to read the two networks.',
+        '_base_.method.update(',
+    ]
     for network in (student, teacher):
-        lines = [f'    {network.role}_recorders=dict(']
+        lines.append(f'    {network.role}_recorders=dict(')
         for kind in kinds:
             point = network.points[kind]
-            lines.append(
-                f'        {kind}=dict(  # {point.channels} channels, {point.size[0]} x '
-                f'{point.size[1]}'
-            )
-            lines.append(f'            type={point.recorder!r}, source={point.source!r}),')
-        points += [*lines, '    ),']
-    imports = list((student.cfg.get('custom_imports') or {}).get('imports') or ())
-    imports += ['mmrazor_tat'] if 'mmrazor_tat' not in imports else []
-    checkpoint = dict(student.cfg.get('default_hooks', {}).get('checkpoint') or {})
-    best = '' if checkpoint.get('save_best') else f'    checkpoint=dict(save_best={metric!r}),\n'
-    views_line = ''
+            height, width = point.size
+            lines += [
+                f'        {kind}=dict(  # {point.channels} channels, {height} x {width}',
+                f'            type={point.recorder!r}, source={point.source!r}),',
+            ]
+        lines.append('    ),')
+    lines.append(')')
     if views is not None:
-        listed = ''.join(
-            '    dict(' + ', '.join(f'{k}={v!r}' for k, v in view.items()) + '),\n'
-            for view in views
-        )
-        views_line = f'_base_.method.distill_losses.loss_tat.views = [\n{listed}]\n'
-    return (
-        '\n'.join(comment)
-        + '\n'
-        + f"_base_ = [{_base(student.name, out)!r}, 'mmrazor_tat::_base_/methods/{fragment}.py']\n"
-        + f'custom_imports = dict(imports={imports!r}, allow_failed_imports=False)\n\n'
-        + '# Where to read the two networks.\n'
-        + '_base_.method.update(\n'
-        + '\n'.join(points)
-        + '\n)\n'
-        + views_line
-        + '\nmodel = dict(\n'
-        + "    type='mmrazor.FrozenTeacherDistill',\n"
-        + "    architecture=_base_.pop('model'),\n"
-        + f"    teacher=__import__('mmrazor_tat').model_config({_path(teacher.name, out)}),\n"
-        + f'    teacher_ckpt={_path(teacher_ckpt, out) if teacher_ckpt else None},\n'
-        + "    distiller=_base_.pop('method'))\n"
-        + '\n# The teacher is tried before the first iteration, and evaluated beside the student.\n'
-        + 'default_hooks = dict(\n'
-        + "    teacher_check=dict(type='mmrazor.TeacherCheckHook', num_images=100, "
-        + f'floor={floor!r}, metric={metric!r}),\n'
-        + "    teacher_evaluation=dict(type='mmrazor.TeacherEvaluationHook'),\n"
-        + "    recipe_check=dict(type='mmrazor.RecipeCheckHook'),\n"
-        + best
-        + ')\n'
-    )
+        lines.append('_base_.method.distill_losses.loss_tat.views = [')
+        for view in views:
+            lines.append('    dict(' + ', '.join(f'{k}={v!r}' for k, v in view.items()) + '),')
+        lines.append(']')
+    if 'data_preprocessor' in student.cfg and 'data_preprocessor' not in student.cfg.model:
+        lines.append('_base_.model.data_preprocessor = _base_.data_preprocessor')
+    lines += [
+        '',
+        'model = dict(',
+        "    type='mmrazor.FrozenTeacherDistill',",
+        "    architecture=_base_.pop('model'),",
+        "    teacher=__import__('mmrazor_tat').model_config(",
+        f'        {_path(teacher.name, out)}),',
+        f'    teacher_ckpt={_path(teacher_ckpt, out) if teacher_ckpt else None},',
+        "    distiller=_base_.pop('method'))",
+        '',
+        '# The teacher is tried before the first iteration, and evaluated beside the student.',
+        'default_hooks = dict(',
+        '    teacher_check=dict(',
+        f"        type='mmrazor.TeacherCheckHook', num_images=100, floor={floor!r},",
+        f'        metric={_metric(student)!r}),',
+        "    teacher_evaluation=dict(type='mmrazor.TeacherEvaluationHook'),",
+        "    recipe_check=dict(type='mmrazor.RecipeCheckHook'),",
+    ]
+    if not (student.cfg.get('default_hooks', {}).get('checkpoint') or {}).get('save_best'):
+        lines.append(f'    checkpoint=dict(save_best={_metric(student)!r}),')
+    return '\n'.join([*lines, ')', ''])
+
+
+def _imports(student: Network) -> list[str]:
+    imports = list((student.cfg.get('custom_imports') or {}).get('imports') or ())
+    return imports if 'mmrazor_tat' in imports else [*imports, 'mmrazor_tat']
+
+
+def _metric(student: Network) -> str:
+    return _METRICS.get(student.cfg.get('default_scope'), 'mIoU')
 
 
 def _title(name: str) -> str:

@@ -114,7 +114,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self.teacher._is_init = True  # its weights are no business of init_weights
         self.teacher.requires_grad_(False)
         self.teacher_mode = teacher_mode
-        self.teacher_input = TeacherInput(self.data_preprocessor, self.teacher.data_preprocessor)
+        own = self.teacher.data_preprocessor
+        if isinstance(teacher, dict) and not teacher.get('data_preprocessor'):
+            own = None  # built by default: it says nothing of what the teacher is used to
+        self.teacher_input = TeacherInput(self.data_preprocessor, own)
         self.train(self.training)
 
         size = probe_size or getattr(self.data_preprocessor, 'size', None) or _DEFAULT_PROBE_SIZE
