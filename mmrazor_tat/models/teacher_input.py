@@ -1,5 +1,6 @@
 """The student's input as the teacher is used to it."""
 
+import functools
 from typing import Any, NamedTuple, Optional
 
 import torch
@@ -37,9 +38,12 @@ class TeacherInput(nn.Module):
         super().__init__()
         self.source = normalization(student)
         self.target = normalization(teacher)
-        self.changes = None not in (self.source, self.target) and not _same(
-            self.source, self.target
-        )
+
+    @functools.cached_property
+    def changes(self) -> bool:
+        """Whether the teacher sees anything else than the student. Read with the first batch."""
+        both = self.source, self.target
+        return None not in both and not _same(*both)
 
     def forward(self, inputs: Tensor, data_samples: Optional[list] = None) -> Tensor:
         """(B, C, H, W) for the student -> (B, C, H, W) for the teacher.
