@@ -338,6 +338,26 @@ class TestInTheAlgorithm:
         assert all(p.grad is not None for p in model.distiller.parameters())
         assert all(p.grad is None for p in model.teacher.parameters())
 
+    @pytest.mark.parametrize('method', ['kd', 'cwd', 'at', 'fitnet', 'ofd', 'ickd', 'review_kd'])
+    def test_the_losses_are_given_no_graph_of_the_teacher(self, build, batch, method):
+        """MMRazor's losses would send gradients along one, were its parameters to ask for them."""
+        model = build(method).train()
+        model.teacher.requires_grad_(True)
+        given = {True: [], False: []}
+
+        def keep(loss, args, kwargs):
+            assert not args
+            for name, value in kwargs.items():
+                maps = value if isinstance(value, (list, tuple)) else [value]
+                given[name.startswith('s_') or name.endswith('_S')].extend(maps)
+
+        for loss in model.distiller.distill_losses.values():
+            loss.register_forward_pre_hook(keep, with_kwargs=True)
+        model.loss(*batch())
+        assert len(given[True]) == len(given[False]) > 0
+        assert all(x.requires_grad for x in given[True])
+        assert not any(x.requires_grad for x in given[False])
+
     def test_maps_of_different_sizes_are_named_before_training(self, build):
         def change(distiller):
             distiller.teacher_recorders.stage4.source = 'backbone.layer1.1.relu'
