@@ -264,6 +264,18 @@ class TestReviewKDConnector:
         for a, b in zip(connector([s1, s2, s3]), expected):
             torch.testing.assert_close(a, b)
 
+    def test_a_deeper_map_that_is_larger_is_sampled(self):
+        """As DeepLabV3+'s decoder after its ASPP: of 8 x 8 positions every second one is read."""
+        torch.manual_seed(0)
+        connector = ReviewKDConnector([2, 3], [5, 6], mid_channel=4).double().eval()
+        shallow, deep = (torch.randn(1, c, k, k, dtype=torch.float64) for c, k in ((2, 4), (3, 8)))
+        result, _ = connector([shallow, deep.requires_grad_()])
+        (gradient,) = torch.autograd.grad(result.square().sum(), deep)
+        read = gradient.abs().sum((0, 1)) > 0
+        expected = torch.zeros(8, 8, dtype=torch.bool)
+        expected[::2, ::2] = True
+        assert torch.equal(read, expected)
+
     def test_deep_maps_reach_the_shallow_results_and_not_the_other_way(self):
         connector, levels = self.make().eval(), [x.requires_grad_() for x in self.levels()]
         shallow, _, deep = connector(levels)
