@@ -365,3 +365,77 @@ def test_the_readme_says_the_training_of_the_paper_s_networks(path):
         f'| {cfg.optim_wrapper.optimizer.lr:g} | {cfg.train_dataloader.batch_size} |'
     )
     assert row in (REPO / 'configs/deeplabv3plus/README.md').read_text()
+
+
+def weights_in_readme(folder: str) -> str:
+    """The section on weights, as one line."""
+    text = (REPO / 'configs' / folder / 'README.md').read_text()
+    return ' '.join(text.split('\n## Weights\n')[1].split('\n## ')[0].split())
+
+
+def fragment(name: str):
+    return load(f'_base_/methods/{name}.py').method
+
+
+class TestWeightsInTheReadmes:
+    """They are those of the methods' fragments."""
+
+    @pytest.mark.parametrize('method', ['at', 'fitnet', 'ickd', 'review_kd'])
+    def test_one_weight(self, method):
+        (loss,) = fragment(method).distill_losses.values()
+        text = weights_in_readme(method)
+        assert text.startswith(f'{loss.loss_weight:g}: ')
+        if method == 'ickd':
+            assert 'Grid {} x {}:'.format(*loss.grid) in text
+        if method == 'review_kd':
+            assert f'{fragment(method).connectors.fusion.mid_channel} fused channels' in text
+
+    @pytest.mark.parametrize('method', ['kd', 'cwd'])
+    def test_with_a_temperature(self, method):
+        (loss,) = fragment(method).distill_losses.values()
+        opening = rf'$\tau = {loss.tau:g}$, weight {loss.loss_weight:g}: '
+        assert weights_in_readme(method).startswith(opening)
+
+    def test_overhaul(self):
+        """MMRazor's loss divides by 1000 itself."""
+        losses = fragment('ofd').distill_losses
+        plus = fragment('ofd_deeplabv3plus').distill_losses
+        stages = [f'loss_stage{k}' for k in range(1, 5)]
+        assert all(plus[stage] == losses[stage] for stage in stages)
+        over = [f'{1e-5 / (losses[stage].loss_weight / 1000):g}' for stage in stages]
+        aspp, head, decoder = (
+            f'{1e-5 / (loss.loss_weight / 1000):g}'
+            for loss in (plus.loss_aspp, losses.loss_feature, plus.loss_feature)
+        )
+        assert aspp == head
+        assert weights_in_readme('ofd').startswith(
+            f'$10^{{-5}}$ over {", ".join(over)} for the stages, {aspp} for the ASPP '
+            f'(DeepLabV3: the head), {decoder} for the decoder: '
+        )
+
+    @pytest.mark.parametrize(
+        'name, row',
+        [
+            ('tat', 'ResNet-18, VOC12aug'),
+            ('tat_mobilenet-v2_voc12aug', 'MobileNetV2, VOC12aug'),
+            ('tat_r18_coco-stuff10k', 'ResNet-18, COCO-Stuff10k'),
+            ('tat_mobilenet-v2_coco-stuff10k', 'MobileNetV2, COCO-Stuff10k'),
+        ],
+    )
+    def test_tat(self, name, row):
+        patch, anchor = fragment(name).distill_losses.loss_tat.views
+        n, m = patch.grid
+        assert (
+            f'| {row} | {n} x {m} | {patch.groups} | {n * m // patch.groups} | {anchor.kernel} '
+            f'| {patch.weight:g} / {anchor.weight:g} |'
+        ) in weights_in_readme('tat')
+
+    @pytest.mark.parametrize('path', PLAIN, ids=str)
+    def test_plain_networks(self, path):
+        model = load(path).model
+        assert model.decode_head.loss_decode.loss_weight == 1
+        text = weights_in_readme(path.parts[0])
+        assert text.startswith('1 on the head, 0.4 on the auxiliary head')
+        assert f'`{model.pretrained}`' in text
+        if BY_MMSEG in path.name:
+            assert model.auxiliary_head.loss_decode.loss_weight == 0.4
