@@ -21,11 +21,9 @@ CONFIGS = sorted(
 )
 RECIPES = [path for path in CONFIGS if path.parts[0] in METHODS]
 TAT = [path for path in RECIPES if path.parts[0] == 'tat']
-STUDENTS = [
-    path
-    for path in CONFIGS
-    if path.parts[0] in ('deeplabv3', 'deeplabv3plus') and 'r101' not in path.name
-]
+PLAIN = [path for path in CONFIGS if path.parts[0] in ('deeplabv3', 'deeplabv3plus')]
+STUDENTS = [path for path in PLAIN if 'r101' not in path.name]
+NETWORKS = {'r18': 'ResNet-18', 'r101': 'ResNet-101', 'mobilenet-v2': 'MobileNetV2'}
 BY_MMSEG = '4xb4-40k'  # in the name of a config of mmseg's protocol
 BY_PAPER = '513x513'  # and of the paper's
 
@@ -302,17 +300,142 @@ def test_parameters_of_the_networks():
     }
 
 
-def test_the_metafiles_name_every_recipe():
+def models_of_metafiles() -> list[dict]:
     index = mmengine.load(REPO / 'model-index.yml')
-    named = [
-        model['Config']
-        for metafile in index['Import']
-        for model in mmengine.load(REPO / metafile)['Models']
+    return [
+        model for metafile in index['Import'] for model in mmengine.load(REPO / metafile)['Models']
     ]
-    assert sorted(named) == sorted(f'configs/{path.as_posix()}' for path in RECIPES)
 
 
-@pytest.mark.parametrize('method', METHODS)
-def test_every_method_has_its_readme(method):
-    text = (REPO / 'configs' / method / 'README.md').read_text()
+def test_the_metafiles_name_every_recipe():
+    """The plain networks, "none" among the methods, too."""
+    named = sorted(model['Config'] for model in models_of_metafiles())
+    assert named == sorted(f'configs/{path.as_posix()}' for path in RECIPES + PLAIN)
+
+
+def test_the_metafiles_say_what_the_names_do():
+    """And those say what the configs do: tests of the protocols."""
+    form = r'.*_(.+)-d\d+_(\d)xb(\d+)-(\d+)(k|e)_(.+)-(\d+)x(\d+)'
+    data = {'voc12aug': 'Pascal VOC 2012 + Aug', 'coco-stuff10k': 'COCO-Stuff 10k'}
+    for model in models_of_metafiles():
+        path, said = Path(model['Config']), model['Metadata']
+        assert model['Name'] == path.stem
+        network, gpus, batch, length, unit, images, *crop = re.fullmatch(form, path.stem).groups()
+        length = dict(Epochs=int(length)) if unit == 'e' else dict(Iterations=1000 * int(length))
+        head = 'DeepLabV3+' if 'deeplabv3plus' in path.stem else 'DeepLabV3'
+        expected = {
+            'Training Data': data[images],
+            'Crop': [int(side) for side in crop],
+            **length,
+            'Batch Size': int(gpus) * int(batch),
+        }
+        if path.parent.name in METHODS:
+            expected['Teacher'] = f'{head} ResNet-101'
+        name = f'{head} {NETWORKS[network]}'
+        assert said == {('Student' if 'Teacher' in expected else 'Network'): name, **expected}
+
+
+@pytest.mark.parametrize('folder', [*METHODS, 'deeplabv3', 'deeplabv3plus'])
+def test_every_method_has_its_readme(folder):
+    text = (REPO / 'configs' / folder / 'README.md').read_text()
     assert '$$' in text and 'arxiv.org' in text and '## Weights' in text
+
+
+@pytest.mark.parametrize('folder', ['deeplabv3', 'deeplabv3plus'])
+def test_the_readmes_of_the_plain_networks_list_them(folder):
+    text = (REPO / 'configs' / folder / 'README.md').read_text()
+    listed = re.findall(r'^\* `(.*)`$', text, re.MULTILINE)
+    assert sorted(listed) == sorted(path.stem for path in PLAIN if path.parts[0] == folder)
+
+
+@pytest.mark.parametrize('path', [p for p in PLAIN if BY_PAPER in p.name], ids=str)
+def test_the_readme_says_the_training_of_the_paper_s_networks(path):
+    cfg = load(path)
+    student, data = kind(path).split()
+    network = 'ResNet-101 (teacher)' if '_r101-' in path.name else NETWORKS[student]
+    data = dict(zip(CLASSES, ('VOC12aug', 'COCO-Stuff10k')))[data]
+    (schedule,) = cfg.param_scheduler
+    assert schedule.eta_min == 0
+    schedule = {
+        'CosineAnnealingLR': 'cosine to 0',
+        'PolyLR': f'poly, power {schedule.get("power")}, to 0',
+    }[schedule.type]
+    row = (
+        f'| {network}, {data} | {cfg.train_cfg.max_epochs} | {schedule} '
+        f'| {cfg.optim_wrapper.optimizer.lr:g} | {cfg.train_dataloader.batch_size} |'
+    )
+    assert row in (REPO / 'configs/deeplabv3plus/README.md').read_text()
+
+
+def weights_in_readme(folder: str) -> str:
+    """The section on weights, as one line."""
+    text = (REPO / 'configs' / folder / 'README.md').read_text()
+    return ' '.join(text.split('\n## Weights\n')[1].split('\n## ')[0].split())
+
+
+def fragment(name: str):
+    return load(f'_base_/methods/{name}.py').method
+
+
+class TestWeightsInTheReadmes:
+    """They are those of the methods' fragments."""
+
+    @pytest.mark.parametrize('method', ['at', 'fitnet', 'ickd', 'review_kd'])
+    def test_one_weight(self, method):
+        (loss,) = fragment(method).distill_losses.values()
+        text = weights_in_readme(method)
+        assert text.startswith(f'{loss.loss_weight:g}: ')
+        if method == 'ickd':
+            assert 'Grid {} x {}:'.format(*loss.grid) in text
+        if method == 'review_kd':
+            assert f'{fragment(method).connectors.fusion.mid_channel} fused channels' in text
+
+    @pytest.mark.parametrize('method', ['kd', 'cwd'])
+    def test_with_a_temperature(self, method):
+        (loss,) = fragment(method).distill_losses.values()
+        opening = rf'$\tau = {loss.tau:g}$, weight {loss.loss_weight:g}: '
+        assert weights_in_readme(method).startswith(opening)
+
+    def test_overhaul(self):
+        """MMRazor's loss divides by 1000 itself."""
+        losses = fragment('ofd').distill_losses
+        plus = fragment('ofd_deeplabv3plus').distill_losses
+        stages = [f'loss_stage{k}' for k in range(1, 5)]
+        assert all(plus[stage] == losses[stage] for stage in stages)
+        over = [f'{1e-5 / (losses[stage].loss_weight / 1000):g}' for stage in stages]
+        aspp, head, decoder = (
+            f'{1e-5 / (loss.loss_weight / 1000):g}'
+            for loss in (plus.loss_aspp, losses.loss_feature, plus.loss_feature)
+        )
+        assert aspp == head
+        assert weights_in_readme('ofd').startswith(
+            f'$10^{{-5}}$ over {", ".join(over)} for the stages, {aspp} for the ASPP '
+            f'(DeepLabV3: the head), {decoder} for the decoder: '
+        )
+
+    @pytest.mark.parametrize(
+        'name, row',
+        [
+            ('tat', 'ResNet-18, VOC12aug'),
+            ('tat_mobilenet-v2_voc12aug', 'MobileNetV2, VOC12aug'),
+            ('tat_r18_coco-stuff10k', 'ResNet-18, COCO-Stuff10k'),
+            ('tat_mobilenet-v2_coco-stuff10k', 'MobileNetV2, COCO-Stuff10k'),
+        ],
+    )
+    def test_tat(self, name, row):
+        patch, anchor = fragment(name).distill_losses.loss_tat.views
+        n, m = patch.grid
+        assert (
+            f'| {row} | {n} x {m} | {patch.groups} | {n * m // patch.groups} | {anchor.kernel} '
+            f'| {patch.weight:g} / {anchor.weight:g} |'
+        ) in weights_in_readme('tat')
+
+    @pytest.mark.parametrize('path', PLAIN, ids=str)
+    def test_plain_networks(self, path):
+        model = load(path).model
+        assert model.decode_head.loss_decode.loss_weight == 1
+        text = weights_in_readme(path.parts[0])
+        assert text.startswith('1 on the head, 0.4 on the auxiliary head')
+        assert f'`{model.pretrained}`' in text
+        if BY_MMSEG in path.name:
+            assert model.auxiliary_head.loss_decode.loss_weight == 0.4

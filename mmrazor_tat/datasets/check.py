@@ -15,7 +15,7 @@ from PIL import Image
 from .layouts import LAYOUTS, Split, find_root
 
 _NAMES_SHOWN = 20
-_SECONDS_BETWEEN_LINES = 5.0
+SECONDS_BETWEEN_LINES = 5.0
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ def _read(
         for done, pair_faults in enumerate(found, start=1):
             for title, text in pair_faults:
                 faults.setdefault(title, []).append(text)
-            if time.monotonic() - said >= _SECONDS_BETWEEN_LINES:
+            if time.monotonic() - said >= SECONDS_BETWEEN_LINES:
                 said = time.monotonic()
                 say(f'read {done:,} of {len(pairs):,} pairs of image and label')
     texts = []

@@ -12,7 +12,7 @@ from typing import Optional
 from scipy.io import loadmat
 
 from .archives import COCO_ARCHIVE, SBD_ARCHIVE, VOC_ARCHIVE
-from .check import list_faults, overlaps, read_list
+from .check import SECONDS_BETWEEN_LINES, list_faults, overlaps, read_list
 from .layouts import LAYOUTS, DataError
 
 # The ids that pixels of COCO-Stuff 10K v1.1 bear. mmseg's converter would let any other pass as
@@ -20,11 +20,30 @@ from .layouts import LAYOUTS, DataError
 _COCO_IDS = {*range(183)} - {12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91}
 _ANNOTATIONS_TRIED = 50
 
-# Imported by its name and not run as a script: only so do the converter's worker processes find
-# its functions on platforms that start them afresh in place of forking.
+# The converter is imported by its name and not run as a script: only so do its worker processes
+# find its functions on platforms that start them afresh in place of forking. A log gets a line now
+# and then in place of mmengine's bar, which is drawn anew for every file.
 _RUN_CONVERTER = """
-import importlib, sys
-folder, name, constant, length, *arguments = sys.argv[1:]
+import importlib, io, sys, time
+from mmengine.utils import progressbar
+folder, name, constant, length, seconds, *arguments = sys.argv[1:]
+
+class Lines(progressbar.ProgressBar):
+    def __init__(self, task_num, *args, **kwargs):
+        super().__init__(task_num, start=False, file=io.StringIO())
+        self.said = time.monotonic()
+
+    def start(self):
+        pass
+
+    def update(self, num_tasks=1):
+        self.completed += num_tasks
+        if time.monotonic() - self.said >= float(seconds):
+            print(f'converted {self.completed:,} of {self.task_num:,}', flush=True)
+            self.said = time.monotonic()
+
+if not sys.stdout.isatty():
+    progressbar.ProgressBar = Lines
 sys.path.insert(0, folder)
 converter = importlib.import_module(name)
 assert hasattr(converter, constant), f'{name}.py has no {constant}'
@@ -36,7 +55,13 @@ converter.main()
 
 
 def convert_voc12aug(
-    voc: Path, sbd: Path, devkit: Path, subset: bool, workers: int, say: Callable[[str], None]
+    voc: Path,
+    sbd: Path,
+    devkit: Path,
+    origins: tuple[Path, Path],
+    subset: bool,
+    workers: int,
+    say: Callable[[str], None],
 ) -> None:
     """Convert the labels of SBD and write the lists ``trainaug`` and ``aug``.
 
@@ -44,6 +69,7 @@ def convert_voc12aug(
         voc: the unpacked VOC2012, left as it is.
         sbd: the unpacked benchmark.
         devkit: a new folder; ``devkit/VOC2012`` gets what the root is to have more.
+        origins: what errors call ``voc`` and ``sbd``, the archives that they were unpacked from.
         subset: take the counts as they are.
         workers: processes.
         say: is given lines of progress.
@@ -55,8 +81,10 @@ def convert_voc12aug(
     for path in VOC_ARCHIVE.lists:
         (devkit / 'VOC2012' / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(voc / path, devkit / 'VOC2012' / path)
-    train, val = _read_lists(voc, VOC_ARCHIVE.lists)
-    benchmark = [name for names in _read_lists(sbd, SBD_ARCHIVE.lists) for name in names]
+    train, val = _read_lists(voc, VOC_ARCHIVE.lists, origins[0])
+    benchmark = [
+        name for names in _read_lists(sbd, SBD_ARCHIVE.lists, origins[1]) for name in names
+    ]
     length = len({*train, *benchmark}.difference(val))
     official = {split.name: split.count for split in LAYOUTS['voc12aug'].splits}
     counts = [
@@ -70,13 +98,14 @@ def convert_voc12aug(
 
 
 def convert_coco_stuff10k(
-    source: Path, out: Path, subset: bool, workers: int, say: Callable[[str], None]
+    source: Path, out: Path, origin: Path, subset: bool, workers: int, say: Callable[[str], None]
 ) -> None:
     """Convert the annotations, and copy images and lists, into a new root ``out``.
 
     Args:
         source: the unpacked archive, left as it is.
         out: a new folder.
+        origin: what errors call ``source``, the archive that it was unpacked from.
         subset: take the counts as they are.
         workers: processes.
         say: is given lines of progress.
@@ -84,7 +113,7 @@ def convert_coco_stuff10k(
     Raises:
         DataError: lists at fault, an annotation of another version, or the converter failed.
     """
-    lists = _read_lists(source, COCO_ARCHIVE.lists)
+    lists = _read_lists(source, COCO_ARCHIVE.lists, origin)
     _refuse_counts(
         [
             (path, len(names), split.count)
@@ -94,7 +123,7 @@ def convert_coco_stuff10k(
         ],
         subset,
     )
-    _refuse_other_numbering(source, [name for names in lists for name in names])
+    _refuse_other_numbering(source, origin, [name for names in lists for name in names])
     (out / 'imageLists').mkdir(parents=True)
     for path in COCO_ARCHIVE.lists:
         shutil.copyfile(source / path, out / path)
@@ -103,12 +132,12 @@ def convert_coco_stuff10k(
     _run_converter('coco_stuff10k', 'COCO_LEN', length, source, '--out_dir', out, workers)
 
 
-def _read_lists(folder: Path, paths: tuple[str, str]) -> list[list[str]]:
+def _read_lists(folder: Path, paths: tuple[str, str], origin: Path) -> list[list[str]]:
     lists = {path: read_list(folder / path) for path in paths}
     faults = [fault for path, names in lists.items() for fault in list_faults(path, names)]
     faults += overlaps(lists)
     if faults:
-        raise DataError(f'{folder}: {" ".join(faults[0].split())}')
+        raise DataError(f'{origin}: {" ".join(faults[0].split())}')
     return list(lists.values())
 
 
@@ -122,18 +151,22 @@ def _refuse_counts(counts: list[tuple[str, int, int]], subset: bool) -> None:
         raise DataError(f'{"; ".join(wrong)}. --subset takes the counts as they are')
 
 
-def _refuse_other_numbering(source: Path, names: list[str]) -> None:
+def _refuse_other_numbering(source: Path, origin: Path, names: list[str]) -> None:
     """Look into some annotations, spread over the lists, for ids that version 1.1 has not."""
     for name in names[:: max(1, len(names) // _ANNOTATIONS_TRIED)]:
-        path = source / f'annotations/{name}.mat'
+        member = f'annotations/{name}.mat'
         try:
-            ids = set(loadmat(path, variable_names=['S'])['S'].ravel().tolist())
+            matrix = loadmat(source / member, variable_names=['S'])['S']
+            ids = set(matrix.ravel().tolist())
         except Exception as error:  # a damaged file makes scipy raise nearly anything
-            raise DataError(f'{path} is unreadable: {error or type(error).__name__}') from error
+            raise DataError(
+                f'{origin}: {member} is unreadable: {error or type(error).__name__}'
+            ) from error
         if ids - _COCO_IDS:
             found = ', '.join(map(str, sorted(ids - _COCO_IDS)))
             raise DataError(
-                f'{path} has ids that COCO-Stuff 10K v1.1 has not ({found}); is it another version?'
+                f'{origin}: {member} has ids that COCO-Stuff 10K v1.1 has not ({found}); is it '
+                'another version?'
             )
 
 
@@ -160,7 +193,7 @@ def _run_converter(name: str, constant: str, length: Optional[int], *arguments) 
     *arguments, workers = map(str, arguments)
     run = subprocess.run(
         [sys.executable, '-B', '-c', _RUN_CONVERTER, str(folder), name, constant]
-        + [str(length or ''), *arguments, '--nproc', workers],
+        + [str(length or ''), str(SECONDS_BETWEEN_LINES), *arguments, '--nproc', workers],
         stderr=subprocess.PIPE,
         text=True,
         errors='replace',

@@ -58,6 +58,7 @@ def prepare_voc12aug(
     if voc.is_dir() and voc != root:
         raise DataError(f'--voc-archive: {voc} is a folder; to use it, name it as the root')
 
+    origins = voc, sbd
     with _staging(root) as staging:
         if voc.is_file():
             _unpack(VOC_ARCHIVE, voc, staging / 'voc', say)
@@ -65,7 +66,7 @@ def prepare_voc12aug(
         if sbd.is_file():
             _unpack(SBD_ARCHIVE, sbd, staging / 'sbd', say)
             sbd = staging / 'sbd'
-        convert_voc12aug(voc, sbd, staging / 'devkit', subset, workers, say)
+        convert_voc12aug(voc, sbd, staging / 'devkit', origins, subset, workers, say)
         if voc != root:
             _move_into(voc, root)
         _move_into(staging / 'devkit/VOC2012', root)
@@ -109,11 +110,12 @@ def prepare_coco_stuff10k(
     source = COCO_ARCHIVE.find(archive, near, unpacked, prefer_archive=before is not None)
     _refuse_missing('coco-stuff10k', near, [(COCO_ARCHIVE, source, unpacked)])
 
+    origin = source
     with _staging(root) as staging:
         if source.is_file():
             _unpack(COCO_ARCHIVE, source, staging / 'coco', say)
             source = staging / 'coco'
-        convert_coco_stuff10k(source, staging / 'converted', subset, workers, say)
+        convert_coco_stuff10k(source, staging / 'converted', origin, subset, workers, say)
         _move_into(staging / 'converted', root)
     return check_root('coco-stuff10k', root, **how)
 
@@ -160,16 +162,26 @@ def _refuse_missing(
 
 @contextlib.contextmanager
 def _staging(root: Path) -> Iterator[Path]:
-    """A folder in the root, so that renaming out of it never copies; gone in the end."""
+    """A folder in the root, so that renaming out of it never copies; gone in the end.
+
+    So is what was made for it, the root and its parents, where nothing came into them.
+    """
     for left in root.glob(f'{UNFINISHED}*'):  # by a run that was killed
         shutil.rmtree(left, ignore_errors=True)
-    root.mkdir(parents=True, exist_ok=True)
-    # A new name each time: a converter whose parent was killed may still write under an old one.
-    staging = Path(tempfile.mkdtemp(prefix=f'{UNFINISHED}.', dir=root))
+    made = [folder for folder in (root, *root.parents) if not folder.exists()]
     try:
-        yield staging
+        root.mkdir(parents=True, exist_ok=True)
+        # A new name each time: a converter whose parent was killed may still write under an old
+        # one.
+        staging = Path(tempfile.mkdtemp(prefix=f'{UNFINISHED}.', dir=root))
+        try:
+            yield staging
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        with contextlib.suppress(OSError):  # not empty, or not made after all
+            for folder in made:
+                folder.rmdir()
 
 
 def _unpack(archive: Archive, path: Path, folder: Path, say: Callable[[str], None]) -> None:

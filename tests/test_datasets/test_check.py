@@ -124,7 +124,7 @@ class TestRight:
         assert report.ok and report.read == 0
 
     def test_progress(self, voc, monkeypatch):
-        monkeypatch.setattr(check, '_SECONDS_BETWEEN_LINES', 0)
+        monkeypatch.setattr(check, 'SECONDS_BETWEEN_LINES', 0)
         lines = []
         check_root('voc12aug', voc, say=lines.append)
         assert lines == [f'read {done} of 5 pairs of image and label' for done in range(1, 6)]

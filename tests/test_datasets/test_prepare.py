@@ -1,8 +1,11 @@
 """Roots made from small archives in the official formats, by mmseg's own converters."""
 
 import errno
+import functools
 import io
+import os
 import shutil
+import subprocess
 import tarfile
 import zipfile
 
@@ -437,7 +440,8 @@ class TestArchives:
             root = tmp_path / 'coco'
             with pytest.raises(DataError) as caught:
                 prepare_coco_stuff10k(root, archive, **kwargs)
-            assert tree(root) == {} and '\n' not in str(caught.value)
+            assert not root.exists() and '\n' not in str(caught.value)
+            assert 'unfinished' not in str(caught.value)  # a folder that is gone
             return str(caught.value).replace(str(tmp_path) + '/', '')
 
         return refused
@@ -499,20 +503,31 @@ class TestArchives:
     def test_version_1_0(self, refused, tmp_path):
         name = COCO['train'][0]
         files = {**coco_files(), f'annotations/{name}.mat': annotation([1, 12, 26], *SIZE[name])}
-        assert refused(write_zip(tmp_path / 'a.zip', files), subset=True).endswith(
-            f'annotations/{name}.mat has ids that COCO-Stuff 10K v1.1 has not (12, 26); '
+        assert refused(write_zip(tmp_path / 'a.zip', files), subset=True) == (
+            f'a.zip: annotations/{name}.mat has ids that COCO-Stuff 10K v1.1 has not (12, 26); '
             'is it another version?'
         )
+
+    def test_version_1_0_unpacked(self, tmp_path, converter_is_not_run):
+        """A folder is named as it is, and stays."""
+        name = COCO['train'][0]
+        files = {**coco_files(), f'annotations/{name}.mat': annotation([12], *SIZE[name])}
+        write_files(tmp_path / 'coco', files)
+        with pytest.raises(DataError) as caught:
+            prepare_coco_stuff10k(tmp_path / 'coco', subset=True)
+        assert str(caught.value).startswith(f'{tmp_path}/coco: annotations/{name}.mat has ids ')
+        assert tree(tmp_path / 'coco') == files
 
     def test_unreadable_annotation(self, refused, tmp_path):
         files = {**coco_files(), f'annotations/{COCO["train"][0]}.mat': b'?' * 200}
         found = refused(write_zip(tmp_path / 'a.zip', files), subset=True)
-        assert f'annotations/{COCO["train"][0]}.mat is unreadable: ' in found
+        assert found.startswith(f'a.zip: annotations/{COCO["train"][0]}.mat is unreadable: ')
 
     def test_lists_at_fault(self, refused, tmp_path):
         files = {**coco_files(), 'imageLists/test.txt': lines(COCO['train'][:1])}
-        assert refused(write_zip(tmp_path / 'a.zip', files), subset=True).endswith(
-            'names both in imageLists/train.txt and in imageLists/test.txt: 1 ' + COCO['train'][0]
+        assert refused(write_zip(tmp_path / 'a.zip', files), subset=True) == (
+            'a.zip: names both in imageLists/train.txt and in imageLists/test.txt: 1 '
+            + COCO['train'][0]
         )
 
     def test_disk_full(self, refused, tmp_path, monkeypatch):
@@ -542,7 +557,28 @@ class TestArchives:
         sbd = write_tar(tmp_path / 'sbd.tgz', sbd, 'w:gz')
         with pytest.raises(DataError) as caught:
             prepare_voc12aug(root, voc, sbd)
-        assert text in str(caught.value) and tree(root) == {}
+        assert text in str(caught.value)
+        assert not root.parent.exists()  # made for the root, and gone with it
+
+    def test_lists_of_sbd(self, tmp_path, converter_is_not_run):
+        voc = write_tar(tmp_path / 'voc.tar', voc_files())
+        files = {**sbd_files(), 'benchmark_RELEASE/dataset/val.txt': lines(SBD_TRAIN[:1])}
+        sbd = write_tar(tmp_path / 'sbd.tgz', files, 'w:gz')
+        with pytest.raises(DataError) as caught:
+            prepare_voc12aug(tmp_path / 'VOC2012', voc, sbd, subset=True)
+        assert str(caught.value).startswith(f'{sbd}: names both in dataset/train.txt and ')
+
+    def test_a_root_that_was_there_stays(self, tmp_path, converter_is_not_run):
+        """Empty, or with something in it."""
+        root = tmp_path / 'coco'
+        root.mkdir()
+        with pytest.raises(DataError):
+            prepare_coco_stuff10k(root, write_zip(tmp_path / 'a.zip', coco_files()))
+        assert list(root.iterdir()) == []
+        (root / 'notes.txt').write_bytes(b'mine')
+        with pytest.raises(DataError):
+            prepare_coco_stuff10k(root, tmp_path / 'a.zip')
+        assert tree(root) == {'notes.txt': b'mine'}
 
     def test_truncated_tars(self, tmp_path, converter_is_not_run):
         voc = write_tar(tmp_path / 'voc.tar', voc_files())
@@ -558,6 +594,35 @@ class TestArchives:
 
 
 class TestConverter:
+    def convert(self, tmp_path, workers=1):
+        write_files(tmp_path / 'coco', coco_files())
+        arguments = tmp_path / 'coco', '--out_dir', tmp_path / 'out', workers
+        converters._run_converter('coco_stuff10k', 'COCO_LEN', 3, *arguments)
+
+    @pytest.mark.parametrize('workers', [1, 2])
+    def test_a_log_gets_lines(self, tmp_path, monkeypatch, capfd, workers):
+        """One every few seconds, here one for every file."""
+        monkeypatch.setattr(converters, 'SECONDS_BETWEEN_LINES', 0)
+        self.convert(tmp_path, workers)
+        expected = ['converted 1 of 2', 'converted 2 of 2', 'converted 1 of 1', 'Done!']
+        assert capfd.readouterr().out.splitlines() == expected
+
+    def test_a_log_gets_no_bar(self, tmp_path, capfd):
+        self.convert(tmp_path)
+        assert capfd.readouterr().out == 'Done!\n'
+
+    def test_a_terminal_gets_the_bar(self, tmp_path, monkeypatch):
+        pty = pytest.importorskip('pty')
+        terminal, its_end = pty.openpty()
+        run = functools.partial(subprocess.run, stdout=its_end)
+        monkeypatch.setattr(converters.subprocess, 'run', run)
+        try:
+            self.convert(tmp_path)
+            shown = os.read(terminal, 1 << 16).decode()
+        finally:
+            os.close(terminal), os.close(its_end)
+        assert '>] 2/2, ' in shown and 'converted' not in shown
+
     def test_official_length_is_kept(self, tmp_path):
         """Unless it is a subset, mmseg's own assertion still stands."""
         write_files(tmp_path / 'coco', coco_files())

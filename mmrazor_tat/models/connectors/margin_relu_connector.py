@@ -26,8 +26,8 @@ class MarginReLUConnector(BaseConnector):
     the recorded activation.
 
     MMRazor's ``OFDTeacherConnector`` asks for a record of the batch norm itself. In a residual
-    block that is not the point before the ReLU (the addition is missing, or was made in place), a
-    SyncBN is replaced by the runner after the recorders are set, and its margin is not saved.
+    block that is the point before the ReLU only where the addition is made in place and the ReLU
+    is not; a SyncBN is replaced by the runner after the recorders are set; its margin is not saved.
 
     Args:
         norm: name of the batch norm in the teacher; None: found from the record's source.
