@@ -113,7 +113,12 @@ def test_a_recipe_keeps_what_its_student_says(path):
     """Data, schedule and evaluation are the plain student's, to the last key."""
     recipe, student = load(path), load(student_of(path))
     assert recipe.model.architecture == student.model
+    hooks = dict(recipe.default_hooks)
+    check, evaluation = hooks.pop('teacher_check'), hooks.pop('teacher_evaluation')
+    assert check.floor == (15 if 'coco' in path.name else 50)
+    assert evaluation.type == 'mmrazor.TeacherEvaluationHook'
     rest = {key: value for key, value in recipe.items() if key != 'model'}
+    rest['default_hooks'] = hooks
     assert rest == {key: value for key, value in student.items() if key != 'model'}
 
 
