@@ -107,6 +107,39 @@ class TestTeacher:
         built = MODELS.build(copy.deepcopy(config['teacher']))
         assert build(teacher=built, teacher_ckpt=None).loss(*batch())
 
+    def test_bn_train_takes_the_statistics_of_the_batch(self, build, config, batch):
+        """As a network in training mode without dropout, but for the running statistics."""
+        from mmseg.registry import MODELS
+
+        alone = MODELS.build(copy.deepcopy(config['teacher']))
+        alone.load_state_dict(torch.load(config['teacher_ckpt'])['state_dict'])
+        features = []
+        alone.decode_head.bottleneck.bn.register_forward_hook(
+            lambda module, inputs, output: features.append(output.clone())
+        )
+        model = build(teacher_mode='bn_train').train()
+        before = copy.deepcopy(model.teacher.state_dict())
+        inputs, samples = batch()
+        model.loss(inputs, samples)
+        with torch.no_grad():
+            alone.train()(inputs, mode='tensor')
+        record = model.distiller.teacher_recorders.get_recorder('feature')
+        torch.testing.assert_close(record.get_record_data(), features[0])
+        assert all(torch.equal(x, before[k]) for k, x in model.teacher.state_dict().items())
+        assert not any(module.training for module in model.teacher.modules())
+
+    def test_another_mode_is_refused(self, build):
+        with pytest.raises(ValueError, match="teacher_mode must be 'eval' or 'bn_train', got 'tr"):
+            build(teacher_mode='train')
+
+    def test_a_checkpoint_with_code_needs_a_word(self, build, config, tmp_path):
+        content = torch.load(config['teacher_ckpt'])
+        torch.save(dict(content, extra=nn.Identity()), tmp_path / 'own.pth')
+        with pytest.raises(ValueError, match='model.trust_teacher_ckpt=True loads it'):
+            build(teacher_ckpt=str(tmp_path / 'own.pth'))
+        model = build(teacher_ckpt=str(tmp_path / 'own.pth'), trust_teacher_ckpt=True)
+        assert model.teacher_is_loaded
+
     def test_init_weights_leaves_it_alone(self, build, config):
         model = build()
         model.init_weights()
