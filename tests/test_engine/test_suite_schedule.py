@@ -58,7 +58,9 @@ for step in range(done + 1, total + 1):
         file.write(f'{step}\\n')
     if is_at('fails_at', step) and not (folder.parents[2] / 'mended').exists():
         raise ValueError(f'no luck at {step}')
-    write(loss=1 / step, iter=step, step=step, time=0.01)
+    has_diverged = step >= int(options.get('fake.diverges_at', total + 1))
+    loss = float('nan') if has_diverged else 1 / step
+    write(loss=loss, iter=step, step=step, time=0.01)
     if step % 2 == 0:
         with zipfile.ZipFile(folder / f'iter_{step}.pth', 'w') as file:
             file.writestr('weights', 'w')
@@ -245,6 +247,47 @@ def test_a_failing_run_does_not_stop_the_rest(run, out):
     assert iterations(out, 'a') == [1, 2, 3, 3, 4]
     assert record(out, 'a')['starts'] == 2 and record(out, 'a')['error'] is None
     assert 'Not finished' not in (out / 'report.md').read_text()
+
+
+def test_a_run_that_has_diverged_has_failed(run, out):
+    """It ends with status 0 and a validation, but its figure enters no mean."""
+    text = with_option('a', 'fake.diverges_at', 3)
+    status, output = run(text)
+    assert status == 1
+    error = 'loss is not finite since iteration 3'
+    assert f'[1/4] a seed 0 failed: {error}' in output
+    of = record(out, 'a')
+    assert of['status'] == 'failed' and of['error'].startswith(error)
+    assert '| a | 0 of 2 |' in (out / 'report.md').read_text()
+    # Nothing is left to train: the next call does not start it again.
+    before = record(out, 'a')
+    status, output = run(text)
+    assert status == 1 and ' started' not in output and 'resumed' not in output
+    assert f'failed: a seed 0: {error}' in output
+    assert record(out, 'a') == before and iterations(out, 'a') == [1, 2, 3, 4]
+
+
+def test_a_diverged_run_that_counted_as_finished(run, out):
+    """Of an earlier version, or killed at its end."""
+    text = with_option('a', 'fake.diverges_at', 4)
+    for status in ('finished', 'running'):
+        run(text, only=['a'])
+        for seed in (0, 1):
+            path = out / f'runs/a/seed{seed}/run.json'
+            path.write_text(json.dumps({**record(out, 'a', seed), 'status': status}))
+        assert run(text, only=['a'])[0] == 1
+        of = record(out, 'a', 1)
+        assert of['status'] == 'failed' and 'since iteration 4' in of['error']
+
+
+def test_a_teacher_that_has_diverged_teaches_none(run, out):
+    text = TAUGHT.replace(
+        "t=dict(config='net.py'", "t=dict(config='net.py', options={'fake.diverges_at': 1}"
+    )
+    for _ in range(2):
+        status, output = run(text)
+        assert status == 1 and 'skipped: b seed 0: t failed\n' in output
+    assert not (out / 'runs/b').exists()
 
 
 def test_a_command_that_is_not_there(plan, out):

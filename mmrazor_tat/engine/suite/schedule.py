@@ -101,9 +101,8 @@ class Schedule:
         for job in jobs:
             self.status[job.key] = WAITING
             found = records.read_record(job.folder)
-            if found is not None and self._is_finished(job, found):
-                self.status[job.key] = records.FINISHED
-                self._seconds[job.key] = found['seconds']
+            if found is not None:
+                self._settle_earlier(job, found)
 
     def keys(self, status: str) -> list[Key]:
         """The jobs of one status, in order."""
@@ -127,22 +126,31 @@ class Schedule:
     def _stop(self, number: int) -> None:
         self.stopped_by = number
 
-    def _is_finished(self, job: Job, record: dict[str, Any]) -> bool:
-        """Finished, or killed after its last validation: then the record is completed."""
-        if record['status'] == records.FINISHED:
-            return True
-        checkpoint = last_checkpoint(job.folder)
+    def _settle_earlier(self, job: Job, record: dict[str, Any]) -> None:
+        """Note what has nothing left to train; its record may not say so yet."""
         results = read_results(job.folder, self.metric)
-        is_complete = (
-            record['status'] in (records.RUNNING, records.INTERRUPTED)
-            and job.total is not None
+        if record['status'] != records.FINISHED and not self._is_complete(job, results):
+            return
+        if results['diverged_at'] is not None:
+            # To train on, or once more from the start, would end no better.
+            record.update(status=records.FAILED, error=_diverged(results), results=None)
+            records.write_record(job.folder, record)
+            self.status[job.key] = records.FAILED
+        elif record['status'] != records.FAILED:
+            if record['status'] != records.FINISHED:
+                self._conclude(job, record, results)
+            self.status[job.key] = records.FINISHED
+            self._seconds[job.key] = record['seconds']
+
+    def _is_complete(self, job: Job, results: dict[str, Any]) -> bool:
+        """Whether a run has its last checkpoint and its last validation."""
+        checkpoint = last_checkpoint(job.folder)
+        return (
+            job.total is not None
             and checkpoint is not None
             and step_of(checkpoint) == job.total
             and job.total in _validated(results, self.metric)
         )
-        if is_complete:
-            self._conclude(job, record, results)
-        return is_complete
 
     def _conclude(self, job: Job, record: dict[str, Any], results: dict[str, Any]) -> None:
         keep_last(job.folder)
@@ -248,6 +256,9 @@ class Schedule:
         record['ended'] = time.strftime('%F %T')
         results = read_results(job.folder, self.metric)
         validated = results['metrics'].get(self.metric)
+        if code == 0 and results['diverged_at'] is not None:
+            self._fail(job, record, _diverged(results), [])
+            return
         if code == 0 and validated is not None:
             self._conclude(job, record, results)
             self.status[job.key] = records.FINISHED
@@ -313,6 +324,13 @@ class Schedule:
 def _validated(results: dict[str, Any], metric: str) -> set[int]:
     """The steps that a run was validated at."""
     return {step for step, _ in results['metrics'].get(metric, {}).get('curve', ())}
+
+
+def _diverged(results: dict[str, Any]) -> str:
+    return (
+        f'loss is not finite since iteration {results["diverged_at"]}; to train it anew delete its '
+        'folder'
+    )
 
 
 def _teacher_checkpoint(teacher: Job) -> Path:
