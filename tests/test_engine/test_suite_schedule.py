@@ -1,6 +1,7 @@
 """Many runs, with a training of milliseconds in place of the real one: what is run when, what is
 kept, what a kill leaves behind."""
 
+import csv
 import io
 import json
 import multiprocessing
@@ -208,6 +209,38 @@ def test_all_are_run_and_recorded(run, out):
     table = (out / 'report.md').read_text()
     assert '| b | 2 | 34.00 ± 0.00 | 34.00 ± 0.00 | +20.00 ± 0.00 |' in table
     assert (out / 'bars.png').exists() and (out / 'curves.png').exists()
+
+
+BATCH = """
+train_dataloader = dict(batch_size=4, dataset=dict(type='D'))
+optim_wrapper = dict(optimizer=dict(lr=0.01))
+auto_scale_lr = dict(enable=False, base_batch_size=16)
+"""
+
+
+def test_another_batch_than_the_learning_rate_is_meant_for(run, out):
+    """Said once, before the first run, and kept with every run."""
+    (out.parent / 'meant.py').write_text(NETWORK + BATCH)
+    text = TWO.replace("b=dict(config='net.py')", "b=dict(config='meant.py')")
+    output = run(text)[1]
+    first, *rest = output.splitlines()
+    assert first.startswith('warning: b trains with a batch of 4 (1 process x 4 images), but')
+    assert not any('warning' in line for line in rest)
+    assert 'warning' not in run(text)[1]  # nothing is left to run
+    batches = [record(out, name)['batch'] for name in 'ab']
+    assert batches[0] is None and (batches[1]['size'], batches[1]['lr']) == (4, 0.01)
+    with next(out.glob('*.csv')).open() as file:
+        assert [line['batch'] for line in csv.DictReader(file)] == ['', '', '4', '4']
+    runs = json.loads(next(out.glob('*.json')).read_text())['runs']
+    assert runs['b']['seeds'][1]['batch'] == batches[1]
+    with pytest.raises(SuiteError, match='auto_scale_lr.enable was False, is now True'):
+        run(
+            text.replace(
+                "b=dict(config='meant.py'",
+                "b=dict(config='meant.py', options={'auto_scale_lr.enable': True}",
+            ),
+            only=['b'],
+        )
 
 
 def test_peak_memory_is_the_training_s(run, out):

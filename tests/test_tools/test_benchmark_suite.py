@@ -146,6 +146,20 @@ def test_options_of_the_call(call, suite):
         assert 'data_root=/mine' in line and 'train_cfg.max_iters=8' in line
 
 
+def test_auto_scale_lr(call, tmp_path):
+    suite = tmp_path / 'mmseg.py'
+    config = 'deeplabv3/deeplabv3_r18-d8_4xb4-40k_voc12aug-512x512.py'
+    suite.write_text(
+        f"title, metric, seeds = 'One', 'mIoU', (0,)\nruns = dict(r18=dict(config={config!r}))\n"
+    )
+    status, output, errors = call(suite, '--dry-run')
+    assert status == 0 and 'auto_scale_lr.enable' not in output
+    assert 'warning: r18 trains with a batch of 4' in errors
+    status, output, errors = call(suite, '--dry-run', '--auto-scale-lr')
+    assert status == 0 and 'auto_scale_lr.enable=True' in output
+    assert 'warning' not in errors
+
+
 def test_a_report_only(ran, call, suite):
     out, _ = ran
     before = (out / 'report.md').read_text()

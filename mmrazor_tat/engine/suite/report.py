@@ -239,7 +239,7 @@ def _as_csv(table: Sequence[Row], metric: str) -> str:
     names = dict.fromkeys([metric, *(name for row in table for name in row.last)])
     columns = ['run', 'label', 'seed', 'status']
     columns += [f'{which} {name}' for name in names for which in ('last', 'best', 'best_step')]
-    columns += ['iterations', 'seconds', 'peak_mib', 'parameters', 'paper', 'error']
+    columns += ['iterations', 'batch', 'seconds', 'peak_mib', 'parameters', 'paper', 'error']
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator='\n')
     writer.writeheader()
@@ -258,6 +258,7 @@ def _as_csv(table: Sequence[Row], metric: str) -> str:
                     seed=outcome.key.seed,
                     status=outcome.status,
                     iterations=(record.get('results') or {}).get('iterations'),
+                    batch=(record.get('batch') or {}).get('size'),
                     seconds=record.get('seconds'),
                     peak_mib=outcome.peak_mib,
                     parameters=record.get('parameters'),

@@ -20,7 +20,7 @@ from .plan import TOY_FOLDER, Job, Plan
 from .progress import Progress
 from .record import check_records, read_record
 from .report import write_report
-from .schedule import SKIPPED, Schedule
+from .schedule import SKIPPED, WAITING, Schedule
 
 _ABOUT = ('machine', 'versions', 'commit')
 _PACKAGES = ('torch', 'mmengine', 'mmcv', 'mmseg', 'mmrazor', 'mmrazor_tat')
@@ -72,6 +72,9 @@ def run_suite(
             descriptors=(descriptor,),
         )
         _say_what_is_done(schedule, progress)
+        warning = plan.batch_warning([schedule.jobs[key] for key in schedule.keys(WAITING)])
+        if warning is not None:
+            progress.event(warning)
         schedule.run()
         report()
     return _conclude(schedule, plan.out, progress)

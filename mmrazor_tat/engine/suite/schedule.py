@@ -195,6 +195,7 @@ class Schedule:
             seconds=before.get('seconds', 0.0) if resumes else 0.0,
             peak_mib=before.get('peak_mib'),
             parameters=job.parameters,
+            batch=None if job.batch is None else job.batch.as_dict(),
             unit=job.unit,
             error=None,
             log_tail=[],
