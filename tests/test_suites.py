@@ -1,10 +1,12 @@
 """The shipped suites: they name every recipe, the paper's figures, and agree with one another."""
 
+from ast import literal_eval
 from pathlib import Path
 
 import pytest
 
-from mmrazor_tat.engine.suite import load_suite
+from mmrazor_tat.engine.suite import Plan, load_suite
+from mmrazor_tat.engine.suite.plan import Job
 
 CONFIGS = Path(__file__).parent.parent / 'configs'
 SUITES = sorted(path.stem for path in (CONFIGS / 'suites').glob('*.py'))
@@ -82,31 +84,53 @@ def test_the_paper_s_figures(data, protocol):
         assert runs['teacher'].paper == (78.43 if data == 'voc12aug' else 33.10)
 
 
+@pytest.fixture(scope='module')
+def jobs(tmp_path_factory) -> dict[str, dict[str, Job]]:
+    """By suite and run, of those that can share a folder."""
+    out = tmp_path_factory.mktemp('out')
+    found = {}
+    for name in ('voc12aug_paper', *ABLATIONS):
+        plan = Plan(load_suite(name, [0]), out)
+        found[name] = {job.key.run: job for job in plan.jobs()}
+    return found
+
+
 @pytest.mark.parametrize(
     'suite, option, figures',
     [
         ('anchors', 'kernel', {2: 75.37, 4: 75.27, 8: 74.79, 16: 74.56}),
         ('patches', 'groups', {16: 75.33, 64: 75.45, 256: 75.50, 1024: 75.47}),
+        ('patches', 'grid', {4: 75.33, 8: 75.45, 16: 75.50, 32: 75.47}),
         ('groups', 'groups', {1: 75.26, 32: 75.57, 64: 75.63, 128: 75.62, 256: 75.50}),
     ],
 )
-def test_the_paper_s_ablations(suite, option, figures):
+def test_the_paper_s_ablations(suite, option, figures, jobs):
+    """What is trained in the end, be it the run's option or the recipe's."""
     key = f'model.distiller.distill_losses.loss_tat.views.0.{option}'
-    runs = load_suite(f'ablation_{suite}').runs.values()
-    assert {run.options[key]: run.paper for run in runs if key in run.options} == figures
+    found = {}
+    for job in jobs[f'ablation_{suite}'].values():
+        if key in job.settings:
+            value = literal_eval(job.settings[key])
+            found[value[0] if option == 'grid' else value] = job.run.paper
+    assert found == figures
 
 
-def test_the_ablations_share_their_runs_with_the_table():
-    """So one folder serves all of them without training a run twice."""
-    table = load_suite('voc12aug_paper').runs
-    shared = 0
-    for name in ABLATIONS:
-        for run in load_suite(name).runs.values():
-            if run.name in table:
-                other = table[run.name]
-                for part in ('config', 'options', 'teacher', 'start', 'seeds'):
-                    assert getattr(run, part) == getattr(other, part), (name, run.name)
-                shared += run.name not in ('teacher', 'r18')
-            else:
-                assert run.options  # something differs from the table's
-    assert shared == 4 + 1  # the views, and TaT as it is
+def test_equal_trainings_have_equal_names(jobs):
+    """So that one folder serves all of these suites without training a run twice."""
+    named: dict[str, Job] = {}
+    by_fingerprint: dict[str, str] = {}
+    count = 0
+    for suite, of in jobs.items():
+        for name, job in of.items():
+            count += 1
+            first = named.setdefault(name, job)
+            assert job.fingerprint == first.fingerprint, (suite, name)
+            assert job.run.options == first.run.options, (suite, name)
+            assert by_fingerprint.setdefault(job.fingerprint, name) == name, suite
+    # Teacher and plain student in all five; TaT and its three views, the recipe's kernel and
+    # groups, TaT beside other projections, and 256 groups in two ablations.
+    assert count - len(named) == 5 * 2 + 4 + 1 + 1 + 1 + 1
+
+
+def test_the_paper_s_protocol_has_its_batch_in_one_process(jobs):
+    assert Plan.batch_warning(jobs['voc12aug_paper'].values()) is None

@@ -1,7 +1,8 @@
 """Run a suite: methods x students x seeds, each in a process of its own, and report on them.
 
-The same command goes on where it was stopped. The report is OUT/report.md, with results.json,
-results.csv, bars.png and curves.png beside it.
+The same command goes on where it was stopped. The report is OUT/SUITE.md, with SUITE.json,
+SUITE.csv, SUITE_bars.png and SUITE_curves.png beside it: several suites may share one OUT, and then
+train what they have in common once.
 """
 
 import argparse
@@ -75,8 +76,7 @@ def main() -> int:
             if warning is not None:
                 print(warning, file=sys.stderr)
         elif args.report_only:
-            suites.report_only(plan)
-            print(f'Written: {out / "report.md"}')
+            print(f'Written: {suites.report_only(plan)}')
         else:
             return suites.run_suite(plan, args.only, launch)
     except suites.SuiteError as error:

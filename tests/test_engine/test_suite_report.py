@@ -73,11 +73,11 @@ def jobs(suite, tmp_path) -> dict[Key, Job]:
 
 @pytest.fixture
 def report(suite, jobs, tmp_path):
-    """A function that writes the report and gives report.md."""
+    """A function that writes the report and gives SUITE.md."""
 
     def report(**options) -> str:
         write_report(suite, list(jobs.values()), tmp_path, 'python benchmark.py s', **options)
-        return (tmp_path / 'report.md').read_text()
+        return (tmp_path / 's.md').read_text()
 
     return report
 
@@ -144,7 +144,7 @@ def test_text(report):
     assert '`python benchmark.py s`' in text
     assert '\n3 seeds a run. Mean ± standard deviation' in text
     assert 'within about two standard errors' in text
-    assert '](bars.png)' in text and '](curves.png)' in text
+    assert '](s_bars.png)' in text and '](s_curves.png)' in text
     assert 'Not finished' not in text and 'other settings' not in text
 
 
@@ -198,7 +198,7 @@ def test_a_baseline_of_its_own(suite, jobs, tmp_path):
     """With two baselines each row names its own."""
     runs = {**suite.runs, 'student': replace(suite.runs['student'], baseline='teacher')}
     write_report(replace(suite, runs=runs), list(jobs.values()), tmp_path, '', with_plots=False)
-    table = cells((tmp_path / 'report.md').read_text())
+    table = cells((tmp_path / 's.md').read_text())
     assert table['run'][5:7] == ['gain over the baseline', 'baseline']
     assert table['plain student'][5:7] == ['-20.00 (1 of 3 seeds)', 'teacher']
     assert table['TaT'][5:7] == ['+3.00 ± 2.65', 'plain student']
@@ -206,14 +206,14 @@ def test_a_baseline_of_its_own(suite, jobs, tmp_path):
 
 def test_one_seed(suite, jobs, tmp_path):
     write_report(suite, [jobs['student', 0]], tmp_path, '')
-    text = (tmp_path / 'report.md').read_text()
+    text = (tmp_path / 's.md').read_text()
     assert 'One seed a run. One seed shows no spread' in text
     assert cells(text)['plain student'][:2] == ['1', '20.00']
 
 
 def test_csv(report, tmp_path):
     report(with_plots=False)
-    lines = list(csv.DictReader((tmp_path / 'results.csv').open()))
+    lines = list(csv.DictReader((tmp_path / 's.csv').open()))
     assert [(line['run'], line['seed']) for line in lines] == [
         (name, str(seed)) for name, by_seed in LAST.items() for seed in by_seed
     ]
@@ -227,7 +227,7 @@ def test_csv(report, tmp_path):
 
 def test_json(report, tmp_path):
     report(with_plots=False, about=dict(commit='abc'))
-    content = json.loads((tmp_path / 'results.json').read_text())
+    content = json.loads((tmp_path / 's.json').read_text())
     assert content['commit'] == 'abc' and content['command'] == 'python benchmark.py s'
     assert content['suite']['title'] == 'A title'
     tat = content['runs']['tat']
@@ -254,7 +254,7 @@ def width_of(picture: np.ndarray, colour: str) -> int:
 
 def test_pictures(report, tmp_path):
     report()
-    bars = np.array(Image.open(tmp_path / 'bars.png').convert('RGB'))
+    bars = np.array(Image.open(tmp_path / 's_bars.png').convert('RGB'))
     teacher, student, tat = (
         width_of(bars, colour) for colour in (plots.TEACHER, plots.BASELINE, plots.METHOD)
     )
@@ -262,7 +262,7 @@ def test_pictures(report, tmp_path):
     # lie on their ends.
     assert 1.8 * student == pytest.approx(teacher, rel=0.05)
     assert tat / student == pytest.approx(25 / 22, rel=0.02)
-    curves = np.array(Image.open(tmp_path / 'curves.png').convert('RGB'))
+    curves = np.array(Image.open(tmp_path / 's_curves.png').convert('RGB'))
     for colour in (plots.ORANGE, plots.BLUE):
         assert (curves == ImageColor.getrgb(colour)).all(-1).sum() > 300
 

@@ -197,7 +197,7 @@ def test_all_are_run_and_recorded(run, out):
     assert status == 0
     assert '[1/4] a seed 0 started\n' in output
     assert '[4/4] b seed 1 finished: mIoU 34.00 (best 34.00) in 0:0' in output
-    assert output.endswith(f'4 of 4 runs are finished: {out / "report.md"}\n')
+    assert output.endswith(f'4 of 4 runs are finished: {out / "suite.md"}\n')
     of = record(out, 'b', 1)
     assert (of['run'], of['seed'], of['status'], of['starts']) == ('b', 1, 'finished', 1)
     assert of['results']['metrics']['mIoU']['curve'] == [[2, 32.0], [4, 34.0]]
@@ -206,9 +206,9 @@ def test_all_are_run_and_recorded(run, out):
     assert of['machine']['processor'] and of['versions']['torch'] and of['error'] is None
     kept = {path.name for path in (out / 'runs/b/seed1').glob('*.pth')}
     assert kept == {'iter_4.pth'}
-    table = (out / 'report.md').read_text()
+    table = (out / 'suite.md').read_text()
     assert '| b | 2 | 34.00 ± 0.00 | 34.00 ± 0.00 | +20.00 ± 0.00 |' in table
-    assert (out / 'bars.png').exists() and (out / 'curves.png').exists()
+    assert (out / 'suite_bars.png').exists() and (out / 'suite_curves.png').exists()
 
 
 BATCH = """
@@ -266,20 +266,20 @@ def test_a_failing_run_does_not_stop_the_rest(run, out):
     assert '[1/4] a seed 0 failed: ValueError: no luck at 3\n' in output
     assert output.endswith(
         'failed: a seed 0: ValueError: no luck at 3\nfailed: a seed 1: ValueError: no luck at 3\n'
-        f'2 of 4 runs are finished: {out / "report.md"}\n'
+        f'2 of 4 runs are finished: {out / "suite.md"}\n'
     )
     assert [record(out, 'b', seed)['status'] for seed in (0, 1)] == ['finished'] * 2
     of = record(out, 'a')
     assert of['status'] == 'failed' and of['error'] == 'ValueError: no luck at 3'
     assert of['log_tail'][-1] == 'ValueError: no luck at 3' and len(of['log_tail']) > 2
-    assert '* a seed 0: failed: ValueError: no luck at 3' in (out / 'report.md').read_text()
+    assert '* a seed 0: failed: ValueError: no luck at 3' in (out / 'suite.md').read_text()
     # The next call tries again, from the last checkpoint.
     (out / 'mended').touch()
     status, output = run(text)
     assert status == 0 and '[1/4] a seed 0 resumed from iter_2.pth\n' in output
     assert iterations(out, 'a') == [1, 2, 3, 3, 4]
     assert record(out, 'a')['starts'] == 2 and record(out, 'a')['error'] is None
-    assert 'Not finished' not in (out / 'report.md').read_text()
+    assert 'Not finished' not in (out / 'suite.md').read_text()
 
 
 def test_a_run_that_has_diverged_has_failed(run, out):
@@ -291,7 +291,7 @@ def test_a_run_that_has_diverged_has_failed(run, out):
     assert f'[1/4] a seed 0 failed: {error}' in output
     of = record(out, 'a')
     assert of['status'] == 'failed' and of['error'].startswith(error)
-    assert '| a | 0 of 2 |' in (out / 'report.md').read_text()
+    assert '| a | 0 of 2 |' in (out / 'suite.md').read_text()
     # Nothing is left to train: the next call does not start it again.
     before = record(out, 'a')
     status, output = run(text)
@@ -363,7 +363,7 @@ def test_dependants_of_a_failed_teacher_are_skipped(run, out):
     assert 'b seed 0 skipped: t failed\n' in output
     assert 'skipped: b seed 0: t failed\n' in output
     assert not (out / 'runs/b').exists()
-    assert '* b seed 0: skipped: t failed' in (out / 'report.md').read_text()
+    assert '* b seed 0: skipped: t failed' in (out / 'suite.md').read_text()
     assert [record(out, name)['status'] for name in 'ac'] == ['finished'] * 2
 
 
@@ -440,7 +440,7 @@ def test_a_killed_call_leaves_no_training_behind(run, run_apart, out):
     assert (of['status'], of['starts']) == ('finished', 2)
     assert 1000 < of['seconds'] < 1020
     assert of['results']['metrics']['mIoU']['curve'] == [[2, 12.0], [4, 14.0]]
-    assert '| a | 2 | 14.00 ± 0.00 |' in (out / 'report.md').read_text()
+    assert '| a | 2 | 14.00 ± 0.00 |' in (out / 'suite.md').read_text()
 
 
 def test_time_so_far_is_noted_while_a_run_goes_on(run_apart, out, monkeypatch):
@@ -461,7 +461,7 @@ def test_a_signal_ends_all_and_says_how_to_go_on(run_apart, out, number):
     assert record(out, 'a')['status'] == 'interrupted' and record(out, 'a')['seconds'] > 0
     assert not (out / 'runs/b').exists()
     assert 'Interrupted. To go on: python ' in path.read_text()
-    assert '* a seed 0: interrupted' in (out / 'report.md').read_text()
+    assert '* a seed 0: interrupted' in (out / 'suite.md').read_text()
 
 
 def test_the_next_call_waits_for_what_a_killed_one_left(out):
@@ -555,16 +555,31 @@ def test_a_report_of_what_is_there(run, plan, out):
     with pytest.raises(SuiteError, match='--report-only: .* holds no runs'):
         report_only(plan())
     run(only=['a'])
-    for name in ('report.md', 'results.csv', 'bars.png'):
+    for name in ('suite.md', 'suite.csv', 'suite_bars.png'):
         (out / name).unlink()
-    machine = json.loads((out / 'results.json').read_text())['machine']
+    machine = json.loads((out / 'suite.json').read_text())['machine']
     report_only(plan())
-    assert '| b | 0 of 2 |' in (out / 'report.md').read_text()
-    assert (out / 'results.csv').exists() and (out / 'bars.png').exists()
-    assert json.loads((out / 'results.json').read_text())['machine'] == machine
+    assert '| b | 0 of 2 |' in (out / 'suite.md').read_text()
+    assert (out / 'suite.csv').exists() and (out / 'suite_bars.png').exists()
+    assert json.loads((out / 'suite.json').read_text())['machine'] == machine
     # Settings that have changed since are no reason to refuse, but are said.
     report_only(plan(options={'fake.value': 3}))
-    assert 'so not to be compared: a seed 0, a seed 1.' in (out / 'report.md').read_text()
+    assert 'so not to be compared: a seed 0, a seed 1.' in (out / 'suite.md').read_text()
+
+
+def test_suites_that_share_a_folder(run, plan, out, tmp_path):
+    """What both have is run once; each has its own report."""
+    run(TWO)
+    other = tmp_path / 'other.py'
+    other.write_text(HEAD + "runs = dict(a=dict(config='net.py'))\n")
+    planned = Plan(load_suite(str(other)), out)
+    before = (out / 'suite.md').read_text()
+    stream = io.StringIO()
+    assert run_suite(planned, launch=Launch(gpus=()), progress=Progress(2, stream)) == 0
+    assert '2 of 2 runs are finished already' in stream.getvalue()
+    assert (out / 'suite.md').read_text() == before
+    ends = ('.csv', '.json', '.md', '_bars.png', '_curves.png')
+    assert sorted(path.name for path in out.glob('other*')) == [f'other{end}' for end in ends]
 
 
 def test_scenes_are_written_once(run, out):

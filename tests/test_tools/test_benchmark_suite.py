@@ -77,7 +77,7 @@ def test_a_killed_run_goes_on(ran):
 
 def test_all_are_finished(ran):
     out, output = ran
-    assert output.endswith(f'3 of 3 runs are finished: {out / "report.md"}\n')
+    assert output.endswith(f'3 of 3 runs are finished: {out / "small.md"}\n')
     for name in ('student', 'tat'):
         assert [len(start) for start in lines(out / f'runs/{name}/seed0')] == [6]
         of = record(out, name)
@@ -99,17 +99,17 @@ def test_the_first_losses_of_paired_runs_are_equal(ran):
 
 def test_report(ran):
     out, _ = ran
-    text = (out / 'report.md').read_text()
+    text = (out / 'small.md').read_text()
     assert text.startswith('# Small\n') and 'benchmark.py' in text
     table = [line for line in text.splitlines() if line.startswith('| ')]
     labels = [line.split(' | ')[0].strip('| ') for line in table]
     assert labels == ['run', '---', 'teacher', 'plain student', 'TaT']
-    with (out / 'results.csv').open() as file:
+    with (out / 'small.csv').open() as file:
         of = {line['run']: line for line in csv.DictReader(file)}
     last = {name: float(of[name]['last mIoU']) for name in of}
     assert f'| {last["tat"]:.2f} |' in table[-1]
     assert f'| {last["tat"] - last["student"]:+.2f} |' in table[-1]
-    results = json.loads((out / 'results.json').read_text())
+    results = json.loads((out / 'small.json').read_text())
     assert results['versions']['mmrazor_tat'] and results['machine']['jobs'] == 2
     assert results['commit'] is None or len(results['commit'].rstrip('+')) == 40
 
@@ -162,11 +162,11 @@ def test_auto_scale_lr(call, tmp_path):
 
 def test_a_report_only(ran, call, suite):
     out, _ = ran
-    before = (out / 'report.md').read_text()
-    (out / 'report.md').unlink()
+    before = (out / 'small.md').read_text()
+    (out / 'small.md').unlink()
     status, output, _ = call(suite, '--out', out, '--report-only')
-    assert (status, output) == (0, f'Written: {out / "report.md"}\n')
-    assert (out / 'report.md').read_text() == before
+    assert (status, output) == (0, f'Written: {out / "small.md"}\n')
+    assert (out / 'small.md').read_text() == before
 
 
 def test_errors_end_before_anything_runs(call, suite, tmp_path):

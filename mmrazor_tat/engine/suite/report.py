@@ -1,4 +1,4 @@
-"""The report of a suite: results.json with everything, results.csv, report.md and its pictures."""
+"""The report of a suite: SUITE.json with everything, SUITE.csv, SUITE.md and its pictures."""
 
 import csv
 import io
@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
+from urllib.parse import quote
 
 from ..benchmark import machine_line, markdown_table
 from . import record as records
@@ -14,6 +15,11 @@ from .files import write_atomically
 from .plan import Job
 from .plots import plot_bars, plot_curves
 from .summary import NOT_RUN, Outcome, Row, Spread, collect, rows
+
+
+def report_path(suite: Suite, out: Path, end: str = '.md') -> Path:
+    """A file of the report; by the suite's name, as several suites may share a folder."""
+    return out / f'{suite.name}{end}'
 
 
 def write_report(
@@ -31,23 +37,23 @@ def write_report(
         jobs: all that the report is about; what was not run is listed as such.
         out: the folder.
         command: the call, as typed.
-        about: for results.json, e.g. the machine.
-        with_plots: draw bars.png and curves.png as well.
+        about: for SUITE.json, e.g. the machine.
+        with_plots: draw SUITE_bars.png and SUITE_curves.png as well.
     """
     outcomes = collect(jobs)
     table = rows(suite, outcomes)
     finished = any(row.finished for row in table)
     others = [job.key for job in jobs if _has_other_settings(job)]
     write_atomically(
-        out / 'results.json',
+        report_path(suite, out, '.json'),
         json.dumps(_as_json(suite, table, command, about or {}), indent=1) + '\n',
     )
-    write_atomically(out / 'results.csv', _as_csv(table, suite.metric))
+    write_atomically(report_path(suite, out, '.csv'), _as_csv(table, suite.metric))
     if with_plots and finished:
-        plot_bars(suite, table, out / 'bars.png')
-        plot_curves(suite, table, out / 'curves.png')
+        plot_bars(suite, table, report_path(suite, out, '_bars.png'))
+        plot_curves(suite, table, report_path(suite, out, '_curves.png'))
     text = as_markdown(suite, table, command, with_plots and finished, list(map(str, others)))
-    write_atomically(out / 'report.md', text)
+    write_atomically(report_path(suite, out), text)
 
 
 def as_markdown(
@@ -57,7 +63,7 @@ def as_markdown(
     with_plots: bool = True,
     with_other_settings: Sequence[str] = (),
 ) -> str:
-    """report.md."""
+    """SUITE.md."""
     parts = [f'# {suite.title}', '\n'.join(_preamble(table, command))]
     parts.append(_table(suite, table))
     parts.append(_caution(suite, table))
@@ -67,8 +73,9 @@ def as_markdown(
             f'{", ".join(with_other_settings)}.'
         )
     if with_plots:
-        parts.append(f'![{suite.metric} of every run, with its seeds](bars.png)')
-        parts.append(f'![{suite.metric} against iterations](curves.png)')
+        name = quote(suite.name)
+        parts.append(f'![{suite.metric} of every run, with its seeds]({name}_bars.png)')
+        parts.append(f'![{suite.metric} against iterations]({name}_curves.png)')
     unfinished = [o for row in table for o in row.outcomes if not o.is_finished]
     if unfinished:
         begun = [_why(outcome) for outcome in unfinished if outcome.status != NOT_RUN]
