@@ -26,4 +26,5 @@ runs = dict(
             config=f'demo/{method}_student.py', label=label, teacher='teacher', start='student')
         for method, (_, label) in _base_.pop('methods').items()
     })
+_base_.pop('notes')  # which are about the paper's figures
 del _iterations

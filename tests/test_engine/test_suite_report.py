@@ -24,7 +24,7 @@ LAST = dict(teacher={0: 40.0}, student={0: 20.0, 1: 22.0, 2: 24.0}, tat={0: 22.0
 @pytest.fixture
 def suite() -> Suite:
     def run(name: str, label: str, **more) -> Run:
-        values = dict(teacher=None, start=None, paper=None, options={}, baseline=None)
+        values = dict(teacher=None, start=None, paper=None, note=None, options={}, baseline=None)
         values.update(config=Path(f'{name}.py'), seeds=tuple(LAST[name]))
         return Run(name, label=label, **{**values, **more})
 
@@ -138,6 +138,19 @@ def test_table(report):
     ]
 
 
+def test_notes_are_numbered_below_the_table(suite, jobs, tmp_path):
+    """Runs that share a text share its number."""
+    notes = dict(teacher='One.', student='Two | x.', tat='One.')
+    runs = {name: replace(run, note=notes[name]) for name, run in suite.runs.items()}
+    write_report(replace(suite, runs=runs), list(jobs.values()), tmp_path, '', with_plots=False)
+    text = (tmp_path / 's.md').read_text()
+    labels = [label for label in cells(text) if '<sup>' in label]
+    assert labels == ['teacher<sup>1</sup>', 'plain student<sup>2</sup>', 'TaT<sup>1</sup>']
+    assert '|\n\n<sup>1</sup> One.\n\n<sup>2</sup> Two | x.\n\n' in text
+    content = json.loads((tmp_path / 's.json').read_text())
+    assert content['runs']['tat']['note'] == 'One.'
+
+
 def test_text(report):
     text = report()
     assert text.startswith('# A title\n\nRun on A processor, 4 cores, 2 threads, torch 2.13.0.\n')
@@ -145,6 +158,7 @@ def test_text(report):
     assert '\n3 seeds a run. Mean ± standard deviation' in text
     assert 'within about two standard errors' in text
     assert '](s_bars.png)' in text and '](s_curves.png)' in text
+    assert '<sup>' not in text
     assert 'Not finished' not in text and 'other settings' not in text
 
 

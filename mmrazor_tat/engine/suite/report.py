@@ -65,7 +65,9 @@ def as_markdown(
 ) -> str:
     """SUITE.md."""
     parts = [f'# {suite.title}', '\n'.join(_preamble(table, command))]
-    parts.append(_table(suite, table))
+    notes = _numbered_notes(table)
+    parts.append(_table(suite, table, notes))
+    parts += [f'<sup>{number}</sup> {note}' for note, number in notes.items()]
     parts.append(_caution(suite, table))
     if with_other_settings:
         parts.append(
@@ -94,7 +96,13 @@ def _preamble(table: Sequence[Row], command: str) -> list[str]:
     return [f'Run on {"; ".join(machines) or "no machine yet"}.', '', f'`{command}`']
 
 
-def _table(suite: Suite, table: Sequence[Row]) -> str:
+def _numbered_notes(table: Sequence[Row]) -> dict[str, int]:
+    """In order of appearance; a text that several runs have is one note."""
+    notes = dict.fromkeys(row.run.note for row in table if row.run.note is not None)
+    return {note: number for number, note in enumerate(notes, start=1)}
+
+
+def _table(suite: Suite, table: Sequence[Row], notes: dict[str, int]) -> str:
     extra = _extra_metrics(suite, table)
     names = [suite.metric, *extra]
     has_paper = any(row.run.paper is not None for row in table)
@@ -107,7 +115,8 @@ def _table(suite: Suite, table: Sequence[Row]) -> str:
     header += ['paper (its own training)'] * has_paper
     lines = []
     for row in table:
-        line = [row.run.label, _seeds(row)]
+        mark = '' if row.run.note is None else f'<sup>{notes[row.run.note]}</sup>'
+        line = [f'{row.run.label}{mark}', _seeds(row)]
         for name in names:
             line += [_spread(row.last.get(name)), _spread(row.best.get(name))]
         if baselines:
@@ -215,6 +224,7 @@ def _as_json(
                 config=_config_name(row.run.config),
                 baseline=row.run.baseline,
                 paper=row.run.paper,
+                note=row.run.note,
                 last={name: spread(of) for name, of in row.last.items()},
                 best={name: spread(of) for name, of in row.best.items()},
                 gain=spread(row.gain),
