@@ -131,7 +131,7 @@ def test_table(report):
         '26.50 ± 3.00',
         '12.50 ± 1.50',
         '25.00 ± 3.00',
-        '+3.00 ± 2.65',
+        '+3.00 ± 2.65 [-3.57, 9.57] n.d.',
         '2.0',
         '1,002',
         '75.80',
@@ -156,7 +156,10 @@ def test_text(report):
     assert text.startswith('# A title\n\nRun on A processor, 4 cores, 2 threads, torch 2.13.0.\n')
     assert '`python benchmark.py s`' in text
     assert '\n3 seeds a run. Mean ± standard deviation' in text
-    assert 'within about two standard errors' in text
+    assert 'its 95 % confidence interval' in text
+    assert 'n.d.: it holds 0, the gain is not distinguishable from 0.' in text
+    assert 'by chance' not in text  # of a single interval
+    assert 'teacher is one training' not in text  # the records do not say so
     assert '](s_bars.png)' in text and '](s_curves.png)' in text
     assert '<sup>' not in text
     assert 'Not finished' not in text and 'other settings' not in text
@@ -215,14 +218,75 @@ def test_a_baseline_of_its_own(suite, jobs, tmp_path):
     table = cells((tmp_path / 's.md').read_text())
     assert table['run'][5:7] == ['gain over the baseline', 'baseline']
     assert table['plain student'][5:7] == ['-20.00 (1 of 3 seeds)', 'teacher']
-    assert table['TaT'][5:7] == ['+3.00 ± 2.65', 'plain student']
+    assert table['TaT'][5:7] == ['+3.00 ± 2.65 [-3.57, 9.57] n.d.', 'plain student']
 
 
 def test_one_seed(suite, jobs, tmp_path):
     write_report(suite, [jobs['student', 0]], tmp_path, '')
     text = (tmp_path / 's.md').read_text()
-    assert 'One seed a run. One seed shows no spread' in text
+    assert 'One seed a run. Minutes' in text and '±' not in text
     assert cells(text)['plain student'][:2] == ['1', '20.00']
+
+
+def change(job: Job, **changes) -> None:
+    """Some of a job's record."""
+    record = json.loads((job.folder / 'run.json').read_text())
+    write_record(job.folder, {**record, **changes})
+
+
+def test_gains_of_one_seed_have_no_interval(suite, jobs, tmp_path):
+    few = [job for key, job in jobs.items() if key.seed == 0]
+    write_report(suite, few, tmp_path, '')
+    text = (tmp_path / 's.md').read_text()
+    assert cells(text)['TaT'][5] == '+2.00'
+    assert 'One seed shows no spread, so there is no interval' in text
+    assert 'n.d.' not in text and 'confidence' not in text
+
+
+def test_a_gain_that_is_distinguishable(suite, jobs, tmp_path):
+    """25 - 20, 27.5 - 22, 29 - 24: mean 5.17, deviation 0.29, interval 4.303 x 0.29 / sqrt(3)."""
+    for seed, last in enumerate((25.0, 27.5, 29.0)):
+        of = dict(last=last, best=last, best_step=8, curve=[(8, last)])
+        results = dict(metrics=dict(mIoU=of), iterations=8, gpu_mib=None)
+        change(jobs['tat', seed], results=results)
+    write_report(suite, list(jobs.values()), tmp_path, '', with_plots=False)
+    text = (tmp_path / 's.md').read_text()
+    assert cells(text)['TaT'][3] == '+5.17 ± 0.29 [4.45, 5.88]'
+    assert 'n.d.' not in text
+
+
+def test_several_intervals_and_one_teacher(suite, jobs, tmp_path):
+    for seed in range(3):
+        settings = {'suite.teacher': "'teacher seed 0, 1f'", 'model.teacher_ckpt': "'mine.pth'"}
+        change(jobs['tat', seed], settings=settings)
+    runs = {**suite.runs, 'student': replace(suite.runs['student'], baseline='tat')}
+    write_report(replace(suite, runs=runs), list(jobs.values()), tmp_path, '', with_plots=False)
+    text = (tmp_path / 's.md').read_text()
+    assert 'Each of the 2 intervals misses the true gain with a chance of 5 %' in text
+    assert 'The teacher is one training with one seed' in text
+    for seed in range(3):  # a teacher of its own for each seed is in the spread
+        change(jobs['tat', seed], settings={'suite.teacher': f"'teacher seed {seed}'"})
+    write_report(replace(suite, runs=runs), list(jobs.values()), tmp_path, '', with_plots=False)
+    assert 'The teacher is one training' not in (tmp_path / 's.md').read_text()
+
+
+def test_nothing_is_finished(suite, jobs, tmp_path):
+    teacher = jobs['teacher', 0]
+    for job in jobs.values():
+        if job is not teacher:
+            (job.folder / 'run.json').unlink()
+    write_report(suite, list(jobs.values()), tmp_path, '', with_plots=False)
+    text = (tmp_path / 's.md').read_text()
+    assert '|\n\nNo run that is to be compared has finished yet.\n' in text
+
+
+def test_commits_and_versions_are_in_the_header(suite, jobs, tmp_path):
+    for number, job in enumerate(jobs.values()):
+        change(job, commit='ab'[number == 0] * 40, versions=dict(torch='2.13', mmseg='1.2.2'))
+    write_report(suite, list(jobs.values()), tmp_path, '', with_plots=False)
+    header = (tmp_path / 's.md').read_text().split('| run |')[0]
+    assert 'Made with torch 2.13, mmsegmentation 1.2.2.' in header
+    assert 'several commits' in header and 'aaaaaaaaaa (6 runs)' in header
 
 
 def test_csv(report, tmp_path):
@@ -247,7 +311,9 @@ def test_json(report, tmp_path):
     tat = content['runs']['tat']
     assert (tat['teacher'], tat['label'], tat['paper']) == ('teacher', 'TaT', 75.8)
     assert 'settings' not in tat['seeds'][0] and tat['seeds'][0]['seconds'] == 60
-    assert tat['gain'] == dict(mean=3.0, std=pytest.approx(7**0.5), count=3)
+    # 4.303 x sqrt(7 / 3) = 6.573
+    interval = [pytest.approx(-3.573, abs=1e-3), pytest.approx(9.573, abs=1e-3)]
+    assert tat['gain'] == dict(mean=3.0, std=pytest.approx(7**0.5), count=3, interval=interval)
     assert [of['seed'] for of in tat['seeds']] == [0, 1, 2]
     assert tat['seeds'][1]['results']['metrics']['mIoU']['curve'] == [[4, 29.5], [8, 28.0]]
 

@@ -207,7 +207,7 @@ def test_all_are_run_and_recorded(run, out):
     kept = {path.name for path in (out / 'runs/b/seed1').glob('*.pth')}
     assert kept == {'iter_4.pth'}
     table = (out / 'suite.md').read_text()
-    assert '| b | 2 | 34.00 ± 0.00 | 34.00 ± 0.00 | +20.00 ± 0.00 |' in table
+    assert '| b | 2 | 34.00 ± 0.00 | 34.00 ± 0.00 | +20.00 ± 0.00 [20.00, 20.00] |' in table
     assert (out / 'suite_bars.png').exists() and (out / 'suite_curves.png').exists()
 
 

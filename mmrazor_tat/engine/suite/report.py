@@ -14,7 +14,10 @@ from .definition import Suite
 from .files import write_atomically
 from .plan import Job
 from .plots import plot_bars, plot_curves
+from .provenance import provenance
 from .summary import NOT_RUN, Outcome, Row, Spread, collect, rows
+
+_UNCLEAR = 'n.d.'
 
 
 def report_path(suite: Suite, out: Path, end: str = '.md') -> Path:
@@ -93,7 +96,9 @@ def _preamble(table: Sequence[Row], command: str) -> list[str]:
         for o in row.outcomes
         if o.record.get('machine')
     )
-    return [f'Run on {"; ".join(machines) or "no machine yet"}.', '', f'`{command}`']
+    made_with = provenance([o.record for row in table for o in row.outcomes])
+    where = f'Run on {"; ".join(machines) or "no machine yet"}.'
+    return [f'{where} {made_with}'.strip(), '', f'`{command}`']
 
 
 def _numbered_notes(table: Sequence[Row]) -> dict[str, int]:
@@ -153,6 +158,9 @@ def _gain(row: Row) -> str:
     if row.gain is None:
         return ''
     text = _spread(row.gain, '+')
+    if row.gain.interval is not None:
+        lower, upper = row.gain.interval
+        text += f' [{lower:.2f}, {upper:.2f}]' + f' {_UNCLEAR}' * (lower <= 0 <= upper)
     if row.gain.count < len(row.finished):
         text += f' ({row.gain.count} of {len(row.finished)} seeds)'
     return text
@@ -161,19 +169,52 @@ def _gain(row: Row) -> str:
 def _caution(suite: Suite, table: Sequence[Row]) -> str:
     teachers = {run.teacher for run in suite.runs.values()}
     held = [row for row in table if row.run.name not in teachers] or table
-    counts = sorted({len(row.finished) for row in held if row.finished}) or [0]
+    counts = sorted({len(row.finished) for row in held if row.finished})
+    if not counts:
+        return 'No run that is to be compared has finished yet.'
     few = str(counts[0]) if len(counts) == 1 else f'{counts[0]} to {counts[-1]}'
-    seeds = 'one seed' if counts == [1] else f'{few} seeds'
-    spread = (
-        'One seed shows no spread: differences may mean nothing.'
-        if counts[-1] <= 1
-        else 'Mean ± standard deviation over the seeds. Differences within about two standard '
-        'errors (the standard deviation over the root of the number of seeds) mean nothing.'
-    )
-    gain = ' A gain is the mean of the differences of the last values, seed by seed.'
-    gain = gain if any(row.gain is not None for row in table) else ''
-    minutes = ' Minutes are those of the whole process, imports and validation included.'
-    return f'{seeds[0].upper()}{seeds[1:]} a run. {spread}{gain}{minutes}'
+    parts = ['One seed a run.' if counts == [1] else f'{few} seeds a run.']
+    if counts[-1] > 1:
+        parts.append('Mean ± standard deviation over the seeds.')
+    parts += _about_gains(table)
+    parts.append('Minutes are those of the whole process, imports and validation included.')
+    return ' '.join(parts)
+
+
+def _about_gains(table: Sequence[Row]) -> list[str]:
+    gains = [row for row in table if row.gain is not None]
+    if not gains:
+        return []
+    parts = ['A gain is the mean of the differences of the last values, seed by seed.']
+    intervals = [row.gain.interval for row in gains if row.gain.interval is not None]
+    if not intervals:
+        parts.append(
+            'One seed shows no spread, so there is no interval, and a difference may mean nothing.'
+        )
+    else:
+        parts.append('In brackets its 95 % confidence interval (t, over the seeds).')
+    if any(lower <= 0 <= upper for lower, upper in intervals):
+        parts.append(f'{_UNCLEAR}: it holds 0, the gain is not distinguishable from 0.')
+    if 0 < len(intervals) < len(gains):
+        parts.append('A gain of one seed has none and may mean nothing.')
+    if len(intervals) > 1:
+        parts.append(
+            f'Each of the {len(intervals)} intervals misses the true gain with a chance of 5 %, so '
+            'some miss it by chance; nothing is corrected for their number.'
+        )
+    if any(_has_one_teacher(row) for row in gains):
+        parts.append(
+            'The teacher is one training with one seed: how much another one would change the '
+            'gains is in no spread and no interval.'
+        )
+    return parts
+
+
+def _has_one_teacher(row: Row) -> bool:
+    """Whether all seeds of a run learn from the same weights, a run's or a given checkpoint's."""
+    settings = [outcome.record.get('settings', {}) for outcome in row.finished]
+    teachers = {of.get('suite.teacher', of.get('model.teacher_ckpt')) for of in settings}
+    return len(teachers - {None, 'None'}) == 1
 
 
 def _why(outcome: Outcome) -> str:
@@ -207,6 +248,9 @@ def _as_json(
     def spread(of: Optional[Spread]) -> Optional[dict[str, Any]]:
         return None if of is None else of._asdict()
 
+    def gain(of: Optional[Spread]) -> Optional[dict[str, Any]]:
+        return None if of is None else dict(**of._asdict(), interval=of.interval)
+
     return dict(
         suite=dict(
             name=suite.name,
@@ -227,7 +271,7 @@ def _as_json(
                 note=row.run.note,
                 last={name: spread(of) for name, of in row.last.items()},
                 best={name: spread(of) for name, of in row.best.items()},
-                gain=spread(row.gain),
+                gain=gain(row.gain),
                 seconds=spread(row.seconds),
                 peak_mib=row.peak_mib,
                 teacher=row.run.teacher,

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Optional
 
 from . import record as records
 from .definition import Run, Suite
+from .interval import t_interval
 from .plan import Job, Key
 from .record import read_record
 
@@ -27,6 +28,11 @@ class Spread(NamedTuple):
             return None
         std = statistics.stdev(values) if len(values) > 1 else None
         return cls(statistics.fmean(values), std, len(values))
+
+    @property
+    def interval(self) -> Optional[tuple[float, float]]:
+        """The 95 % t-interval of the mean; None of a single value."""
+        return None if self.std is None else t_interval(*self)
 
 
 @dataclass(frozen=True)
