@@ -437,10 +437,15 @@ def test_a_killed_call_leaves_no_training_behind(run, run_apart, out):
     assert status == 0 and 'a seed 0 resumed from iter_2.pth' in output
     assert iterations(out, 'a') == [1, 2, 3, 3, 4]  # 3 was after the checkpoint
     of = record(out, 'a')
-    assert (of['status'], of['starts']) == ('finished', 2)
+    assert (of['status'], of['starts'], of['resumed']) == ('finished', 2, 1)
     assert 1000 < of['seconds'] < 1020
     assert of['results']['metrics']['mIoU']['curve'] == [[2, 12.0], [4, 14.0]]
-    assert '| a | 2 | 14.00 ± 0.00 |' in (out / 'suite.md').read_text()
+    report = (out / 'suite.md').read_text()
+    assert '| a | 2 | 14.00 ± 0.00 |' in report
+    assert 'with other random numbers from there on: a seed 0.\n' in report
+    with (out / 'suite.csv').open() as file:
+        starts = {(line['run'], line['seed']): line['starts'] for line in csv.DictReader(file)}
+    assert (starts['a', '0'], starts['a', '1']) == ('2', '1')
 
 
 def test_time_so_far_is_noted_while_a_run_goes_on(run_apart, out, monkeypatch):
@@ -526,6 +531,17 @@ def test_a_run_that_lacked_its_last_validation_only(run, out):
     status, output = run(only=['a'])
     assert status == 0 and 'a seed 0 resumed from iter_4.pth' in output
     assert record(out, 'a')['results']['metrics']['mIoU']['curve'] == [[2, 12.0], [4, 14.0]]
+    assert record(out, 'a')['resumed'] == 0  # nothing was trained after the interruption
+    assert 'random numbers' not in (out / 'suite.md').read_text()
+
+
+def test_a_run_that_began_anew_is_none_that_was_resumed(run, out):
+    text = with_option('a', 'fake.fails_at', 1)
+    run(text, only=['a'])
+    (out / 'mended').touch()
+    run(text, only=['a'])
+    of = record(out, 'a')
+    assert (of['status'], of['starts'], of['resumed']) == ('finished', 2, 0)
 
 
 def test_two_at_once(run, out, monkeypatch):

@@ -77,6 +77,12 @@ def as_markdown(
             'Made with other settings than the suite now asks for, so not to be compared: '
             f'{", ".join(with_other_settings)}.'
         )
+    resumed = [str(o.key) for row in table for o in row.finished if o.was_resumed]
+    if resumed:
+        parts.append(
+            'Resumed after an interruption, so with other random numbers from there on: '
+            f'{", ".join(resumed)}.'
+        )
     if with_plots:
         name = quote(suite.name)
         parts.append(f'![{suite.metric} of every run, with its seeds]({name}_bars.png)')
@@ -300,7 +306,7 @@ def _as_csv(table: Sequence[Row], metric: str) -> str:
     names = dict.fromkeys([metric, *(name for row in table for name in row.last)])
     columns = ['run', 'label', 'seed', 'status']
     columns += [f'{which} {name}' for name in names for which in ('last', 'best', 'best_step')]
-    columns += ['iterations', 'batch', 'seconds', 'peak_mib', 'parameters', 'paper', 'error']
+    columns += ['starts', 'iterations', 'batch', 'seconds', 'peak_mib', 'parameters', 'paper', 'error']
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator='\n')
     writer.writeheader()
@@ -318,6 +324,7 @@ def _as_csv(table: Sequence[Row], metric: str) -> str:
                     label=row.run.label,
                     seed=outcome.key.seed,
                     status=outcome.status,
+                    starts=record.get('starts'),
                     iterations=(record.get('results') or {}).get('iterations'),
                     batch=(record.get('batch') or {}).get('size'),
                     seconds=record.get('seconds'),

@@ -190,6 +190,7 @@ class Schedule:
             seed=job.key.seed,
             status=records.RUNNING,
             starts=before.get('starts', 0) + 1,
+            resumed=before.get('resumed', 0) + self._trains_on(job, checkpoint) if resumes else 0,
             begun=before.get('begun') or time.strftime('%F %T'),
             # A start from nothing repeats what an earlier one did before its first checkpoint.
             seconds=before.get('seconds', 0.0) if resumes else 0.0,
@@ -232,6 +233,11 @@ class Schedule:
         if checkpoint is not None and self._owes_validation(job, step_of(checkpoint)):
             options['default_hooks.catch_up.type'] = _CATCH_UP
         return options
+
+    @staticmethod
+    def _trains_on(job: Job, checkpoint: Path) -> bool:
+        """Whether something is left to train: mmengine restores no random state for it."""
+        return step_of(checkpoint) != job.total
 
     def _owes_validation(self, job: Job, step: int) -> bool:
         due = step == job.total or (job.val_interval and step % job.val_interval == 0)

@@ -49,6 +49,11 @@ class Outcome:
         return self.status == records.FINISHED
 
     @property
+    def was_resumed(self) -> bool:
+        """Trained on from a checkpoint: with other random numbers than in one go."""
+        return bool(self.record.get('resumed', 0))
+
+    @property
     def metrics(self) -> dict[str, Any]:
         return self.record['results']['metrics'] if self.is_finished else {}
 
