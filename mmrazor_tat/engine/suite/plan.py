@@ -225,14 +225,14 @@ class Plan:
                 'model.teacher'
             )
         other, _ = self._configs[run.teacher]
-        if 'architecture' in other.model:
+        if 'architecture' in other.model and 'teacher' in other.model:
             raise SuiteError(
                 f'run {run.name!r}: its teacher {run.teacher!r} is itself a distillation, whose '
                 'checkpoint holds two networks: name a plain network'
             )
         self._check_same(
             self._shapes(own, cfg),
-            self._shapes(other.model, other),
+            self._shapes(student_config(other), other),
             f'run {run.name!r}: its model.teacher is not the network that run {run.teacher!r} '
             'trains',
         )

@@ -306,7 +306,8 @@ def _as_csv(table: Sequence[Row], metric: str) -> str:
     names = dict.fromkeys([metric, *(name for row in table for name in row.last)])
     columns = ['run', 'label', 'seed', 'status']
     columns += [f'{which} {name}' for name in names for which in ('last', 'best', 'best_step')]
-    columns += ['starts', 'iterations', 'batch', 'seconds', 'peak_mib', 'parameters', 'paper', 'error']
+    columns += ['starts', 'iterations', 'batch', 'seconds', 'peak_mib', 'parameters']
+    columns += ['paper', 'error']
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator='\n')
     writer.writeheader()
