@@ -141,6 +141,21 @@ def test_the_paper_s_ablations(suite, option, figures, jobs):
     assert found == figures
 
 
+def test_the_ablation_of_the_projections(jobs):
+    """One more at a time: phi, which the other two are tried beside, then gamma, then theta."""
+    loss = 'model.distiller.distill_losses.loss_tat'
+    of = jobs['ablation_attention']
+    learnt = [
+        set(literal_eval(job.settings.get(f'{loss}.projections', "('gamma', 'phi', 'theta')")))
+        for job in of.values()
+        if 'tat' in job.key.run
+    ]
+    assert learnt[:4] == [set(), {'phi'}, {'gamma', 'phi'}, {'gamma', 'phi', 'theta'}]
+    assert len(learnt) == 5 and f'{loss}.softmax_over' in list(of.values())[-1].settings
+    labels = [job.run.label for job in of.values()][2:6]
+    assert labels == ['no projection', 'phi', 'gamma + phi', 'theta + gamma + phi']
+
+
 def test_equal_trainings_have_equal_names(jobs):
     """So that one folder serves all of these suites without training a run twice."""
     named: dict[str, Job] = {}
