@@ -16,6 +16,7 @@ from mmrazor_tat.engine.suite.definition import load_suite
 from mmrazor_tat.engine.suite.errors import SuiteError
 from mmrazor_tat.engine.suite.launch import Launch, as_line, train_command
 from mmrazor_tat.engine.suite.plan import Key, Plan
+from mmrazor_tat.engine.suite.runner import dry_run, run_suite
 from mmrazor_tat.engine.suite.starts import draw
 
 DEMO = """
@@ -309,6 +310,17 @@ class TestPlaces:
         ]
         two = Launch(jobs=2, launcher='pytorch', processes=2, gpus=('0', '1', '2', '3'))
         assert [two.environment(slot)['CUDA_VISIBLE_DEVICES'] for slot in (0, 1)] == ['0,1', '2,3']
+
+    def test_torchrun_needs_gpus_to_start_but_not_to_be_named(self, plan, tmp_path):
+        found = plan()
+        launch = Launch(launcher='pytorch', processes=4, gpus=())
+        with pytest.raises(SuiteError, match='--launcher pytorch needs a GPU for each process'):
+            run_suite(found, launch=launch)
+        assert not (tmp_path / 'out').exists()
+        assert all('torch.distributed.run' in line for line in dry_run(found, launch=launch))
+        Launch(launcher='pytorch', gpus=('0',)).check_devices()
+        Launch(launcher='slurm', processes=4, gpus=()).check_devices()  # they are on the nodes
+        Launch(gpus=()).check_devices()
 
     @pytest.mark.parametrize(
         ('options', 'error'),

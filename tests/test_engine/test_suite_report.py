@@ -11,6 +11,7 @@ from PIL import Image, ImageColor
 
 from mmrazor_tat.engine.suite import plots
 from mmrazor_tat.engine.suite.definition import Run, Suite
+from mmrazor_tat.engine.suite.errors import SuiteError
 from mmrazor_tat.engine.suite.plan import Job, Key
 from mmrazor_tat.engine.suite.record import write_record
 from mmrazor_tat.engine.suite.report import write_report
@@ -316,6 +317,13 @@ def test_json(report, tmp_path):
     assert tat['gain'] == dict(mean=3.0, std=pytest.approx(7**0.5), count=3, interval=interval)
     assert [of['seed'] for of in tat['seeds']] == [0, 1, 2]
     assert tat['seeds'][1]['results']['metrics']['mIoU']['curve'] == [[4, 29.5], [8, 28.0]]
+
+
+def test_a_finished_run_without_the_metric(suite, jobs, tmp_path):
+    """Its suite had another one then."""
+    error = "teacher seed 0 is finished without 'mDice', the suite's metric: its record has mIoU"
+    with pytest.raises(SuiteError, match=error):
+        write_report(replace(suite, metric='mDice'), list(jobs.values()), tmp_path, '')
 
 
 def test_the_memory_of_a_gpu_is_preferred(suite, jobs):

@@ -44,8 +44,11 @@ def write(**line):
         file.write(json.dumps(line) + '\\n')
 
 def validate(step):
+    metric = options.get('fake.metric', 'mIoU')
     if 'fake.silent' not in options:
-        write(mIoU=value + step, step=step)
+        write(**{metric: value + step, 'aAcc': 90.0, 'time': 0.1, 'data_time': 0.1, 'step': step})
+    if 'fake.raises' in options:
+        raise KeyError('mIoU')
 
 def is_at(name, step):
     return int(options.get(f'fake.{name}', -1)) == step
@@ -341,7 +344,19 @@ def test_a_command_that_cannot_be_made(plan, out):
 def test_a_run_without_a_validation_has_failed(run, out):
     status, _ = run(with_option('a', 'fake.silent', 1), only=['a'])
     assert status == 1
-    assert record(out, 'a')['error'] == "it ended without a validation that has 'mIoU'"
+    assert record(out, 'a')['error'] == "it ended without a validation, so without 'mIoU'"
+
+
+@pytest.mark.parametrize('fails', [False, True])
+def test_a_validation_without_the_suite_s_metric(run, out, fails):
+    """mmengine ends such a run with a bare KeyError, after it has logged what there is."""
+    text = with_option('a', 'fake.metric', 'mDice')
+    text = text.replace("'mDice'", "'mDice', 'fake.raises': 1") if fails else text
+    assert run(text, only=['a'])[0] == 1
+    error = "the validation has no 'mIoU', the suite's metric: it has mDice, aAcc"
+    assert record(out, 'a')['error'] == error
+    tail = record(out, 'a')['log_tail']
+    assert any("KeyError: 'mIoU'" in line for line in tail) == fails
 
 
 def test_a_teacher_comes_first_and_is_handed_over(run, out):

@@ -8,6 +8,8 @@ from typing import Any, Optional
 
 _TAIL_BYTES = 2**15
 _ERROR = re.compile(r'^(?:\[rank\d+\]: ?)?((?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b.*)')
+# What mmengine logs with every line.
+_NO_METRICS = ('step', 'iter', 'epoch', 'lr', 'time', 'data_time', 'memory')
 # What torchrun says of a failed worker, which has told the reason before.
 _SECOND_HAND = ('ChildFailedError', 'SignalException')
 
@@ -42,6 +44,13 @@ def read_results(folder: Path, metric: str) -> dict[str, Any]:
     metrics = {name: _summary(curve) for name, curve in curves.items() if curve}
     diverged = _diverged_at(losses)
     return dict(metrics=metrics, iterations=iterations, gpu_mib=memory, diverged_at=diverged)
+
+
+def validated_names(folder: Path) -> list[str]:
+    """What the validations of a run measured, in order."""
+    validations = [line for line in read_lines(folder) if 'loss' not in line]
+    names = dict.fromkeys(name for line in validations for name in line)
+    return [name for name in names if name not in _NO_METRICS]
 
 
 def _diverged_at(losses: dict[int, float]) -> Optional[int]:

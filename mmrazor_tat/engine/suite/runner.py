@@ -49,6 +49,7 @@ def run_suite(
         SuiteError: the call cannot be carried out; nothing was run.
     """
     launch = launch or Launch()
+    launch.check_devices()
     jobs = plan.jobs(only)
     progress = progress or Progress(len(jobs))
     with lock(plan.out) as descriptor:

@@ -14,7 +14,13 @@ from .errors import SuiteError
 from .launch import Command, Launch, Process, as_line, train_command
 from .plan import Job, Key
 from .progress import Progress, State, duration, suite_seconds_left
-from .results import discard_logs, last_training_line, read_error, read_results
+from .results import (
+    discard_logs,
+    last_training_line,
+    read_error,
+    read_results,
+    validated_names,
+)
 from .starts import draw
 
 WAITING, SKIPPED = 'waiting', 'skipped'
@@ -278,8 +284,14 @@ class Schedule:
             self._after_each()
             return
         reason, tail = read_error(job.folder / 'run.log', running.process.log_start)
-        if code == 0:
-            reason = f'it ended without a validation that has {self.metric!r}'
+        measured = validated_names(job.folder)
+        if measured and self.metric not in measured:  # mmengine: KeyError
+            reason = (
+                f"the validation has no {self.metric!r}, the suite's metric: it has "
+                f'{", ".join(measured)}'
+            )
+        elif code == 0:
+            reason = f'it ended without a validation, so without {self.metric!r}'
         elif code < 0:
             reason = f'ended by {signal.Signals(-code).name}; last line: {reason}'
         self._fail(job, record, reason, tail)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Optional
 
 from . import record as records
 from .definition import Run, Suite
+from .errors import SuiteError
 from .interval import t_interval
 from .plan import Job, Key
 from .record import read_record
@@ -101,7 +102,17 @@ def collect(jobs: Sequence[Job]) -> list[Outcome]:
 
 
 def rows(suite: Suite, outcomes: Sequence[Outcome]) -> list[Row]:
-    """The runs in the order of the suite."""
+    """The runs in the order of the suite.
+
+    Raises:
+        SuiteError: a finished run lacks the suite's metric: it was run for another one.
+    """
+    for outcome in outcomes:
+        if outcome.is_finished and suite.metric not in outcome.metrics:
+            raise SuiteError(
+                f"{outcome.key} is finished without {suite.metric!r}, the suite's metric: its "
+                f'record has {", ".join(outcome.metrics) or "none"}'
+            )
     last = {
         outcome.key: outcome.metrics[suite.metric]['last']
         for outcome in outcomes
