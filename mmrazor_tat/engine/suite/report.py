@@ -182,9 +182,9 @@ def _caution(suite: Suite, table: Sequence[Row]) -> str:
     parts = ['One seed a run.' if counts == [1] else f'{few} seeds a run.']
     if counts[-1] > 1:
         parts.append('Mean ± standard deviation over the seeds.')
-    parts += _about_gains(table)
     parts.append('Minutes are those of the whole process, imports and validation included.')
-    return ' '.join(parts)
+    gains = _about_gains(table)
+    return ' '.join(parts) + ('\n\n' + ' '.join(gains) if gains else '')
 
 
 def _about_gains(table: Sequence[Row]) -> list[str]:
