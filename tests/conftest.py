@@ -44,7 +44,7 @@ THREADS = max(1, (os.cpu_count() or 1) // int(os.environ.get('PYTEST_XDIST_WORKE
 torch.set_num_threads(THREADS)
 
 # mmengine reads all metafiles of mmseg anew for every base 'mmseg::...': a second each.
-config_utils._get_cfg_metainfo = functools.cache(config_utils._get_cfg_metainfo)
+config_utils.load = functools.cache(config_utils.load)
 
 
 @pytest.fixture(scope='session')

@@ -1,10 +1,13 @@
 """The shipped suites: they name every recipe, the paper's figures, and agree with one another."""
 
+from ast import literal_eval
 from pathlib import Path
 
 import pytest
+from mmengine import Config
 
-from mmrazor_tat.engine.suite import load_suite
+from mmrazor_tat.engine.suite import Plan, load_suite
+from mmrazor_tat.engine.suite.plan import Job
 
 CONFIGS = Path(__file__).parent.parent / 'configs'
 SUITES = sorted(path.stem for path in (CONFIGS / 'suites').glob('*.py'))
@@ -82,31 +85,93 @@ def test_the_paper_s_figures(data, protocol):
         assert runs['teacher'].paper == (78.43 if data == 'voc12aug' else 33.10)
 
 
+@pytest.fixture(scope='module')
+def jobs(tmp_path_factory) -> dict[str, dict[str, Job]]:
+    """By suite and run, of those that can share a folder."""
+    out = tmp_path_factory.mktemp('out')
+    found = {}
+    for name in ('voc12aug_paper', *ABLATIONS):
+        plan = Plan(load_suite(name, [0]), out)
+        found[name] = {job.key.run: job for job in plan.jobs()}
+    return found
+
+
+@pytest.mark.parametrize('suite', ['voc12aug_mmseg', 'voc12aug_paper', 'ablation_views'])
+def test_anchor_points_alone_stand_beside_their_own_figure(suite):
+    """Of kernel 4, which the recipe has: the paper's 75.37 is kernel 2."""
+    run = load_suite(suite).runs['r18-tat-anchor']
+    assert run.paper == 75.27 and 'kernel 2' in run.note
+    config = Config.fromfile(run.config)
+    (view,) = config.model.distiller.distill_losses.loss_tat.views
+    assert view.kernel == 4
+
+
+@pytest.mark.parametrize('data', PAPER)
+@pytest.mark.parametrize('protocol', ['mmseg', 'paper'])
+def test_what_differs_from_the_paper_s_comparison_is_noted(data, protocol, repo):
+    runs = load_suite(f'{data}_{protocol}').runs
+    noted = {name for name, run in runs.items() if run.note is not None}
+    students = ('r18', 'mobilenet-v2')
+    expected = {f'{s}-{method}' for s in students for method in ('kd', 'fitnet', 'review-kd')}
+    assert noted == expected | ({'r18-tat-anchor'} if data == 'voc12aug' else set())
+    for name, folder in (('fitnet', 'fitnet'), ('review-kd', 'review_kd')):
+        note = runs[f'r18-{name}'].note
+        assert f'configs/{folder}/README.md' in note and '0.00625' in note
+        assert '0.00625' in (repo / f'configs/{folder}/README.md').read_text()
+    assert 'columns of the feature map' in runs['mobilenet-v2-kd'].note
+
+
 @pytest.mark.parametrize(
     'suite, option, figures',
     [
         ('anchors', 'kernel', {2: 75.37, 4: 75.27, 8: 74.79, 16: 74.56}),
         ('patches', 'groups', {16: 75.33, 64: 75.45, 256: 75.50, 1024: 75.47}),
+        ('patches', 'grid', {4: 75.33, 8: 75.45, 16: 75.50, 32: 75.47}),
         ('groups', 'groups', {1: 75.26, 32: 75.57, 64: 75.63, 128: 75.62, 256: 75.50}),
     ],
 )
-def test_the_paper_s_ablations(suite, option, figures):
+def test_the_paper_s_ablations(suite, option, figures, jobs):
+    """What is trained in the end, be it the run's option or the recipe's."""
     key = f'model.distiller.distill_losses.loss_tat.views.0.{option}'
-    runs = load_suite(f'ablation_{suite}').runs.values()
-    assert {run.options[key]: run.paper for run in runs if key in run.options} == figures
+    found = {}
+    for job in jobs[f'ablation_{suite}'].values():
+        if key in job.settings:
+            value = literal_eval(job.settings[key])
+            found[value[0] if option == 'grid' else value] = job.run.paper
+    assert found == figures
 
 
-def test_the_ablations_share_their_runs_with_the_table():
-    """So one folder serves all of them without training a run twice."""
-    table = load_suite('voc12aug_paper').runs
-    shared = 0
-    for name in ABLATIONS:
-        for run in load_suite(name).runs.values():
-            if run.name in table:
-                other = table[run.name]
-                for part in ('config', 'options', 'teacher', 'start', 'seeds'):
-                    assert getattr(run, part) == getattr(other, part), (name, run.name)
-                shared += run.name not in ('teacher', 'r18')
-            else:
-                assert run.options  # something differs from the table's
-    assert shared == 4 + 1  # the views, and TaT as it is
+def test_the_ablation_of_the_projections(jobs):
+    """One more at a time: phi, which the other two are tried beside, then gamma, then theta."""
+    loss = 'model.distiller.distill_losses.loss_tat'
+    of = jobs['ablation_attention']
+    learnt = [
+        set(literal_eval(job.settings.get(f'{loss}.projections', "('gamma', 'phi', 'theta')")))
+        for job in of.values()
+        if 'tat' in job.key.run
+    ]
+    assert learnt[:4] == [set(), {'phi'}, {'gamma', 'phi'}, {'gamma', 'phi', 'theta'}]
+    assert len(learnt) == 5 and f'{loss}.softmax_over' in list(of.values())[-1].settings
+    labels = [job.run.label for job in of.values()][2:6]
+    assert labels == ['no projection', 'phi', 'gamma + phi', 'theta + gamma + phi']
+
+
+def test_equal_trainings_have_equal_names(jobs):
+    """So that one folder serves all of these suites without training a run twice."""
+    named: dict[str, Job] = {}
+    by_fingerprint: dict[str, str] = {}
+    count = 0
+    for suite, of in jobs.items():
+        for name, job in of.items():
+            count += 1
+            first = named.setdefault(name, job)
+            assert job.fingerprint == first.fingerprint, (suite, name)
+            assert job.run.options == first.run.options, (suite, name)
+            assert by_fingerprint.setdefault(job.fingerprint, name) == name, suite
+    # Teacher and plain student in all five; TaT and its three views, the recipe's kernel and
+    # groups, TaT beside other projections, and 256 groups in two ablations.
+    assert count - len(named) == 5 * 2 + 4 + 1 + 1 + 1 + 1
+
+
+def test_the_paper_s_protocol_has_its_batch_in_one_process(jobs):
+    assert Plan.batch_warning(jobs['voc12aug_paper'].values()) is None

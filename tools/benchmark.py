@@ -1,7 +1,8 @@
 """Run a suite: methods x students x seeds, each in a process of its own, and report on them.
 
-The same command goes on where it was stopped. The report is OUT/report.md, with results.json,
-results.csv, bars.png and curves.png beside it.
+The same command goes on where it was stopped. The report is OUT/SUITE.md, with SUITE.json,
+SUITE.csv, SUITE_bars.png and SUITE_curves.png beside it: several suites may share one OUT, and then
+train what they have in common once.
 """
 
 import argparse
@@ -40,6 +41,11 @@ def parse_args() -> argparse.Namespace:
         default=1,
         help='runs at once: each has its own GPU, or its share of the cores',
     )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale every learning rate from auto_scale_lr.base_batch_size to the actual batch',
+    )
     parser.add_argument('--launcher', choices=suites.LAUNCHERS, default='none')
     parser.add_argument('--processes', type=int, default=1, help='of each run, with a launcher')
     parser.add_argument(
@@ -60,13 +66,17 @@ def main() -> int:
         suite = suites.load_suite(args.suite, args.seeds)
         out = args.out or Path('work_dirs/benchmark') / suite.name
         options = read_options(args.cfg_options, '--cfg-options')
+        if args.auto_scale_lr:
+            options['auto_scale_lr.enable'] = True
         plan = suites.Plan(suite, out, options, args.processes)
         launch = suites.Launch(args.jobs, args.launcher, args.processes, args.srun_args)
         if args.dry_run:
             print('\n'.join(suites.dry_run(plan, args.only, launch)))
+            warning = plan.batch_warning(plan.jobs(args.only))
+            if warning is not None:
+                print(warning, file=sys.stderr)
         elif args.report_only:
-            suites.report_only(plan)
-            print(f'Written: {out / "report.md"}')
+            print(f'Written: {suites.report_only(plan)}')
         else:
             return suites.run_suite(plan, args.only, launch)
     except suites.SuiteError as error:

@@ -6,12 +6,17 @@ metric = 'mIoU'
 baseline = 'student'
 _iterations = ('train_cfg.max_iters', 'param_scheduler.0.end')
 options = {
-    **dict.fromkeys(_iterations, 4000),
-    'train_cfg.val_interval': 1000,
-    'default_hooks.checkpoint.interval': 1000,
+    **dict.fromkeys(_iterations, 2000),
+    'train_cfg.val_interval': 500,
+    'default_hooks.checkpoint.interval': 500,
 }
 runs = dict(
-    teacher=dict(config='voc_small/teacher.py', label='teacher', seeds=(0, ), baseline=None),
+    teacher=dict(
+        config='voc_small/teacher.py',
+        label='teacher',
+        seeds=(0, ),
+        baseline=None,
+        options=dict.fromkeys(_iterations, 1000)),
     student=dict(config='voc_small/student.py', label='plain student'),
     **{
         method: dict(

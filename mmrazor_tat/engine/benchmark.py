@@ -180,9 +180,11 @@ def _processor() -> str:
 
 def machine_line(machine: dict) -> str:
     """The same in one line."""
-    where = machine.get('gpu') or (
-        f'{machine["processor"]}, {machine["cores"]} cores, {machine["threads"]} threads'
+    cores, threads = (
+        f'{machine[name]} {name if machine[name] != 1 else name[:-1]}'
+        for name in ('cores', 'threads')
     )
+    where = machine.get('gpu') or f'{machine["processor"]}, {cores}, {threads}'
     return f'{where}, torch {machine["torch"]}'
 
 

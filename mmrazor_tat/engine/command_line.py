@@ -8,6 +8,7 @@ from mmengine import Config, DictAction
 
 from .crop_size import set_crop_size
 from .data_root import set_data_root
+from .pretrained import set_pretrained
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +22,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='KEY=VALUE',
         help='settings that override the config, e.g. train_cfg.max_iters=100 '
         'optim_wrapper.optimizer.lr=0.02; crop_size="(256,256)" sets the crop everywhere, '
-        'data_root=PATH the folder of all data sets',
+        'data_root=PATH the folder of all data sets, pretrained=None leaves ImageNet weights out',
     )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     # torch.distributed.launch passes it; torchrun sets LOCAL_RANK itself.
@@ -46,13 +47,17 @@ def apply_options(cfg: Config, options: dict) -> None:
 
     Args:
         cfg: the config.
-        options: values by dotted key; ``crop_size`` and ``data_root`` are set wherever they stand.
+        options: values by dotted key; ``crop_size``, ``data_root`` and ``pretrained`` are set
+            wherever they stand.
 
     Raises:
-        ValueError: a crop or a folder that does not fit, see ``set_crop_size``, ``set_data_root``.
+        ValueError: a value that does not fit, see ``set_crop_size``, ``set_data_root`` and
+            ``set_pretrained``.
     """
     cfg.merge_from_dict(options)
     if 'crop_size' in options:
         set_crop_size(cfg, options['crop_size'])
     if 'data_root' in options:
         set_data_root(cfg, options['data_root'])
+    if 'pretrained' in options:
+        set_pretrained(cfg, options['pretrained'])

@@ -71,3 +71,6 @@ def test_the_machine_is_described():
     machine = benchmark.describe_machine('cpu')
     assert machine['torch'] == torch.__version__ and machine['cores'] >= 1
     assert f'torch {torch.__version__}' in benchmark.machine_line(machine)
+    of = dict(processor='A', torch='2', cores=1, threads=1)
+    assert benchmark.machine_line(of) == 'A, 1 core, 1 thread, torch 2'
+    assert benchmark.machine_line({**of, 'cores': 2}) == 'A, 2 cores, 1 thread, torch 2'

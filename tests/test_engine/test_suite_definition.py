@@ -11,7 +11,7 @@ from mmrazor_tat.engine.suite.options import as_arguments, flatten, read_options
 RUNS = dict(
     teacher=dict(config='demo/teacher.py', seeds=(0,), baseline=None),
     student=dict(config='demo/student.py', label='plain student', paper=72.07),
-    tat=dict(config='demo/tat_student.py', teacher='teacher', start='student'),
+    tat=dict(config='demo/tat_student.py', teacher='teacher', start='student', note='Mind it.'),
 )
 SUITE = dict(title='A suite', seeds=(0, 1), metric='mIoU', baseline='student', runs=RUNS)
 
@@ -47,6 +47,7 @@ def test_what_is_read(suite, repo):
     assert [run.seeds for run in (teacher, student, tat)] == [(0,), (0, 1), (0, 1)]
     assert [run.baseline for run in (teacher, student, tat)] == [None, None, 'student']
     assert [run.paper for run in (teacher, student, tat)] == [None, 72.07, None]
+    assert [run.note for run in (teacher, student, tat)] == [None, None, 'Mind it.']
     assert tat.config == repo / 'configs/demo/tat_student.py'
     assert read.teacher_of(tat, 1) == ('teacher', 0)  # its single seed
     assert [read.start_of(run) for run in (teacher, student, tat)] == [None, 'student', 'student']
@@ -93,6 +94,7 @@ FAULTS = [
         "run 'tat' has no key 'teached'; nearest: 'teacher'",
     ),
     (dict(runs=with_run('tat', paper='72')), "run 'tat': paper must be a number or None"),
+    (dict(runs=with_run('tat', note=3)), "run 'tat': note must be a text, got 3"),
     (dict(runs=with_run('tat', label=1)), "run 'tat': label must be a text, got 1"),
     (
         dict(runs=with_run('tat', config='demo/tat.py')),

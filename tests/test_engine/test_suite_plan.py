@@ -16,6 +16,7 @@ from mmrazor_tat.engine.suite.definition import load_suite
 from mmrazor_tat.engine.suite.errors import SuiteError
 from mmrazor_tat.engine.suite.launch import Launch, as_line, train_command
 from mmrazor_tat.engine.suite.plan import Key, Plan
+from mmrazor_tat.engine.suite.runner import dry_run, run_suite
 from mmrazor_tat.engine.suite.starts import draw
 
 DEMO = """
@@ -185,6 +186,36 @@ def test_an_init_cfg_of_the_config_s_own_is_replaced(plan, tmp_path):
     assert cfg.model.init_cfg == dict(type='Pretrained', checkpoint=str(job.start.path))
 
 
+BARE = f"""
+_base_ = {config_path('demo/teacher.py')!r}
+model = dict(_delete_=True, type='mmrazor.SingleThing', architecture=_base_.model)
+"""
+
+
+def test_an_architecture_alone_is_no_distillation(plan, tmp_path):
+    """An algorithm of MMRazor around one network: that network is what teaches."""
+    (tmp_path / 'bare.py').write_text(BARE)
+    found = plan(DEMO.replace('demo/teacher', 'bare'))
+    assert found.job('tat', 0).teacher == Key('teacher', 0)
+
+
+def test_no_imagenet_weights(plan, tmp_path):
+    """One option for all runs: plain network, recipe and teacher."""
+    text = "_base_ = {!r}\nmodel = dict({}pretrained='open-mmlab://resnet18_v1c'{})\n"
+    for name, of in (('student', ('', '')), ('tat_student', ('architecture=dict(', ')'))):
+        base = config_path(f'demo/{name}.py')
+        (tmp_path / f'own_{name}.py').write_text(text.format(base, *of))
+    suite = DEMO.replace('demo/student', 'own_student').replace('demo/tat_st', 'own_tat_st')
+    key = {'student': 'model.pretrained', 'tat': 'model.architecture.pretrained'}
+    for options, expected in (({}, 'open-mmlab://resnet18_v1c'), ({'pretrained': None}, None)):
+        found = plan(suite, options=options)
+        for name in ('student', 'tat'):
+            assert found.job(name, 0).settings[key[name]] == repr(expected)
+        assert found.job('tat', 0).start.cfg.model.pretrained == expected
+    with pytest.raises(SuiteError, match='pretrained must be None or the text of a checkpoint'):
+        plan(suite, options={'pretrained': 3})
+
+
 def test_a_folder_that_cannot_be_handed_over(plan, tmp_path):
     plan()
     with pytest.raises(SuiteError, match='cannot be handed over by --cfg-options'):
@@ -279,6 +310,17 @@ class TestPlaces:
         ]
         two = Launch(jobs=2, launcher='pytorch', processes=2, gpus=('0', '1', '2', '3'))
         assert [two.environment(slot)['CUDA_VISIBLE_DEVICES'] for slot in (0, 1)] == ['0,1', '2,3']
+
+    def test_torchrun_needs_gpus_to_start_but_not_to_be_named(self, plan, tmp_path):
+        found = plan()
+        launch = Launch(launcher='pytorch', processes=4, gpus=())
+        with pytest.raises(SuiteError, match='--launcher pytorch needs a GPU for each process'):
+            run_suite(found, launch=launch)
+        assert not (tmp_path / 'out').exists()
+        assert all('torch.distributed.run' in line for line in dry_run(found, launch=launch))
+        Launch(launcher='pytorch', gpus=('0',)).check_devices()
+        Launch(launcher='slurm', processes=4, gpus=()).check_devices()  # they are on the nodes
+        Launch(gpus=()).check_devices()
 
     @pytest.mark.parametrize(
         ('options', 'error'),

@@ -11,6 +11,7 @@ from PIL import Image, ImageColor
 
 from mmrazor_tat.engine.suite import plots
 from mmrazor_tat.engine.suite.definition import Run, Suite
+from mmrazor_tat.engine.suite.errors import SuiteError
 from mmrazor_tat.engine.suite.plan import Job, Key
 from mmrazor_tat.engine.suite.record import write_record
 from mmrazor_tat.engine.suite.report import write_report
@@ -24,7 +25,7 @@ LAST = dict(teacher={0: 40.0}, student={0: 20.0, 1: 22.0, 2: 24.0}, tat={0: 22.0
 @pytest.fixture
 def suite() -> Suite:
     def run(name: str, label: str, **more) -> Run:
-        values = dict(teacher=None, start=None, paper=None, options={}, baseline=None)
+        values = dict(teacher=None, start=None, paper=None, note=None, options={}, baseline=None)
         values.update(config=Path(f'{name}.py'), seeds=tuple(LAST[name]))
         return Run(name, label=label, **{**values, **more})
 
@@ -73,11 +74,11 @@ def jobs(suite, tmp_path) -> dict[Key, Job]:
 
 @pytest.fixture
 def report(suite, jobs, tmp_path):
-    """A function that writes the report and gives report.md."""
+    """A function that writes the report and gives SUITE.md."""
 
     def report(**options) -> str:
         write_report(suite, list(jobs.values()), tmp_path, 'python benchmark.py s', **options)
-        return (tmp_path / 'report.md').read_text()
+        return (tmp_path / 's.md').read_text()
 
     return report
 
@@ -131,11 +132,24 @@ def test_table(report):
         '26.50 ± 3.00',
         '12.50 ± 1.50',
         '25.00 ± 3.00',
-        '+3.00 ± 2.65',
+        '+3.00 ± 2.65 [-3.57, 9.57] n.d.',
         '2.0',
         '1,002',
         '75.80',
     ]
+
+
+def test_notes_are_numbered_below_the_table(suite, jobs, tmp_path):
+    """Runs that share a text share its number."""
+    notes = dict(teacher='One.', student='Two | x.', tat='One.')
+    runs = {name: replace(run, note=notes[name]) for name, run in suite.runs.items()}
+    write_report(replace(suite, runs=runs), list(jobs.values()), tmp_path, '', with_plots=False)
+    text = (tmp_path / 's.md').read_text()
+    labels = [label for label in cells(text) if '<sup>' in label]
+    assert labels == ['teacher<sup>1</sup>', 'plain student<sup>2</sup>', 'TaT<sup>1</sup>']
+    assert '|\n\n<sup>1</sup> One.\n\n<sup>2</sup> Two | x.\n\n' in text
+    content = json.loads((tmp_path / 's.json').read_text())
+    assert content['runs']['tat']['note'] == 'One.'
 
 
 def test_text(report):
@@ -143,8 +157,12 @@ def test_text(report):
     assert text.startswith('# A title\n\nRun on A processor, 4 cores, 2 threads, torch 2.13.0.\n')
     assert '`python benchmark.py s`' in text
     assert '\n3 seeds a run. Mean ± standard deviation' in text
-    assert 'within about two standard errors' in text
-    assert '](bars.png)' in text and '](curves.png)' in text
+    assert 'its 95 % confidence interval' in text
+    assert 'n.d.: it holds 0, the gain is not distinguishable from 0.' in text
+    assert 'by chance' not in text  # of a single interval
+    assert 'teacher is one training' not in text  # the records do not say so
+    assert '](s_bars.png)' in text and '](s_curves.png)' in text
+    assert '<sup>' not in text
     assert 'Not finished' not in text and 'other settings' not in text
 
 
@@ -198,22 +216,83 @@ def test_a_baseline_of_its_own(suite, jobs, tmp_path):
     """With two baselines each row names its own."""
     runs = {**suite.runs, 'student': replace(suite.runs['student'], baseline='teacher')}
     write_report(replace(suite, runs=runs), list(jobs.values()), tmp_path, '', with_plots=False)
-    table = cells((tmp_path / 'report.md').read_text())
+    table = cells((tmp_path / 's.md').read_text())
     assert table['run'][5:7] == ['gain over the baseline', 'baseline']
     assert table['plain student'][5:7] == ['-20.00 (1 of 3 seeds)', 'teacher']
-    assert table['TaT'][5:7] == ['+3.00 ± 2.65', 'plain student']
+    assert table['TaT'][5:7] == ['+3.00 ± 2.65 [-3.57, 9.57] n.d.', 'plain student']
 
 
 def test_one_seed(suite, jobs, tmp_path):
     write_report(suite, [jobs['student', 0]], tmp_path, '')
-    text = (tmp_path / 'report.md').read_text()
-    assert 'One seed a run. One seed shows no spread' in text
+    text = (tmp_path / 's.md').read_text()
+    assert 'One seed a run. Minutes' in text and '±' not in text
     assert cells(text)['plain student'][:2] == ['1', '20.00']
+
+
+def change(job: Job, **changes) -> None:
+    """Some of a job's record."""
+    record = json.loads((job.folder / 'run.json').read_text())
+    write_record(job.folder, {**record, **changes})
+
+
+def test_gains_of_one_seed_have_no_interval(suite, jobs, tmp_path):
+    few = [job for key, job in jobs.items() if key.seed == 0]
+    write_report(suite, few, tmp_path, '')
+    text = (tmp_path / 's.md').read_text()
+    assert cells(text)['TaT'][5] == '+2.00'
+    assert 'One seed shows no spread, so there is no interval' in text
+    assert 'n.d.' not in text and 'confidence' not in text
+
+
+def test_a_gain_that_is_distinguishable(suite, jobs, tmp_path):
+    """25 - 20, 27.5 - 22, 29 - 24: mean 5.17, deviation 0.29, interval 4.303 x 0.29 / sqrt(3)."""
+    for seed, last in enumerate((25.0, 27.5, 29.0)):
+        of = dict(last=last, best=last, best_step=8, curve=[(8, last)])
+        results = dict(metrics=dict(mIoU=of), iterations=8, gpu_mib=None)
+        change(jobs['tat', seed], results=results)
+    write_report(suite, list(jobs.values()), tmp_path, '', with_plots=False)
+    text = (tmp_path / 's.md').read_text()
+    assert cells(text)['TaT'][3] == '+5.17 ± 0.29 [4.45, 5.88]'
+    assert 'n.d.' not in text
+
+
+def test_several_intervals_and_one_teacher(suite, jobs, tmp_path):
+    for seed in range(3):
+        settings = {'suite.teacher': "'teacher seed 0, 1f'", 'model.teacher_ckpt': "'mine.pth'"}
+        change(jobs['tat', seed], settings=settings)
+    runs = {**suite.runs, 'student': replace(suite.runs['student'], baseline='tat')}
+    write_report(replace(suite, runs=runs), list(jobs.values()), tmp_path, '', with_plots=False)
+    text = (tmp_path / 's.md').read_text()
+    assert 'Each of the 2 intervals misses the true gain with a chance of 5 %' in text
+    assert 'The teacher is one training with one seed' in text
+    for seed in range(3):  # a teacher of its own for each seed is in the spread
+        change(jobs['tat', seed], settings={'suite.teacher': f"'teacher seed {seed}'"})
+    write_report(replace(suite, runs=runs), list(jobs.values()), tmp_path, '', with_plots=False)
+    assert 'The teacher is one training' not in (tmp_path / 's.md').read_text()
+
+
+def test_nothing_is_finished(suite, jobs, tmp_path):
+    teacher = jobs['teacher', 0]
+    for job in jobs.values():
+        if job is not teacher:
+            (job.folder / 'run.json').unlink()
+    write_report(suite, list(jobs.values()), tmp_path, '', with_plots=False)
+    text = (tmp_path / 's.md').read_text()
+    assert '|\n\nNo run that is to be compared has finished yet.\n' in text
+
+
+def test_commits_and_versions_are_in_the_header(suite, jobs, tmp_path):
+    for number, job in enumerate(jobs.values()):
+        change(job, commit='ab'[number == 0] * 40, versions=dict(torch='2.13', mmseg='1.2.2'))
+    write_report(suite, list(jobs.values()), tmp_path, '', with_plots=False)
+    header = (tmp_path / 's.md').read_text().split('| run |')[0]
+    assert 'Made with torch 2.13, mmsegmentation 1.2.2.' in header
+    assert 'several commits' in header and 'aaaaaaaaaa (6 runs)' in header
 
 
 def test_csv(report, tmp_path):
     report(with_plots=False)
-    lines = list(csv.DictReader((tmp_path / 'results.csv').open()))
+    lines = list(csv.DictReader((tmp_path / 's.csv').open()))
     assert [(line['run'], line['seed']) for line in lines] == [
         (name, str(seed)) for name, by_seed in LAST.items() for seed in by_seed
     ]
@@ -227,15 +306,24 @@ def test_csv(report, tmp_path):
 
 def test_json(report, tmp_path):
     report(with_plots=False, about=dict(commit='abc'))
-    content = json.loads((tmp_path / 'results.json').read_text())
+    content = json.loads((tmp_path / 's.json').read_text())
     assert content['commit'] == 'abc' and content['command'] == 'python benchmark.py s'
     assert content['suite']['title'] == 'A title'
     tat = content['runs']['tat']
     assert (tat['teacher'], tat['label'], tat['paper']) == ('teacher', 'TaT', 75.8)
     assert 'settings' not in tat['seeds'][0] and tat['seeds'][0]['seconds'] == 60
-    assert tat['gain'] == dict(mean=3.0, std=pytest.approx(7**0.5), count=3)
+    # 4.303 x sqrt(7 / 3) = 6.573
+    interval = [pytest.approx(-3.573, abs=1e-3), pytest.approx(9.573, abs=1e-3)]
+    assert tat['gain'] == dict(mean=3.0, std=pytest.approx(7**0.5), count=3, interval=interval)
     assert [of['seed'] for of in tat['seeds']] == [0, 1, 2]
     assert tat['seeds'][1]['results']['metrics']['mIoU']['curve'] == [[4, 29.5], [8, 28.0]]
+
+
+def test_a_finished_run_without_the_metric(suite, jobs, tmp_path):
+    """Its suite had another one then."""
+    error = "teacher seed 0 is finished without 'mDice', the suite's metric: its record has mIoU"
+    with pytest.raises(SuiteError, match=error):
+        write_report(replace(suite, metric='mDice'), list(jobs.values()), tmp_path, '')
 
 
 def test_the_memory_of_a_gpu_is_preferred(suite, jobs):
@@ -246,30 +334,31 @@ def test_the_memory_of_a_gpu_is_preferred(suite, jobs):
     assert outcome.peak_mib == 300
 
 
-def width_of(picture: np.ndarray, colour: str) -> int:
-    """The widest row of one colour, in pixels."""
-    is_colour = (picture == ImageColor.getrgb(colour)).all(-1)
-    return int(is_colour.sum(axis=1).max())
+def across(picture: np.ndarray, colour: str, below: int = 0) -> float:
+    """How far to the right the dot of a colour is, in pixels."""
+    is_colour = (picture[below:] == ImageColor.getrgb(colour)).all(-1)
+    assert is_colour.sum() > 40
+    return float(is_colour.nonzero()[1].mean())
 
 
 def test_pictures(report, tmp_path):
     report()
-    bars = np.array(Image.open(tmp_path / 'bars.png').convert('RGB'))
+    picture = np.array(Image.open(tmp_path / 's_bars.png').convert('RGB'))
+    # Below the legend.
     teacher, student, tat = (
-        width_of(bars, colour) for colour in (plots.TEACHER, plots.BASELINE, plots.METHOD)
+        across(picture, colour, below=40)
+        for colour in (plots.TEACHER, plots.BASELINE, plots.METHOD)
     )
-    # The bars begin at 0, so their widths are as their means: 40, 22 and 25. Error bars and dots
-    # lie on their ends.
-    assert 1.8 * student == pytest.approx(teacher, rel=0.05)
-    assert tat / student == pytest.approx(25 / 22, rel=0.02)
-    curves = np.array(Image.open(tmp_path / 'curves.png').convert('RGB'))
+    # The means are 40, 22 and 25, wherever the axis begins.
+    assert (tat - student) / (teacher - student) == pytest.approx(3 / 18, abs=0.01)
+    curves = np.array(Image.open(tmp_path / 's_curves.png').convert('RGB'))
     for colour in (plots.ORANGE, plots.BLUE):
         assert (curves == ImageColor.getrgb(colour)).all(-1).sum() > 300
 
 
-def test_where_bars_begin():
-    assert plots._low(10, 40) == 0
-    assert plots._low(-1, 40) == -1
-    assert plots._low(60, 72) == 40  # 60 - 1.5 x 12 = 42, down to a multiple of 5
-    assert plots._low(70, 72) == 67
-    assert plots._low(0, 0) == 0
+def test_all_that_a_row_shows_is_within_its_ends(suite, jobs):
+    """Of TaT: seeds 22, 28, 25, mean 25, deviation 3; of the teacher one seed."""
+    teacher, student, tat = rows(suite, collect(list(jobs.values())))
+    assert plots._ends(tat, 'mIoU') == (22.0, 28.0)
+    assert plots._ends(student, 'mIoU') == (20.0, 24.0)
+    assert plots._ends(teacher, 'mIoU') == (40.0, 40.0)

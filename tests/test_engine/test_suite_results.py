@@ -67,7 +67,33 @@ def test_epochs(log, tmp_path):
 def test_memory_of_a_gpu(log, tmp_path):
     log('1', train(1, memory=900), train(2, memory=1200))
     log('2', train(3, memory=1100))
-    assert read_results(tmp_path, 'mIoU') == dict(metrics={}, iterations=3, gpu_mib=1200)
+    found = read_results(tmp_path, 'mIoU')
+    assert (found['metrics'], found['iterations'], found['gpu_mib']) == ({}, 3, 1200)
+
+
+NAN, INF = float('nan'), float('inf')
+
+
+@pytest.mark.parametrize(
+    ('losses', 'since'),
+    [
+        ([2.0, 1.0], None),
+        ([2.0, NAN, INF], 2),
+        ([NAN, NAN], 1),
+        ([2.0, INF, 1.0], None),  # a step that AMP has left out
+        ([INF, 1.0, NAN], 3),
+        ([], None),
+    ],
+)
+def test_since_when_a_loss_is_not_finite(log, tmp_path, losses, since):
+    log('1', *(train(step, loss) for step, loss in enumerate(losses, start=1)), dict(m=1, step=9))
+    assert read_results(tmp_path, 'm')['diverged_at'] == since
+
+
+def test_a_later_start_has_the_last_word_on_the_loss(log, tmp_path):
+    log('1', train(2), train(4, NAN))
+    log('2', train(4), train(6))
+    assert read_results(tmp_path, 'm')['diverged_at'] is None
 
 
 def test_a_value_that_is_no_number(log, tmp_path):

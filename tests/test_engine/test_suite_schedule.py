@@ -1,6 +1,7 @@
 """Many runs, with a training of milliseconds in place of the real one: what is run when, what is
 kept, what a kill leaves behind."""
 
+import csv
 import io
 import json
 import multiprocessing
@@ -43,8 +44,11 @@ def write(**line):
         file.write(json.dumps(line) + '\\n')
 
 def validate(step):
+    metric = options.get('fake.metric', 'mIoU')
     if 'fake.silent' not in options:
-        write(mIoU=value + step, step=step)
+        write(**{metric: value + step, 'aAcc': 90.0, 'time': 0.1, 'data_time': 0.1, 'step': step})
+    if 'fake.raises' in options:
+        raise KeyError('mIoU')
 
 def is_at(name, step):
     return int(options.get(f'fake.{name}', -1)) == step
@@ -58,7 +62,9 @@ for step in range(done + 1, total + 1):
         file.write(f'{step}\\n')
     if is_at('fails_at', step) and not (folder.parents[2] / 'mended').exists():
         raise ValueError(f'no luck at {step}')
-    write(loss=1 / step, iter=step, step=step, time=0.01)
+    has_diverged = step >= int(options.get('fake.diverges_at', total + 1))
+    loss = float('nan') if has_diverged else 1 / step
+    write(loss=loss, iter=step, step=step, time=0.01)
     if step % 2 == 0:
         with zipfile.ZipFile(folder / f'iter_{step}.pth', 'w') as file:
             file.writestr('weights', 'w')
@@ -194,7 +200,7 @@ def test_all_are_run_and_recorded(run, out):
     assert status == 0
     assert '[1/4] a seed 0 started\n' in output
     assert '[4/4] b seed 1 finished: mIoU 34.00 (best 34.00) in 0:0' in output
-    assert output.endswith(f'4 of 4 runs are finished: {out / "report.md"}\n')
+    assert output.endswith(f'4 of 4 runs are finished: {out / "suite.md"}\n')
     of = record(out, 'b', 1)
     assert (of['run'], of['seed'], of['status'], of['starts']) == ('b', 1, 'finished', 1)
     assert of['results']['metrics']['mIoU']['curve'] == [[2, 32.0], [4, 34.0]]
@@ -203,9 +209,41 @@ def test_all_are_run_and_recorded(run, out):
     assert of['machine']['processor'] and of['versions']['torch'] and of['error'] is None
     kept = {path.name for path in (out / 'runs/b/seed1').glob('*.pth')}
     assert kept == {'iter_4.pth'}
-    table = (out / 'report.md').read_text()
-    assert '| b | 2 | 34.00 ± 0.00 | 34.00 ± 0.00 | +20.00 ± 0.00 |' in table
-    assert (out / 'bars.png').exists() and (out / 'curves.png').exists()
+    table = (out / 'suite.md').read_text()
+    assert '| b | 2 | 34.00 ± 0.00 | 34.00 ± 0.00 | +20.00 ± 0.00 [20.00, 20.00] |' in table
+    assert (out / 'suite_bars.png').exists() and (out / 'suite_curves.png').exists()
+
+
+BATCH = """
+train_dataloader = dict(batch_size=4, dataset=dict(type='D'))
+optim_wrapper = dict(optimizer=dict(lr=0.01))
+auto_scale_lr = dict(enable=False, base_batch_size=16)
+"""
+
+
+def test_another_batch_than_the_learning_rate_is_meant_for(run, out):
+    """Said once, before the first run, and kept with every run."""
+    (out.parent / 'meant.py').write_text(NETWORK + BATCH)
+    text = TWO.replace("b=dict(config='net.py')", "b=dict(config='meant.py')")
+    output = run(text)[1]
+    first, *rest = output.splitlines()
+    assert first.startswith('warning: b trains with a batch of 4 (1 process x 4 images), but')
+    assert not any('warning' in line for line in rest)
+    assert 'warning' not in run(text)[1]  # nothing is left to run
+    batches = [record(out, name)['batch'] for name in 'ab']
+    assert batches[0] is None and (batches[1]['size'], batches[1]['lr']) == (4, 0.01)
+    with next(out.glob('*.csv')).open() as file:
+        assert [line['batch'] for line in csv.DictReader(file)] == ['', '', '4', '4']
+    runs = json.loads(next(out.glob('*.json')).read_text())['runs']
+    assert runs['b']['seeds'][1]['batch'] == batches[1]
+    with pytest.raises(SuiteError, match='auto_scale_lr.enable was False, is now True'):
+        run(
+            text.replace(
+                "b=dict(config='meant.py'",
+                "b=dict(config='meant.py', options={'auto_scale_lr.enable': True}",
+            ),
+            only=['b'],
+        )
 
 
 def test_peak_memory_is_the_training_s(run, out):
@@ -231,20 +269,61 @@ def test_a_failing_run_does_not_stop_the_rest(run, out):
     assert '[1/4] a seed 0 failed: ValueError: no luck at 3\n' in output
     assert output.endswith(
         'failed: a seed 0: ValueError: no luck at 3\nfailed: a seed 1: ValueError: no luck at 3\n'
-        f'2 of 4 runs are finished: {out / "report.md"}\n'
+        f'2 of 4 runs are finished: {out / "suite.md"}\n'
     )
     assert [record(out, 'b', seed)['status'] for seed in (0, 1)] == ['finished'] * 2
     of = record(out, 'a')
     assert of['status'] == 'failed' and of['error'] == 'ValueError: no luck at 3'
     assert of['log_tail'][-1] == 'ValueError: no luck at 3' and len(of['log_tail']) > 2
-    assert '* a seed 0: failed: ValueError: no luck at 3' in (out / 'report.md').read_text()
+    assert '* a seed 0: failed: ValueError: no luck at 3' in (out / 'suite.md').read_text()
     # The next call tries again, from the last checkpoint.
     (out / 'mended').touch()
     status, output = run(text)
     assert status == 0 and '[1/4] a seed 0 resumed from iter_2.pth\n' in output
     assert iterations(out, 'a') == [1, 2, 3, 3, 4]
     assert record(out, 'a')['starts'] == 2 and record(out, 'a')['error'] is None
-    assert 'Not finished' not in (out / 'report.md').read_text()
+    assert 'Not finished' not in (out / 'suite.md').read_text()
+
+
+def test_a_run_that_has_diverged_has_failed(run, out):
+    """It ends with status 0 and a validation, but its figure enters no mean."""
+    text = with_option('a', 'fake.diverges_at', 3)
+    status, output = run(text)
+    assert status == 1
+    error = 'loss is not finite since iteration 3'
+    assert f'[1/4] a seed 0 failed: {error}' in output
+    of = record(out, 'a')
+    assert of['status'] == 'failed' and of['error'].startswith(error)
+    assert '| a | 0 of 2 |' in (out / 'suite.md').read_text()
+    # Nothing is left to train: the next call does not start it again.
+    before = record(out, 'a')
+    status, output = run(text)
+    assert status == 1 and ' started' not in output and 'resumed' not in output
+    assert f'failed: a seed 0: {error}' in output
+    assert record(out, 'a') == before and iterations(out, 'a') == [1, 2, 3, 4]
+
+
+def test_a_diverged_run_that_counted_as_finished(run, out):
+    """Of an earlier version, or killed at its end."""
+    text = with_option('a', 'fake.diverges_at', 4)
+    for status in ('finished', 'running'):
+        run(text, only=['a'])
+        for seed in (0, 1):
+            path = out / f'runs/a/seed{seed}/run.json'
+            path.write_text(json.dumps({**record(out, 'a', seed), 'status': status}))
+        assert run(text, only=['a'])[0] == 1
+        of = record(out, 'a', 1)
+        assert of['status'] == 'failed' and 'since iteration 4' in of['error']
+
+
+def test_a_teacher_that_has_diverged_teaches_none(run, out):
+    text = TAUGHT.replace(
+        "t=dict(config='net.py'", "t=dict(config='net.py', options={'fake.diverges_at': 1}"
+    )
+    for _ in range(2):
+        status, output = run(text)
+        assert status == 1 and 'skipped: b seed 0: t failed\n' in output
+    assert not (out / 'runs/b').exists()
 
 
 def test_a_command_that_is_not_there(plan, out):
@@ -265,7 +344,19 @@ def test_a_command_that_cannot_be_made(plan, out):
 def test_a_run_without_a_validation_has_failed(run, out):
     status, _ = run(with_option('a', 'fake.silent', 1), only=['a'])
     assert status == 1
-    assert record(out, 'a')['error'] == "it ended without a validation that has 'mIoU'"
+    assert record(out, 'a')['error'] == "it ended without a validation, so without 'mIoU'"
+
+
+@pytest.mark.parametrize('fails', [False, True])
+def test_a_validation_without_the_suite_s_metric(run, out, fails):
+    """mmengine ends such a run with a bare KeyError, after it has logged what there is."""
+    text = with_option('a', 'fake.metric', 'mDice')
+    text = text.replace("'mDice'", "'mDice', 'fake.raises': 1") if fails else text
+    assert run(text, only=['a'])[0] == 1
+    error = "the validation has no 'mIoU', the suite's metric: it has mDice, aAcc"
+    assert record(out, 'a')['error'] == error
+    tail = record(out, 'a')['log_tail']
+    assert any("KeyError: 'mIoU'" in line for line in tail) == fails
 
 
 def test_a_teacher_comes_first_and_is_handed_over(run, out):
@@ -287,7 +378,7 @@ def test_dependants_of_a_failed_teacher_are_skipped(run, out):
     assert 'b seed 0 skipped: t failed\n' in output
     assert 'skipped: b seed 0: t failed\n' in output
     assert not (out / 'runs/b').exists()
-    assert '* b seed 0: skipped: t failed' in (out / 'report.md').read_text()
+    assert '* b seed 0: skipped: t failed' in (out / 'suite.md').read_text()
     assert [record(out, name)['status'] for name in 'ac'] == ['finished'] * 2
 
 
@@ -361,10 +452,15 @@ def test_a_killed_call_leaves_no_training_behind(run, run_apart, out):
     assert status == 0 and 'a seed 0 resumed from iter_2.pth' in output
     assert iterations(out, 'a') == [1, 2, 3, 3, 4]  # 3 was after the checkpoint
     of = record(out, 'a')
-    assert (of['status'], of['starts']) == ('finished', 2)
+    assert (of['status'], of['starts'], of['resumed']) == ('finished', 2, 1)
     assert 1000 < of['seconds'] < 1020
     assert of['results']['metrics']['mIoU']['curve'] == [[2, 12.0], [4, 14.0]]
-    assert '| a | 2 | 14.00 ± 0.00 |' in (out / 'report.md').read_text()
+    report = (out / 'suite.md').read_text()
+    assert '| a | 2 | 14.00 ± 0.00 |' in report
+    assert 'with other random numbers from there on: a seed 0.\n' in report
+    with (out / 'suite.csv').open() as file:
+        starts = {(line['run'], line['seed']): line['starts'] for line in csv.DictReader(file)}
+    assert (starts['a', '0'], starts['a', '1']) == ('2', '1')
 
 
 def test_time_so_far_is_noted_while_a_run_goes_on(run_apart, out, monkeypatch):
@@ -385,7 +481,7 @@ def test_a_signal_ends_all_and_says_how_to_go_on(run_apart, out, number):
     assert record(out, 'a')['status'] == 'interrupted' and record(out, 'a')['seconds'] > 0
     assert not (out / 'runs/b').exists()
     assert 'Interrupted. To go on: python ' in path.read_text()
-    assert '* a seed 0: interrupted' in (out / 'report.md').read_text()
+    assert '* a seed 0: interrupted' in (out / 'suite.md').read_text()
 
 
 def test_the_next_call_waits_for_what_a_killed_one_left(out):
@@ -450,6 +546,17 @@ def test_a_run_that_lacked_its_last_validation_only(run, out):
     status, output = run(only=['a'])
     assert status == 0 and 'a seed 0 resumed from iter_4.pth' in output
     assert record(out, 'a')['results']['metrics']['mIoU']['curve'] == [[2, 12.0], [4, 14.0]]
+    assert record(out, 'a')['resumed'] == 0  # nothing was trained after the interruption
+    assert 'random numbers' not in (out / 'suite.md').read_text()
+
+
+def test_a_run_that_began_anew_is_none_that_was_resumed(run, out):
+    text = with_option('a', 'fake.fails_at', 1)
+    run(text, only=['a'])
+    (out / 'mended').touch()
+    run(text, only=['a'])
+    of = record(out, 'a')
+    assert (of['status'], of['starts'], of['resumed']) == ('finished', 2, 0)
 
 
 def test_two_at_once(run, out, monkeypatch):
@@ -479,16 +586,31 @@ def test_a_report_of_what_is_there(run, plan, out):
     with pytest.raises(SuiteError, match='--report-only: .* holds no runs'):
         report_only(plan())
     run(only=['a'])
-    for name in ('report.md', 'results.csv', 'bars.png'):
+    for name in ('suite.md', 'suite.csv', 'suite_bars.png'):
         (out / name).unlink()
-    machine = json.loads((out / 'results.json').read_text())['machine']
+    machine = json.loads((out / 'suite.json').read_text())['machine']
     report_only(plan())
-    assert '| b | 0 of 2 |' in (out / 'report.md').read_text()
-    assert (out / 'results.csv').exists() and (out / 'bars.png').exists()
-    assert json.loads((out / 'results.json').read_text())['machine'] == machine
+    assert '| b | 0 of 2 |' in (out / 'suite.md').read_text()
+    assert (out / 'suite.csv').exists() and (out / 'suite_bars.png').exists()
+    assert json.loads((out / 'suite.json').read_text())['machine'] == machine
     # Settings that have changed since are no reason to refuse, but are said.
     report_only(plan(options={'fake.value': 3}))
-    assert 'so not to be compared: a seed 0, a seed 1.' in (out / 'report.md').read_text()
+    assert 'so not to be compared: a seed 0, a seed 1.' in (out / 'suite.md').read_text()
+
+
+def test_suites_that_share_a_folder(run, plan, out, tmp_path):
+    """What both have is run once; each has its own report."""
+    run(TWO)
+    other = tmp_path / 'other.py'
+    other.write_text(HEAD + "runs = dict(a=dict(config='net.py'))\n")
+    planned = Plan(load_suite(str(other)), out)
+    before = (out / 'suite.md').read_text()
+    stream = io.StringIO()
+    assert run_suite(planned, launch=Launch(gpus=()), progress=Progress(2, stream)) == 0
+    assert '2 of 2 runs are finished already' in stream.getvalue()
+    assert (out / 'suite.md').read_text() == before
+    ends = ('.csv', '.json', '.md', '_bars.png', '_curves.png')
+    assert sorted(path.name for path in out.glob('other*')) == [f'other{end}' for end in ends]
 
 
 def test_scenes_are_written_once(run, out):

@@ -77,7 +77,7 @@ def test_a_killed_run_goes_on(ran):
 
 def test_all_are_finished(ran):
     out, output = ran
-    assert output.endswith(f'3 of 3 runs are finished: {out / "report.md"}\n')
+    assert output.endswith(f'3 of 3 runs are finished: {out / "small.md"}\n')
     for name in ('student', 'tat'):
         assert [len(start) for start in lines(out / f'runs/{name}/seed0')] == [6]
         of = record(out, name)
@@ -99,17 +99,17 @@ def test_the_first_losses_of_paired_runs_are_equal(ran):
 
 def test_report(ran):
     out, _ = ran
-    text = (out / 'report.md').read_text()
+    text = (out / 'small.md').read_text()
     assert text.startswith('# Small\n') and 'benchmark.py' in text
     table = [line for line in text.splitlines() if line.startswith('| ')]
     labels = [line.split(' | ')[0].strip('| ') for line in table]
     assert labels == ['run', '---', 'teacher', 'plain student', 'TaT']
-    with (out / 'results.csv').open() as file:
+    with (out / 'small.csv').open() as file:
         of = {line['run']: line for line in csv.DictReader(file)}
     last = {name: float(of[name]['last mIoU']) for name in of}
     assert f'| {last["tat"]:.2f} |' in table[-1]
     assert f'| {last["tat"] - last["student"]:+.2f} |' in table[-1]
-    results = json.loads((out / 'results.json').read_text())
+    results = json.loads((out / 'small.json').read_text())
     assert results['versions']['mmrazor_tat'] and results['machine']['jobs'] == 2
     assert results['commit'] is None or len(results['commit'].rstrip('+')) == 40
 
@@ -146,13 +146,27 @@ def test_options_of_the_call(call, suite):
         assert 'data_root=/mine' in line and 'train_cfg.max_iters=8' in line
 
 
+def test_auto_scale_lr(call, tmp_path):
+    suite = tmp_path / 'mmseg.py'
+    config = 'deeplabv3/deeplabv3_r18-d8_4xb4-40k_voc12aug-512x512.py'
+    suite.write_text(
+        f"title, metric, seeds = 'One', 'mIoU', (0,)\nruns = dict(r18=dict(config={config!r}))\n"
+    )
+    status, output, errors = call(suite, '--dry-run')
+    assert status == 0 and 'auto_scale_lr.enable' not in output
+    assert 'warning: r18 trains with a batch of 4' in errors
+    status, output, errors = call(suite, '--dry-run', '--auto-scale-lr')
+    assert status == 0 and 'auto_scale_lr.enable=True' in output
+    assert 'warning' not in errors
+
+
 def test_a_report_only(ran, call, suite):
     out, _ = ran
-    before = (out / 'report.md').read_text()
-    (out / 'report.md').unlink()
+    before = (out / 'small.md').read_text()
+    (out / 'small.md').unlink()
     status, output, _ = call(suite, '--out', out, '--report-only')
-    assert (status, output) == (0, f'Written: {out / "report.md"}\n')
-    assert (out / 'report.md').read_text() == before
+    assert (status, output) == (0, f'Written: {out / "small.md"}\n')
+    assert (out / 'small.md').read_text() == before
 
 
 def test_errors_end_before_anything_runs(call, suite, tmp_path):

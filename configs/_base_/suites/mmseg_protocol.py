@@ -11,7 +11,9 @@ for _student, _label in (('r18', 'ResNet-18'), ('mobilenet-v2', 'MobileNetV2')):
         runs[f'{_student}-{_method}'] = dict(
             config=f'{_folder}/{_method}_deeplabv3_r101-d8_{_name}',
             label=f'{_label}, {_title}',
+            note=_base_.notes.get(_method),
             baseline=_student,
             start=_student)
 del _student, _label, _name, _method, _folder, _title
 _base_.pop('methods')
+_base_.pop('notes')

@@ -17,8 +17,10 @@ for _student, _label, _batch in (('r18', 'ResNet-18', 16), ('mobilenet-v2', 'Mob
         runs[f'{_student}-{_method}'] = dict(
             config=f'{_folder}/{_method}_deeplabv3plus_r101-d16_{_name}',
             label=f'{_label}, {_title}',
+            note=_base_.notes.get(_method),
             teacher='teacher',
             baseline=_student,
             start=_student)
 del _student, _label, _batch, _name, _method, _folder, _title
 _base_.pop('methods')
+_base_.pop('notes')

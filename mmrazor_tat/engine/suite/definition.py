@@ -15,7 +15,7 @@ from .errors import SuiteError, nearest
 from .options import read_options
 
 _SUITE_KEYS = ('title', 'seeds', 'metric', 'baseline', 'options', 'toy_data', 'runs')
-_RUN_KEYS = ('config', 'label', 'seeds', 'teacher', 'start', 'paper', 'options', 'baseline')
+_RUN_KEYS = ('config', 'label', 'seeds', 'teacher', 'start', 'paper', 'note', 'options', 'baseline')
 _SUITES = Path(__file__).parents[2] / '.mim' / 'configs' / 'suites'
 _TOY_KEYS = tuple(name for name in inspect.signature(write_toy_voc).parameters if name != 'root')
 
@@ -31,6 +31,7 @@ class Run:
     teacher: Optional[str]  # the run whose last checkpoint is the teacher
     start: Optional[str]  # the run whose initial weights the student starts from
     paper: Optional[float]
+    note: Optional[str]  # below the table
     options: dict[str, Any]
     baseline: Optional[str]  # the run that the gain is counted from; the suite's unless it is named
 
@@ -143,7 +144,7 @@ def _run(name: str, of: Any, seeds: tuple[int, ...], folder: Path, options: dict
     if 'config' not in of:
         raise SuiteError(f'{where} needs a config')
     own = of.get('seeds')
-    paper = of.get('paper')
+    paper, note = of.get('paper'), of.get('note')
     if paper is not None and (isinstance(paper, bool) or not isinstance(paper, (int, float))):
         _wrong(f'{where}: paper', 'a number or None', paper)
     run = Run(
@@ -154,6 +155,7 @@ def _run(name: str, of: Any, seeds: tuple[int, ...], folder: Path, options: dict
         teacher=of.get('teacher'),
         start=of.get('start'),
         paper=paper,
+        note=None if note is None else _text(note, f'{where}: note'),
         options=read_options(of.get('options', {}), f'{where}: options'),
         baseline=of.get('baseline'),
     )

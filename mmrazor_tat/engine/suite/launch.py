@@ -65,6 +65,19 @@ class Launch:
                 f'--processes {self.processes}: only {len(self.gpus)} GPUs are visible'
             )
 
+    def check_devices(self) -> None:
+        """Before anything is started; to name the commands no GPU is needed.
+
+        Raises:
+            SuiteError: the launcher needs GPUs and there are none.
+        """
+        if self.launcher == 'pytorch' and not self.gpus:
+            raise SuiteError(
+                "--launcher pytorch needs a GPU for each process (mmengine's launcher sets it as "
+                'the CUDA device), and torch finds none here: leave --launcher out, the runs of '
+                '--jobs share the cores'
+            )
+
     @property
     def threads(self) -> Optional[int]:
         """Of a process on a CPU; None where the runs have GPUs, or are on other machines."""

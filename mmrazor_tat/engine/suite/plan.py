@@ -16,6 +16,7 @@ from mmengine.registry import MODELS, init_default_scope
 
 from ..command_line import apply_options
 from ..initial_weights import student_config
+from .batch import Batch, batch_warning
 from .definition import Run, Suite
 from .errors import SuiteError, nearest
 from .options import as_arguments, flatten
@@ -49,6 +50,7 @@ class Job:
     total: Optional[int]
     val_interval: Optional[int]
     parameters: Optional[int]  # of the network that is trained
+    batch: Optional[Batch] = None  # None where the config does not tell
 
     @property
     def fingerprint(self) -> str:
@@ -65,8 +67,9 @@ class Plan:
         processes: of each run.
 
     Raises:
-        SuiteError: a config that does not load with its options, or networks that do not fit: the
-            teacher's, or the one whose initial weights are to be shared.
+        SuiteError: a config that does not load with its options, a learning rate that is to be
+            scaled from an unknown batch, or networks that do not fit: the teacher's, or the one
+            whose initial weights are to be shared.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class Plan:
         self._networks: dict[str, Optional[_Shapes]] = {}
         self._configs = {run.name: self._resolve(run) for run in suite.runs.values()}
         for run in suite.runs.values():
+            self._check_scaling(run)
             self._check_teacher(run)
             self._check_start(run)
 
@@ -173,7 +177,13 @@ class Plan:
             total=train_cfg.get(f'max_{unit}s'),
             val_interval=train_cfg.get('val_interval'),
             parameters=None if shapes is None else shapes.parameters,
+            batch=Batch.of(cfg, self.processes),
         )
+
+    @staticmethod
+    def batch_warning(jobs: Sequence[Job]) -> Optional[str]:
+        """About the jobs whose learning rate is meant for another batch; None: there is none."""
+        return batch_warning({job.key.run: job.batch for job in jobs})
 
     def _resolve(self, run: Run) -> tuple[Config, dict[str, Any]]:
         """A run's config with its options, and these."""
@@ -189,6 +199,15 @@ class Plan:
         if 'model' not in cfg:
             raise SuiteError(f'run {run.name!r}: {run.config} has no model')
         return cfg, options
+
+    def _check_scaling(self, run: Run) -> None:
+        cfg, _ = self._configs[run.name]
+        settings = cfg.get('auto_scale_lr') or {}
+        if settings.get('enable') and 'base_batch_size' not in settings:
+            raise SuiteError(
+                f'run {run.name!r}: auto_scale_lr.enable (--auto-scale-lr), but {run.config} has '
+                'no auto_scale_lr.base_batch_size, the batch that its learning rate is meant for'
+            )
 
     def _check_teacher(self, run: Run) -> None:
         cfg, _ = self._configs[run.name]
@@ -206,14 +225,14 @@ class Plan:
                 'model.teacher'
             )
         other, _ = self._configs[run.teacher]
-        if 'architecture' in other.model:
+        if 'architecture' in other.model and 'teacher' in other.model:
             raise SuiteError(
                 f'run {run.name!r}: its teacher {run.teacher!r} is itself a distillation, whose '
                 'checkpoint holds two networks: name a plain network'
             )
         self._check_same(
             self._shapes(own, cfg),
-            self._shapes(other.model, other),
+            self._shapes(student_config(other), other),
             f'run {run.name!r}: its model.teacher is not the network that run {run.teacher!r} '
             'trains',
         )

@@ -31,26 +31,26 @@ _STYLES = ('-', (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (4, 2)))
 
 
 def plot_bars(suite: Suite, table: Sequence[Row], path: Path) -> None:
-    """A bar for each run: the mean of the last values, its spread, and every seed as a dot."""
+    """The mean of each run's last values as a dot, with its error bar, and every seed below it.
+
+    No bars from an axis that begins anywhere but at 0: their lengths would exaggerate.
+    """
     shown = [row for row in table if row.by_seed]
     teachers, baselines = _roles(suite)
-    figure, axis = plt.subplots(figsize=(8, 1.1 + 0.42 * len(shown)), layout='constrained')
-    values = [value for row in shown for value in row.by_seed.values()]
-    edges = [row.last[suite.metric].mean + (row.last[suite.metric].std or 0) for row in shown]
-    low = _low(min(values), max(values))
-    high = max(values + edges)
-    span = high - low or 1.0
+    figure, axis = plt.subplots(figsize=(8, 1.2 + 0.42 * len(shown)), layout='constrained')
+    ends = [end for row in shown for end in _ends(row, suite.metric)]
+    span = max(ends) - min(ends) or 1.0
     for place, row in enumerate(shown):
         of = row.last[suite.metric]
         name = row.run.name
         colour = TEACHER if name in teachers else BASELINE if name in baselines else METHOD
-        axis.barh(place, of.mean - low, left=low, color=colour, height=0.7)
         if of.std is not None:
             axis.errorbar(of.mean, place, xerr=of.std, color='black', capsize=4, linewidth=1.2)
-        # Beside the error bar, so that neither hides the other.
+        axis.scatter(of.mean, place, s=90, color=colour, edgecolor='black', linewidth=0.8, zorder=3)
+        # Below the error bar, so that neither hides the other.
         axis.scatter(
             list(row.by_seed.values()),
-            [place + 0.2] * len(row.by_seed),
+            [place + 0.3] * len(row.by_seed),
             s=14,
             facecolor='white',
             edgecolor='black',
@@ -58,7 +58,7 @@ def plot_bars(suite: Suite, table: Sequence[Row], path: Path) -> None:
             zorder=3,
         )
         axis.text(
-            max([of.mean + (of.std or 0), *row.by_seed.values()]) + 0.012 * span,
+            _ends(row, suite.metric)[1] + 0.025 * span,
             place,
             f'{of.mean:.2f}',
             va='center',
@@ -67,18 +67,19 @@ def plot_bars(suite: Suite, table: Sequence[Row], path: Path) -> None:
         )
     _draw_baselines(axis, shown, baselines, suite.metric)
     axis.set_yticks(range(len(shown)), [row.run.label for row in shown])
-    axis.invert_yaxis()
-    axis.set_xlim(low, low + 1.1 * span)
-    note = '' if low == 0 else f'   (the axis begins at {low:g})'
-    axis.set_xlabel(f'last {suite.metric}: mean, standard deviation, single seeds{note}')
+    axis.set_ylim(len(shown) - 0.4, -0.6)
+    axis.set_xlim(min(ends) - 0.05 * span, max(ends) + 0.15 * span)
+    axis.set_xlabel(f'last {suite.metric}')
+    axis.grid(axis='x', color='#DDDDDD', linewidth=0.6)
+    axis.set_axisbelow(True)
     axis.spines[['top', 'right']].set_visible(False)
-    if any(row.run.name in baselines for row in shown):
-        figure.legend(
-            handles=[Line2D([], [], color='black', linestyle='--', linewidth=1, label='baseline')],
-            loc='outside upper right',
-            frameon=False,
-            fontsize=9,
-        )
+    handles = _legend(
+        has_spread=any(row.last[suite.metric].std is not None for row in shown),
+        has_baseline=any(row.run.name in baselines for row in shown),
+    )
+    figure.legend(
+        handles=handles, loc='outside upper right', ncols=len(handles), frameon=False, fontsize=9
+    )
     _save(figure, path)
 
 
@@ -157,13 +158,24 @@ def _unit(row: Row) -> str:
     return 'epochs' if row.unit == 'epoch' else 'iterations'
 
 
-def _low(least: float, greatest: float) -> float:
-    """Where the bars begin: at 0, unless the differences would be lost then."""
-    if least < 0 or least < 0.7 * greatest:
-        return min(0.0, least)
-    low = least - 1.5 * (greatest - least)
-    step = 5.0 if greatest - least > 5 else 1.0
-    return max(0.0, step * (low // step))
+def _ends(row: Row, metric: str) -> tuple[float, float]:
+    """The least and the greatest that a row shows."""
+    of = row.last[metric]
+    reach = of.std or 0.0
+    values = [of.mean - reach, of.mean + reach, *row.by_seed.values()]
+    return min(values), max(values)
+
+
+def _legend(has_spread: bool, has_baseline: bool) -> list[Line2D]:
+    def dot(size: float, colour: str, label: str) -> Line2D:
+        look = dict(markersize=size, markerfacecolor=colour, markeredgecolor='black')
+        return Line2D([], [], linestyle='', marker='o', label=label, **look)
+
+    handles = [dot(8, METHOD, 'mean ± standard deviation' if has_spread else 'mean')]
+    handles.append(dot(3.5, 'white', 'each seed'))
+    if has_baseline:
+        handles.append(Line2D([], [], color='black', linestyle='--', linewidth=1, label='baseline'))
+    return handles
 
 
 def _save(figure, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The report of a suite: results.json with everything, results.csv, report.md and its pictures."""
+"""The report of a suite: SUITE.json with everything, SUITE.csv, SUITE.md and its pictures."""
 
 import csv
 import io
@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
+from urllib.parse import quote
 
 from ..benchmark import machine_line, markdown_table
 from . import record as records
@@ -13,7 +14,15 @@ from .definition import Suite
 from .files import write_atomically
 from .plan import Job
 from .plots import plot_bars, plot_curves
+from .provenance import provenance
 from .summary import NOT_RUN, Outcome, Row, Spread, collect, rows
+
+_UNCLEAR = 'n.d.'
+
+
+def report_path(suite: Suite, out: Path, end: str = '.md') -> Path:
+    """A file of the report; by the suite's name, as several suites may share a folder."""
+    return out / f'{suite.name}{end}'
 
 
 def write_report(
@@ -31,23 +40,23 @@ def write_report(
         jobs: all that the report is about; what was not run is listed as such.
         out: the folder.
         command: the call, as typed.
-        about: for results.json, e.g. the machine.
-        with_plots: draw bars.png and curves.png as well.
+        about: for SUITE.json, e.g. the machine.
+        with_plots: draw SUITE_bars.png and SUITE_curves.png as well.
     """
     outcomes = collect(jobs)
     table = rows(suite, outcomes)
     finished = any(row.finished for row in table)
     others = [job.key for job in jobs if _has_other_settings(job)]
     write_atomically(
-        out / 'results.json',
+        report_path(suite, out, '.json'),
         json.dumps(_as_json(suite, table, command, about or {}), indent=1) + '\n',
     )
-    write_atomically(out / 'results.csv', _as_csv(table, suite.metric))
+    write_atomically(report_path(suite, out, '.csv'), _as_csv(table, suite.metric))
     if with_plots and finished:
-        plot_bars(suite, table, out / 'bars.png')
-        plot_curves(suite, table, out / 'curves.png')
+        plot_bars(suite, table, report_path(suite, out, '_bars.png'))
+        plot_curves(suite, table, report_path(suite, out, '_curves.png'))
     text = as_markdown(suite, table, command, with_plots and finished, list(map(str, others)))
-    write_atomically(out / 'report.md', text)
+    write_atomically(report_path(suite, out), text)
 
 
 def as_markdown(
@@ -57,18 +66,27 @@ def as_markdown(
     with_plots: bool = True,
     with_other_settings: Sequence[str] = (),
 ) -> str:
-    """report.md."""
+    """SUITE.md."""
     parts = [f'# {suite.title}', '\n'.join(_preamble(table, command))]
-    parts.append(_table(suite, table))
+    notes = _numbered_notes(table)
+    parts.append(_table(suite, table, notes))
+    parts += [f'<sup>{number}</sup> {note}' for note, number in notes.items()]
     parts.append(_caution(suite, table))
     if with_other_settings:
         parts.append(
             'Made with other settings than the suite now asks for, so not to be compared: '
             f'{", ".join(with_other_settings)}.'
         )
+    resumed = [str(o.key) for row in table for o in row.finished if o.was_resumed]
+    if resumed:
+        parts.append(
+            'Resumed after an interruption, so with other random numbers from there on: '
+            f'{", ".join(resumed)}.'
+        )
     if with_plots:
-        parts.append(f'![{suite.metric} of every run, with its seeds](bars.png)')
-        parts.append(f'![{suite.metric} against iterations](curves.png)')
+        name = quote(suite.name)
+        parts.append(f'![{suite.metric} of every run, with its seeds]({name}_bars.png)')
+        parts.append(f'![{suite.metric} against iterations]({name}_curves.png)')
     unfinished = [o for row in table for o in row.outcomes if not o.is_finished]
     if unfinished:
         begun = [_why(outcome) for outcome in unfinished if outcome.status != NOT_RUN]
@@ -84,10 +102,18 @@ def _preamble(table: Sequence[Row], command: str) -> list[str]:
         for o in row.outcomes
         if o.record.get('machine')
     )
-    return [f'Run on {"; ".join(machines) or "no machine yet"}.', '', f'`{command}`']
+    made_with = provenance([o.record for row in table for o in row.outcomes])
+    where = f'Run on {"; ".join(machines) or "no machine yet"}.'
+    return [f'{where} {made_with}'.strip(), '', f'`{command}`']
 
 
-def _table(suite: Suite, table: Sequence[Row]) -> str:
+def _numbered_notes(table: Sequence[Row]) -> dict[str, int]:
+    """In order of appearance; a text that several runs have is one note."""
+    notes = dict.fromkeys(row.run.note for row in table if row.run.note is not None)
+    return {note: number for number, note in enumerate(notes, start=1)}
+
+
+def _table(suite: Suite, table: Sequence[Row], notes: dict[str, int]) -> str:
     extra = _extra_metrics(suite, table)
     names = [suite.metric, *extra]
     has_paper = any(row.run.paper is not None for row in table)
@@ -100,7 +126,8 @@ def _table(suite: Suite, table: Sequence[Row]) -> str:
     header += ['paper (its own training)'] * has_paper
     lines = []
     for row in table:
-        line = [row.run.label, _seeds(row)]
+        mark = '' if row.run.note is None else f'<sup>{notes[row.run.note]}</sup>'
+        line = [f'{row.run.label}{mark}', _seeds(row)]
         for name in names:
             line += [_spread(row.last.get(name)), _spread(row.best.get(name))]
         if baselines:
@@ -137,6 +164,9 @@ def _gain(row: Row) -> str:
     if row.gain is None:
         return ''
     text = _spread(row.gain, '+')
+    if row.gain.interval is not None:
+        lower, upper = row.gain.interval
+        text += f' [{lower:.2f}, {upper:.2f}]' + f' {_UNCLEAR}' * (lower <= 0 <= upper)
     if row.gain.count < len(row.finished):
         text += f' ({row.gain.count} of {len(row.finished)} seeds)'
     return text
@@ -145,19 +175,52 @@ def _gain(row: Row) -> str:
 def _caution(suite: Suite, table: Sequence[Row]) -> str:
     teachers = {run.teacher for run in suite.runs.values()}
     held = [row for row in table if row.run.name not in teachers] or table
-    counts = sorted({len(row.finished) for row in held if row.finished}) or [0]
+    counts = sorted({len(row.finished) for row in held if row.finished})
+    if not counts:
+        return 'No run that is to be compared has finished yet.'
     few = str(counts[0]) if len(counts) == 1 else f'{counts[0]} to {counts[-1]}'
-    seeds = 'one seed' if counts == [1] else f'{few} seeds'
-    spread = (
-        'One seed shows no spread: differences may mean nothing.'
-        if counts[-1] <= 1
-        else 'Mean ± standard deviation over the seeds. Differences within about two standard '
-        'errors (the standard deviation over the root of the number of seeds) mean nothing.'
-    )
-    gain = ' A gain is the mean of the differences of the last values, seed by seed.'
-    gain = gain if any(row.gain is not None for row in table) else ''
-    minutes = ' Minutes are those of the whole process, imports and validation included.'
-    return f'{seeds[0].upper()}{seeds[1:]} a run. {spread}{gain}{minutes}'
+    parts = ['One seed a run.' if counts == [1] else f'{few} seeds a run.']
+    if counts[-1] > 1:
+        parts.append('Mean ± standard deviation over the seeds.')
+    parts.append('Minutes are those of the whole process, imports and validation included.')
+    gains = _about_gains(table)
+    return ' '.join(parts) + ('\n\n' + ' '.join(gains) if gains else '')
+
+
+def _about_gains(table: Sequence[Row]) -> list[str]:
+    gains = [row for row in table if row.gain is not None]
+    if not gains:
+        return []
+    parts = ['A gain is the mean of the differences of the last values, seed by seed.']
+    intervals = [row.gain.interval for row in gains if row.gain.interval is not None]
+    if not intervals:
+        parts.append(
+            'One seed shows no spread, so there is no interval, and a difference may mean nothing.'
+        )
+    else:
+        parts.append('In brackets its 95 % confidence interval (t, over the seeds).')
+    if any(lower <= 0 <= upper for lower, upper in intervals):
+        parts.append(f'{_UNCLEAR}: it holds 0, the gain is not distinguishable from 0.')
+    if 0 < len(intervals) < len(gains):
+        parts.append('A gain of one seed has none and may mean nothing.')
+    if len(intervals) > 1:
+        parts.append(
+            f'Each of the {len(intervals)} intervals misses the true gain with a chance of 5 %, so '
+            'some miss it by chance; nothing is corrected for their number.'
+        )
+    if any(_has_one_teacher(row) for row in gains):
+        parts.append(
+            'The teacher is one training with one seed: how much another one would change the '
+            'gains is in no spread and no interval.'
+        )
+    return parts
+
+
+def _has_one_teacher(row: Row) -> bool:
+    """Whether all seeds of a run learn from the same weights, a run's or a given checkpoint's."""
+    settings = [outcome.record.get('settings', {}) for outcome in row.finished]
+    teachers = {of.get('suite.teacher', of.get('model.teacher_ckpt')) for of in settings}
+    return len(teachers - {None, 'None'}) == 1
 
 
 def _why(outcome: Outcome) -> str:
@@ -191,6 +254,9 @@ def _as_json(
     def spread(of: Optional[Spread]) -> Optional[dict[str, Any]]:
         return None if of is None else of._asdict()
 
+    def gain(of: Optional[Spread]) -> Optional[dict[str, Any]]:
+        return None if of is None else dict(**of._asdict(), interval=of.interval)
+
     return dict(
         suite=dict(
             name=suite.name,
@@ -208,9 +274,10 @@ def _as_json(
                 config=_config_name(row.run.config),
                 baseline=row.run.baseline,
                 paper=row.run.paper,
+                note=row.run.note,
                 last={name: spread(of) for name, of in row.last.items()},
                 best={name: spread(of) for name, of in row.best.items()},
-                gain=spread(row.gain),
+                gain=gain(row.gain),
                 seconds=spread(row.seconds),
                 peak_mib=row.peak_mib,
                 teacher=row.run.teacher,
@@ -239,7 +306,8 @@ def _as_csv(table: Sequence[Row], metric: str) -> str:
     names = dict.fromkeys([metric, *(name for row in table for name in row.last)])
     columns = ['run', 'label', 'seed', 'status']
     columns += [f'{which} {name}' for name in names for which in ('last', 'best', 'best_step')]
-    columns += ['iterations', 'seconds', 'peak_mib', 'parameters', 'paper', 'error']
+    columns += ['starts', 'iterations', 'batch', 'seconds', 'peak_mib', 'parameters']
+    columns += ['paper', 'error']
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator='\n')
     writer.writeheader()
@@ -257,7 +325,9 @@ def _as_csv(table: Sequence[Row], metric: str) -> str:
                     label=row.run.label,
                     seed=outcome.key.seed,
                     status=outcome.status,
+                    starts=record.get('starts'),
                     iterations=(record.get('results') or {}).get('iterations'),
+                    batch=(record.get('batch') or {}).get('size'),
                     seconds=record.get('seconds'),
                     peak_mib=outcome.peak_mib,
                     parameters=record.get('parameters'),

@@ -8,6 +8,8 @@ from typing import Any, Optional
 
 _TAIL_BYTES = 2**15
 _ERROR = re.compile(r'^(?:\[rank\d+\]: ?)?((?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b.*)')
+# What mmengine logs with every line.
+_NO_METRICS = ('step', 'iter', 'epoch', 'lr', 'time', 'data_time', 'memory')
 # What torchrun says of a failed worker, which has told the reason before.
 _SECOND_HAND = ('ChildFailedError', 'SignalException')
 
@@ -23,20 +25,42 @@ def read_results(folder: Path, metric: str) -> dict[str, Any]:
     Returns:
         ``metrics``: by name, the suite's first, each with ``last``, ``best``, ``best_step`` and
         ``curve``, the list of (step, value) by iterations or epochs, as the run counts;
-        ``iterations``; ``gpu_mib``, the peak of torch's allocator, or None.
+        ``iterations``; ``gpu_mib``, the peak of torch's allocator, or None; ``diverged_at``, the
+        logged iteration since which the training loss is no finite number, up to the end, or None.
     """
     curves: dict[str, dict[int, float]] = {metric: {}}
+    losses: dict[int, float] = {}
     iterations, memory = 0, None
     leaf = metric.split('/')[-1]
     for line in read_lines(folder):
         iterations = max(iterations, line.get('iter', 0))
+        if 'loss' in line and 'iter' in line:
+            losses[line['iter']] = line['loss']
         if 'memory' in line:
             memory = max(memory or 0, line['memory'])
         for name, value in line.items():
             if name.split('/')[-1] == leaf and isinstance(value, (int, float)):
                 curves.setdefault(name, {})[line['step']] = value
     metrics = {name: _summary(curve) for name, curve in curves.items() if curve}
-    return dict(metrics=metrics, iterations=iterations, gpu_mib=memory)
+    diverged = _diverged_at(losses)
+    return dict(metrics=metrics, iterations=iterations, gpu_mib=memory, diverged_at=diverged)
+
+
+def validated_names(folder: Path) -> list[str]:
+    """What the validations of a run measured, in order."""
+    validations = [line for line in read_lines(folder) if 'loss' not in line]
+    names = dict.fromkeys(name for line in validations for name in line)
+    return [name for name in names if name not in _NO_METRICS]
+
+
+def _diverged_at(losses: dict[int, float]) -> Optional[int]:
+    """Not finite for a while and then again is a step that was left out, as with AMP."""
+    since = None
+    for iteration in sorted(losses, reverse=True):
+        if math.isfinite(losses[iteration]):
+            break
+        since = iteration
+    return since
 
 
 def _summary(curve: dict[int, float]) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from .lock import lock
 from .plan import TOY_FOLDER, Job, Plan
 from .progress import Progress
 from .record import check_records, read_record
-from .report import write_report
-from .schedule import SKIPPED, Schedule
+from .report import report_path, write_report
+from .schedule import SKIPPED, WAITING, Schedule
 
 _ABOUT = ('machine', 'versions', 'commit')
 _PACKAGES = ('torch', 'mmengine', 'mmcv', 'mmseg', 'mmrazor', 'mmrazor_tat')
@@ -49,6 +49,7 @@ def run_suite(
         SuiteError: the call cannot be carried out; nothing was run.
     """
     launch = launch or Launch()
+    launch.check_devices()
     jobs = plan.jobs(only)
     progress = progress or Progress(len(jobs))
     with lock(plan.out) as descriptor:
@@ -72,18 +73,21 @@ def run_suite(
             descriptors=(descriptor,),
         )
         _say_what_is_done(schedule, progress)
+        warning = plan.batch_warning([schedule.jobs[key] for key in schedule.keys(WAITING)])
+        if warning is not None:
+            progress.event(warning)
         schedule.run()
         report()
-    return _conclude(schedule, plan.out, progress)
+    return _conclude(schedule, report_path(plan.suite, plan.out), progress)
 
 
-def report_only(plan: Plan) -> None:
-    """Write the report of what lies in the folder of a suite, and run nothing.
+def report_only(plan: Plan) -> Path:
+    """Write the report of what lies in the folder of a suite, and run nothing; gives its path.
 
     Raises:
         SuiteError: there is nothing.
     """
-    earlier = plan.out / 'results.json'
+    earlier = report_path(plan.suite, plan.out, '.json')
     if not (plan.out / 'runs').exists():
         raise SuiteError(f'--report-only: {plan.out} holds no runs')
     # The call and the machine that the runs were made by, where they are known.
@@ -91,6 +95,7 @@ def report_only(plan: Plan) -> None:
     about = {key: content[key] for key in _ABOUT if key in content}
     command = content.get('command', typed_command())
     write_report(plan.suite, plan.jobs_for_report(), plan.out, command, about)
+    return report_path(plan.suite, plan.out)
 
 
 def dry_run(
@@ -175,7 +180,7 @@ def _say_what_is_done(schedule: Schedule, progress: Progress) -> None:
         progress.event(f'{finished} of {len(schedule.jobs)} runs are finished already')
 
 
-def _conclude(schedule: Schedule, out: Path, progress: Progress) -> int:
+def _conclude(schedule: Schedule, path: Path, progress: Progress) -> int:
     failed, skipped = schedule.keys(records.FAILED), schedule.keys(SKIPPED)
     finished = len(schedule.keys(records.FINISHED))
     for key in failed:
@@ -183,7 +188,7 @@ def _conclude(schedule: Schedule, out: Path, progress: Progress) -> int:
         progress.event(f'failed: {key}: {record["error"]}')
     for key in skipped:
         progress.event(f'skipped: {key}: {schedule.jobs[key].teacher.run} failed')
-    progress.event(f'{finished} of {len(schedule.jobs)} runs are finished: {out / "report.md"}')
+    progress.event(f'{finished} of {len(schedule.jobs)} runs are finished: {path}')
     if schedule.stopped_by is not None:
         progress.event(f'Interrupted. To go on: {typed_command()}')
         return 128 + schedule.stopped_by

@@ -14,7 +14,13 @@ from .errors import SuiteError
 from .launch import Command, Launch, Process, as_line, train_command
 from .plan import Job, Key
 from .progress import Progress, State, duration, suite_seconds_left
-from .results import discard_logs, last_training_line, read_error, read_results
+from .results import (
+    discard_logs,
+    last_training_line,
+    read_error,
+    read_results,
+    validated_names,
+)
 from .starts import draw
 
 WAITING, SKIPPED = 'waiting', 'skipped'
@@ -101,9 +107,8 @@ class Schedule:
         for job in jobs:
             self.status[job.key] = WAITING
             found = records.read_record(job.folder)
-            if found is not None and self._is_finished(job, found):
-                self.status[job.key] = records.FINISHED
-                self._seconds[job.key] = found['seconds']
+            if found is not None:
+                self._settle_earlier(job, found)
 
     def keys(self, status: str) -> list[Key]:
         """The jobs of one status, in order."""
@@ -127,22 +132,31 @@ class Schedule:
     def _stop(self, number: int) -> None:
         self.stopped_by = number
 
-    def _is_finished(self, job: Job, record: dict[str, Any]) -> bool:
-        """Finished, or killed after its last validation: then the record is completed."""
-        if record['status'] == records.FINISHED:
-            return True
-        checkpoint = last_checkpoint(job.folder)
+    def _settle_earlier(self, job: Job, record: dict[str, Any]) -> None:
+        """Note what has nothing left to train; its record may not say so yet."""
         results = read_results(job.folder, self.metric)
-        is_complete = (
-            record['status'] in (records.RUNNING, records.INTERRUPTED)
-            and job.total is not None
+        if record['status'] != records.FINISHED and not self._is_complete(job, results):
+            return
+        if results['diverged_at'] is not None:
+            # To train on, or once more from the start, would end no better.
+            record.update(status=records.FAILED, error=_diverged(results), results=None)
+            records.write_record(job.folder, record)
+            self.status[job.key] = records.FAILED
+        elif record['status'] != records.FAILED:
+            if record['status'] != records.FINISHED:
+                self._conclude(job, record, results)
+            self.status[job.key] = records.FINISHED
+            self._seconds[job.key] = record['seconds']
+
+    def _is_complete(self, job: Job, results: dict[str, Any]) -> bool:
+        """Whether a run has its last checkpoint and its last validation."""
+        checkpoint = last_checkpoint(job.folder)
+        return (
+            job.total is not None
             and checkpoint is not None
             and step_of(checkpoint) == job.total
             and job.total in _validated(results, self.metric)
         )
-        if is_complete:
-            self._conclude(job, record, results)
-        return is_complete
 
     def _conclude(self, job: Job, record: dict[str, Any], results: dict[str, Any]) -> None:
         keep_last(job.folder)
@@ -182,11 +196,13 @@ class Schedule:
             seed=job.key.seed,
             status=records.RUNNING,
             starts=before.get('starts', 0) + 1,
+            resumed=before.get('resumed', 0) + self._trains_on(job, checkpoint) if resumes else 0,
             begun=before.get('begun') or time.strftime('%F %T'),
             # A start from nothing repeats what an earlier one did before its first checkpoint.
             seconds=before.get('seconds', 0.0) if resumes else 0.0,
             peak_mib=before.get('peak_mib'),
             parameters=job.parameters,
+            batch=None if job.batch is None else job.batch.as_dict(),
             unit=job.unit,
             error=None,
             log_tail=[],
@@ -224,6 +240,11 @@ class Schedule:
             options['default_hooks.catch_up.type'] = _CATCH_UP
         return options
 
+    @staticmethod
+    def _trains_on(job: Job, checkpoint: Path) -> bool:
+        """Whether something is left to train: mmengine restores no random state for it."""
+        return step_of(checkpoint) != job.total
+
     def _owes_validation(self, job: Job, step: int) -> bool:
         due = step == job.total or (job.val_interval and step % job.val_interval == 0)
         return bool(due) and step not in _validated(
@@ -248,6 +269,9 @@ class Schedule:
         record['ended'] = time.strftime('%F %T')
         results = read_results(job.folder, self.metric)
         validated = results['metrics'].get(self.metric)
+        if code == 0 and results['diverged_at'] is not None:
+            self._fail(job, record, _diverged(results), [])
+            return
         if code == 0 and validated is not None:
             self._conclude(job, record, results)
             self.status[job.key] = records.FINISHED
@@ -260,8 +284,14 @@ class Schedule:
             self._after_each()
             return
         reason, tail = read_error(job.folder / 'run.log', running.process.log_start)
-        if code == 0:
-            reason = f'it ended without a validation that has {self.metric!r}'
+        measured = validated_names(job.folder)
+        if measured and self.metric not in measured:  # mmengine: KeyError
+            reason = (
+                f"the validation has no {self.metric!r}, the suite's metric: it has "
+                f'{", ".join(measured)}'
+            )
+        elif code == 0:
+            reason = f'it ended without a validation, so without {self.metric!r}'
         elif code < 0:
             reason = f'ended by {signal.Signals(-code).name}; last line: {reason}'
         self._fail(job, record, reason, tail)
@@ -313,6 +343,13 @@ class Schedule:
 def _validated(results: dict[str, Any], metric: str) -> set[int]:
     """The steps that a run was validated at."""
     return {step for step, _ in results['metrics'].get(metric, {}).get('curve', ())}
+
+
+def _diverged(results: dict[str, Any]) -> str:
+    return (
+        f'loss is not finite since iteration {results["diverged_at"]}; to train it anew delete its '
+        'folder'
+    )
 
 
 def _teacher_checkpoint(teacher: Job) -> Path:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, Optional
 
 from . import record as records
 from .definition import Run, Suite
+from .errors import SuiteError
+from .interval import t_interval
 from .plan import Job, Key
 from .record import read_record
 
@@ -28,6 +30,11 @@ class Spread(NamedTuple):
         std = statistics.stdev(values) if len(values) > 1 else None
         return cls(statistics.fmean(values), std, len(values))
 
+    @property
+    def interval(self) -> Optional[tuple[float, float]]:
+        """The 95 % t-interval of the mean; None of a single value."""
+        return None if self.std is None else t_interval(*self)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -41,6 +48,11 @@ class Outcome:
     @property
     def is_finished(self) -> bool:
         return self.status == records.FINISHED
+
+    @property
+    def was_resumed(self) -> bool:
+        """Trained on from a checkpoint: with other random numbers than in one go."""
+        return bool(self.record.get('resumed', 0))
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -90,7 +102,17 @@ def collect(jobs: Sequence[Job]) -> list[Outcome]:
 
 
 def rows(suite: Suite, outcomes: Sequence[Outcome]) -> list[Row]:
-    """The runs in the order of the suite."""
+    """The runs in the order of the suite.
+
+    Raises:
+        SuiteError: a finished run lacks the suite's metric: it was run for another one.
+    """
+    for outcome in outcomes:
+        if outcome.is_finished and suite.metric not in outcome.metrics:
+            raise SuiteError(
+                f"{outcome.key} is finished without {suite.metric!r}, the suite's metric: its "
+                f'record has {", ".join(outcome.metrics) or "none"}'
+            )
     last = {
         outcome.key: outcome.metrics[suite.metric]['last']
         for outcome in outcomes
