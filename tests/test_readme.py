@@ -18,8 +18,12 @@ def readme(repo) -> str:
 @pytest.fixture(scope='module')
 def recipe(readme) -> str:
     """The recipe that the README shows, to the letter."""
+    return next(block for block in python_blocks(readme) if 'FrozenTeacherDistill' in block)
+
+
+def python_blocks(readme) -> list[str]:
     section = readme.split(f'## {SECTION}')[1].split('\n## ')[0]
-    return re.search(r'```python\n(.*?)```', section, re.S).group(1)
+    return re.findall(r'```python\n(.*?)```', section, re.S)
 
 
 def test_the_recipe_has_at_most_ten_lines(recipe):
@@ -54,6 +58,17 @@ def test_the_recipe_trains(repo, own_pair, command, toy_options):
     assert 'distill.loss_tat' in log and 'mIoU' in log
     assert 'Failed to' not in log  # mmengine's word for a scope that it does not know
     assert (elsewhere / 'work_dirs/my_recipe/iter_2.pth').exists()
+
+
+def test_the_schedule_and_the_shares_train(repo, own_pair, readme, command, toy_options):
+    hooks = next(block for block in python_blocks(readme) if 'LossScheduleHook' in block)
+    with open(own_pair / 'my_recipe.py', 'a') as file:
+        file.write(hooks)
+    options = ['--cfg-options', *toy_options, *FIT]
+    log = command(repo / 'tools/train.py', own_pair / 'my_recipe.py', *options, cwd=own_pair)
+    # The first of a warm-up of 1,000 iterations.
+    assert 'factor/tat: 0.0010' in log
+    assert 'grad_share/feature/task: ' in log and 'grad_share/feature/loss_tat: ' in log
 
 
 def test_the_recipe_with_mmseg_s_own_tool(repo, own_pair, recipe, readme, command, toy_options):
