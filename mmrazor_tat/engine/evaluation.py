@@ -32,6 +32,7 @@ def build_loader(runner: Runner, mode: str, pipeline: Optional[list[dict]] = Non
 
 
 @torch.no_grad()
+@torch.random.fork_rng(devices=[])  # a data loader draws a seed: training goes on as without it
 def evaluate(
     runner: Runner,
     mode: str,

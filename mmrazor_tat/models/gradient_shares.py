@@ -45,8 +45,9 @@ class GradientShares:
         result = {}
         for recorder, whole in self._whole.items():
             parts = self._parts[recorder]
-            norms = {TASK: (whole - sum(parts.values())).norm()}
-            norms.update({loss: gradient.norm() for loss, gradient in parts.items()})
+            # In float32: the squares of half-precision gradients overflow.
+            norms = {TASK: (whole - sum(parts.values())).float().norm()}
+            norms.update({loss: gradient.float().norm() for loss, gradient in parts.items()})
             total = sum(norms.values())
             result[recorder] = {loss: (norm / total).item() for loss, norm in norms.items()}
         return result

@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 
 from mmrazor_tat.engine.hooks import GradientShareHook, LossScheduleHook
 
@@ -103,6 +105,12 @@ def test_measuring_changes_nothing(distillation):
     for name, x in weights[0].items():
         # Adam's first steps divide by the gradient itself: compare loosely what is tiny.
         torch.testing.assert_close(weights[1][name], x, rtol=1e-3, atol=1e-4)
+
+
+def test_a_plain_model_has_no_shares():
+    runner = SimpleNamespace(model=nn.Module())
+    with pytest.raises(ValueError, match='a Module has no distillation losses to compare'):
+        GradientShareHook().before_train(runner)
 
 
 def test_interval():

@@ -74,3 +74,12 @@ def test_both_metrics_and_the_best_by_either(runner, toy_voc, tmp_path):
         found = runner.message_hub.get_scalar(f'val/{name}').current()
         assert found == pytest.approx(value, abs=0.02), name
     assert abs(expected['mIoU'] - expected['squashed/mIoU']) > 0.02  # else it shows nothing
+
+
+def test_it_leaves_the_random_numbers_alone(runner):
+    from mmrazor_tat.engine.evaluation import build_loader, evaluate
+
+    loader = build_loader(runner, 'val')
+    before = torch.random.get_rng_state()
+    evaluate(runner, 'val', loader, runner.model.eval().val_step)
+    assert torch.equal(torch.random.get_rng_state(), before)

@@ -22,6 +22,13 @@ def test_by_hand():
     assert shares.shares() == {'feature': pytest.approx(expected)}
 
 
+def test_half_precision_gradients_do_not_overflow():
+    x = torch.ones(4, dtype=torch.float16, requires_grad=True) * 1.0
+    shares = GradientShares()
+    (shares.branch(x, 'feature', 'loss_a') * 3e4).sum().backward()
+    assert shares.shares() == {'feature': pytest.approx(dict(task=0, loss_a=1))}
+
+
 @pytest.mark.parametrize('composed', [True, False])
 def test_of_a_step(segmentor, tat_distiller, lean_distiller, save_weights, batch, composed):
     """Composed, two losses share gamma, phi and theta; lean, one has its gradient made ahead."""

@@ -22,12 +22,22 @@ class GradientShareHook(Hook):
 
     Args:
         interval: iterations between two measurements; the log shows the last one.
+
+    Raises:
+        ValueError: ``interval`` is no number of iterations; before training, a plain model.
     """
 
     def __init__(self, interval: int = 50) -> None:
         if not isinstance(interval, int) or interval < 1:
             raise ValueError(f'interval must be a number of iterations, got {interval!r}')
         self.interval = interval
+
+    def before_train(self, runner) -> None:
+        if not hasattr(bare_model(runner), 'distiller'):
+            raise ValueError(
+                f'GradientShareHook: a {type(bare_model(runner)).__name__} has no distillation '
+                'losses to compare; leave the hook out, or use it in a distillation recipe'
+            )
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
         if self.every_n_train_iters(runner, self.interval) or runner.iter == 0:
