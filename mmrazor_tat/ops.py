@@ -19,6 +19,7 @@ Shapes: maps are (B, C_s, H_s, W_s) and (B, C_t, H_t, W_t), tokens (b, G, N, p*C
 float64 where an input is.
 """
 
+import contextlib
 import functools
 import math
 from collections.abc import Callable, Iterator
@@ -190,6 +191,23 @@ class _Settings(NamedTuple):
         return [x for q in self.projections for x in (q.weight, q.gain, q.bias)]
 
 
+_keeps_gradients = False
+
+
+@contextlib.contextmanager
+def repeatable_backward() -> Iterator[None]:
+    """Losses computed inside can be differentiated more than once, with ``retain_graph=True``.
+
+    Their gradients are then kept until the graph is freed: another copy of the student's map.
+    """
+    global _keeps_gradients
+    before, _keeps_gradients = _keeps_gradients, True
+    try:
+        yield
+    finally:
+        _keeps_gradients = before
+
+
 class _LossWithGradients(torch.autograd.Function):
     """Computes the gradients in ``forward`` and hands them out in ``backward``."""
 
@@ -198,6 +216,7 @@ class _LossWithGradients(torch.autograd.Function):
         values, statistics, ctx.gradients = _loss_and_gradients(
             s_feature, t_feature, settings, with_gradients
         )
+        ctx.keeps_gradients = _keeps_gradients
         ctx.dtypes = [None if x is None else x.dtype for x in (s_feature, *parameters)]
         ctx.mark_non_differentiable(values, *statistics)
         return values.sum(), values, *statistics
@@ -210,7 +229,10 @@ class _LossWithGradients(torch.autograd.Function):
                 'hierarchical_tat: backward a second time. The gradient is made once, in the '
                 'forward pass, and handed out; run the forward pass again'
             )
-        gradients, ctx.gradients = ctx.gradients, None
+        if ctx.keeps_gradients:
+            gradients = [None if x is None else x.clone() for x in ctx.gradients]
+        else:
+            gradients, ctx.gradients = ctx.gradients, None
         # The rounding to the dtype of the input comes last, after a loss scale has been applied.
         gradients = [
             None if x is None else x.mul_(dloss).to(dtype)

@@ -68,7 +68,7 @@ def test_the_schedule_and_the_shares_train(repo, own_pair, readme, command, toy_
     log = command(repo / 'tools/train.py', own_pair / 'my_recipe.py', *options, cwd=own_pair)
     # The first of a warm-up of 1,000 iterations.
     assert 'factor/tat: 0.0010' in log
-    assert 'grad_share/feature/task: ' in log and 'grad_share/feature/loss_tat: ' in log
+    assert 'grad_share/feature/task: ' in log and 'grad_share/feature/tat: ' in log
 
 
 def test_the_recipe_with_mmseg_s_own_tool(repo, own_pair, recipe, readme, command, toy_options):

@@ -1,10 +1,14 @@
 """A distillation run of a few iterations, for the hooks."""
 
+import itertools
+
 import pytest
 from mmengine import Config
 from mmengine.runner import Runner
 
 import mmrazor_tat
+
+_NUMBERS = itertools.count()
 
 
 @pytest.fixture
@@ -14,7 +18,8 @@ def distillation(toy_voc, tmp_path, save_weights):
     def make(iterations: int = 2, name: str = 'run', **settings) -> Runner:
         cfg = Config.fromfile(mmrazor_tat.config_path('demo/tat_student.py'))
         cfg.work_dir, cfg.experiment_name = str(tmp_path / name), f'{tmp_path.name}_{name}'
-        cfg.log_level, cfg.visualizer.name = 'ERROR', cfg.experiment_name
+        # mmengine keeps visualizers by name, each with the folder of its first run.
+        cfg.log_level, cfg.visualizer.name = 'ERROR', f'{cfg.experiment_name}_{next(_NUMBERS)}'
         for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
             loader.update(num_workers=0, persistent_workers=False)
             loader.dataset.data_root = str(toy_voc)

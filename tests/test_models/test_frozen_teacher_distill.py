@@ -2,6 +2,7 @@ import copy
 
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
@@ -139,6 +140,29 @@ class TestTeacher:
             build(teacher_ckpt=str(tmp_path / 'own.pth'))
         model = build(teacher_ckpt=str(tmp_path / 'own.pth'), trust_teacher_ckpt=True)
         assert model.teacher_is_loaded
+
+    def test_a_checkpoint_that_is_loaded_brings_no_other_teacher(self, build, config, caplog):
+        model, other = build(), build()
+        for parameter in other.teacher.parameters():
+            parameter.add_(1)
+        for parameter in other.student.parameters():
+            parameter.data.add_(1)
+        logger = MMLogger.get_current_instance()
+        logger.addHandler(caplog.handler)
+        try:
+            model.load_state_dict(other.state_dict())
+            model.load_state_dict(model.state_dict())
+        finally:
+            logger.removeHandler(caplog.handler)
+        saved = torch.load(config['teacher_ckpt'])['state_dict']
+        assert all(torch.equal(x, saved[k]) for k, x in model.teacher.state_dict().items())
+        for ours, theirs in zip(model.student.parameters(), other.student.parameters()):
+            assert torch.equal(ours, theirs)
+        assert caplog.text.count('another teacher than teacher_ckpt') == 1
+        # Without a teacher_ckpt (tools/test.py) it is the checkpoint's.
+        bare = build(teacher_ckpt=None)
+        bare.load_state_dict(other.state_dict())
+        assert torch.equal(next(bare.teacher.parameters()), next(other.teacher.parameters()))
 
     def test_init_weights_leaves_it_alone(self, build, config):
         model = build()

@@ -7,38 +7,56 @@ import torch
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
-from mmrazor_tat.models.gradient_shares import GradientShares
+from mmrazor_tat.models.gradient_shares import gradient_shares
 
 
 def test_by_hand():
-    x = torch.ones(2, requires_grad=True) * 1.0  # a record: no leaf
-    shares = GradientShares()
-    a = 3 * shares.branch(x, 'feature', 'loss_a')[0]
-    b = 5 * shares.branch(x, 'feature', 'loss_b')[1] - shares.branch(x, 'feature', 'loss_b')[1]
-    task = 8 * x[0]
-    assert shares.shares() == {}
-    (a + b + task).backward()
-    expected = dict(task=8 / 15, loss_a=3 / 15, loss_b=4 / 15)
-    assert shares.shares() == {'feature': pytest.approx(expected)}
+    x = torch.ones(2, requires_grad=True) * 1.0  # records: no leaves
+    y = 2 * x
+    losses = dict(task=8 * x[0], loss_a=3 * x[0], loss_b=(y * torch.tensor([3.0, 4.0])).sum())
+    shares = gradient_shares(dict(feature=x, logits=y, fixed=torch.ones(2)), losses)
+    # What loss_b sends through the logits arrives at the feature, twice as large.
+    assert shares == {
+        'feature': pytest.approx(dict(task=8 / 21, loss_a=3 / 21, loss_b=10 / 21)),
+        'logits': pytest.approx(dict(task=0, loss_a=0, loss_b=1)),
+    }
+    sum(losses.values()).backward()  # the graph is still there
+
+
+def test_a_loss_without_a_graph_and_no_loss_at_all():
+    x = torch.ones(2, requires_grad=True) * 1.0
+    zero = dict(loss_a=torch.zeros(()))
+    assert gradient_shares(dict(feature=x), dict(task=x.sum(), **zero))['feature']['loss_a'] == 0
+    assert gradient_shares(dict(feature=x), zero) == {'feature': {'loss_a': 0.0}}
+    assert gradient_shares(dict(feature=torch.ones(2)), dict(task=x.sum())) == {}
 
 
 def test_half_precision_gradients_do_not_overflow():
     x = torch.ones(4, dtype=torch.float16, requires_grad=True) * 1.0
-    shares = GradientShares()
-    (shares.branch(x, 'feature', 'loss_a') * 3e4).sum().backward()
-    assert shares.shares() == {'feature': pytest.approx(dict(task=0, loss_a=1))}
+    assert gradient_shares(dict(feature=x), dict(loss_a=(x * 3e4).sum())) == {
+        'feature': {'loss_a': 1.0}
+    }
 
 
 @pytest.mark.parametrize('composed', [True, False])
-def test_of_a_step(segmentor, tat_distiller, lean_distiller, save_weights, batch, composed):
-    """Composed, two losses share gamma, phi and theta; lean, one has its gradient made ahead."""
+def test_of_a_step(
+    segmentor, tat_distiller, lean_distiller, distiller_config, save_weights, batch, composed
+):
+    """Composed, two losses share gamma, phi and theta; lean, one has its gradient made ahead. And
+    one more loss, on the logits, which reaches the feature as well."""
     teacher = segmentor(16)
+    distiller = tat_distiller if composed else lean_distiller
+    if not composed:
+        distiller.distill_losses.loss_tat.lean = True
+    on_logits = distiller_config('kd')
+    distiller.distill_losses.update(on_logits.distill_losses)
+    distiller.loss_forward_mappings.update(on_logits.loss_forward_mappings)
     cfg = dict(
         type='mmrazor.FrozenTeacherDistill',
         architecture=segmentor(8),
         teacher=teacher,
         teacher_ckpt=save_weights(teacher),
-        distiller=tat_distiller if composed else lean_distiller,
+        distiller=distiller,
     )
     torch.manual_seed(0)
     model = ROOT_MODELS.build(copy.deepcopy(cfg)).train()
@@ -46,15 +64,14 @@ def test_of_a_step(segmentor, tat_distiller, lean_distiller, save_weights, batch
         if isinstance(module, nn.Dropout2d):
             module.p = 0.0
     names = list(model.distiller.distill_losses)
-    shares = GradientShares()
-    model.distiller.gradient_shares = shares
+    model.distiller.measures_gradients = True
     losses = model.loss(*batch())
     model.parse_losses(losses)[0].backward()
-    measured = shares.shares()['feature']
+    measured = model.distiller.gradient_shares['feature']
     grads = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
     # The same without measuring: the same gradients, and each loss's own by autograd.
-    model.distiller.gradient_shares = None
+    model.distiller.measures_gradients = False
     model.zero_grad()
     model.parse_losses(model.loss(*batch()))[0].backward()
     for name, parameter in model.named_parameters():

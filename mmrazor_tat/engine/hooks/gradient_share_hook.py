@@ -5,7 +5,6 @@ from typing import Optional
 from mmengine.hooks import Hook
 from mmrazor.registry import HOOKS
 
-from ...models.gradient_shares import GradientShares
 from ..evaluation import bare_model
 
 
@@ -14,11 +13,11 @@ class GradientShareHook(Hook):
     """Log each loss's share of the gradient at the student's records, to set weights by.
 
     Every ``interval`` iterations the log gets, for every record of the student that a distillation
-    loss reads, 'grad_share/RECORDER/task' (the task losses together) and
-    'grad_share/RECORDER/LOSS': the L2 norm of that loss's gradient over the sum of all norms, from
-    0 to 1. The backward pass is the usual one; only the maps' gradients are kept until its end, and
-    a connector that several losses share runs once for each in such an iteration. With several
-    processes it is the share in the first one.
+    loss reads, 'grad_share/RECORDER/task' (the task losses together) and 'grad_share/RECORDER/NAME'
+    for each distillation loss, e.g. 'tat' of 'loss_tat': the L2 norm of its gradient there, over
+    the sum of all norms; together they are 1. Such an iteration differentiates each loss once more,
+    back to the shallowest record. With several processes it is the share in the first one. Not for
+    a student that is compiled: its graph cannot be differentiated twice.
 
     Args:
         interval: iterations between two measurements; the log shows the last one.
@@ -41,7 +40,7 @@ class GradientShareHook(Hook):
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
         if self.every_n_train_iters(runner, self.interval) or runner.iter == 0:
-            bare_model(runner).distiller.gradient_shares = GradientShares()
+            bare_model(runner).distiller.measures_gradients = True
 
     def after_train_iter(
         self,
@@ -51,9 +50,11 @@ class GradientShareHook(Hook):
         outputs: Optional[dict] = None,
     ) -> None:
         distiller = bare_model(runner).distiller
-        if distiller.gradient_shares is None:
+        if not distiller.measures_gradients:
             return
-        for recorder, shares in distiller.gradient_shares.shares().items():
+        for recorder, shares in distiller.gradient_shares.items():
             for loss, share in shares.items():
-                runner.message_hub.update_scalar(f'train/grad_share/{recorder}/{loss}', share)
-        distiller.gradient_shares = None
+                # Without 'loss' in the name: mmengine would log a mean over its window.
+                name = loss.replace('loss', '').strip('_') or 'distill'
+                runner.message_hub.update_scalar(f'train/grad_share/{recorder}/{name}', share)
+        distiller.measures_gradients = False

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..distillers import SharedConnectorDistiller
+from ..gradient_shares import gradient_shares
 from ..probe import probe
 from ..teacher import load_teacher
 from ..teacher_input import TeacherInput
@@ -124,6 +125,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         weight = next(self.student.parameters())
         probe(self.student, self.teacher, self.distiller, weight.new_zeros(1, 3, *size))
         self._padding_is_checked = False
+        if teacher_ckpt is not None:
+            self._register_load_state_dict_pre_hook(self._keep_teacher)
 
     @property
     def out_channels(self) -> int:
@@ -135,6 +138,21 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         super().train(mode)
         self.teacher.eval()
         return self
+
+    def _keep_teacher(self, state_dict: dict, prefix: str, *_) -> None:
+        """What is loaded or resumed brings no other teacher than ``teacher_ckpt``."""
+        differs = False
+        for name, own in self.teacher.state_dict().items():
+            key = f'{prefix}teacher.{name}'
+            other = state_dict.get(key)
+            if other is not None and not torch.equal(other.to(own.device), own):
+                differs = True
+            state_dict[key] = own
+        if differs:
+            MMLogger.get_current_instance().warning(
+                'the checkpoint that is loaded holds another teacher than teacher_ckpt '
+                f'({self.teacher_ckpt!r}): that of teacher_ckpt is kept'
+            )
 
     def init_weights(self) -> None:
         self._require_loaded_teacher()
@@ -166,8 +184,18 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             student_losses = self.student(batch_inputs, data_samples, mode='loss')
 
         losses = add_prefix(student_losses, 'student') if self.calculate_student_loss else {}
-        losses.update(add_prefix(self.distiller.compute_distill_losses(), 'distill'))
+        distill_losses = self.distiller.compute_distill_losses()
+        if self.distiller.measures_gradients:
+            self.distiller.gradient_shares = self._gradient_shares(losses, distill_losses)
+        losses.update(add_prefix(distill_losses, 'distill'))
         return losses
+
+    def _gradient_shares(self, losses: dict, distill_losses: dict) -> dict[str, dict[str, float]]:
+        """Of the task losses together and of each distillation loss, at the student's records."""
+        parts = {name: distill_losses[name] for name in self.distiller.loss_forward_mappings}
+        if losses:
+            parts['task'] = self.parse_losses(losses)[0]
+        return gradient_shares(self.distiller.student_maps(), parts)
 
     @torch.no_grad()  # the teacher's graph ends here: its records carry no gradient
     def _run_teacher(self, batch_inputs: Tensor, data_samples: Optional[list]) -> None:

@@ -1,15 +1,17 @@
 """How records meet connectors and losses."""
 
+import contextlib
 from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any, Optional, Union
 
+import torch
 from mmrazor.models.distillers.configurable_distiller import ConfigurableDistiller
 from mmrazor.models.task_modules.recorder import ModuleOutputsRecorder, ParameterRecorder
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
-from ..gradient_shares import GradientShares
+from ...ops import repeatable_backward
 
 
 @MODELS.register_module()
@@ -32,16 +34,17 @@ class SharedConnectorDistiller(ConfigurableDistiller):
     Attributes:
         loss_factors: a factor by the name of a loss, 1 where there is none. A loss of factor 0 is
             not computed. ``LossScheduleHook`` sets them.
-        gradient_shares: None, or what collects each loss's gradient at the records of the student
-            (``GradientShareHook``). Connectors then run once a loss.
+        measures_gradients: the next losses are to be differentiated more than once
+            (``GradientShareHook``).
+        gradient_shares: what was found then, see :func:`~..gradient_shares.gradient_shares`.
     """
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.loss_factors: dict[str, float] = {}
-        self.gradient_shares: Optional[GradientShares] = None
+        self.measures_gradients = False
+        self.gradient_shares: dict[str, dict[str, float]] = {}
         self._records_of_step: Optional[dict] = None  # only while losses are computed
-        self._loss_at_work: Optional[str] = None  # while gradients are measured
 
     def prepare_from_student(self, model: nn.Module) -> None:
         check_sources('student', self.student_recorders.recorders, model)
@@ -75,7 +78,7 @@ class SharedConnectorDistiller(ConfigurableDistiller):
     ) -> Any:
         """A record, through its connector if one is named. See ``ConfigurableDistiller``."""
         name = recorder if isinstance(recorder, str) else tuple(recorder)
-        key = (name, from_student, record_idx, data_idx, connector, self._loss_at_work)
+        key = (name, from_student, record_idx, data_idx, connector)
         if self._records_of_step is not None and key in self._records_of_step:
             data = self._records_of_step[key]
         else:
@@ -102,10 +105,7 @@ class SharedConnectorDistiller(ConfigurableDistiller):
                 f"{side}_recorders['{recorder}'] recorded nothing from "
                 f'{self.recorder(recorder, from_student).source!r} in this iteration'
             )
-        data = self.recorder(recorder, from_student).get_record_data(record_idx, data_idx)
-        if from_student and self._loss_at_work is not None:
-            data = self.gradient_shares.branch(data, recorder, self._loss_at_work)
-        return data
+        return self.recorder(recorder, from_student).get_record_data(record_idx, data_idx)
 
     def recorder(self, name: str, from_student: bool) -> Any:
         """The recorder ``name`` of the student or the teacher."""
@@ -131,33 +131,47 @@ class SharedConnectorDistiller(ConfigurableDistiller):
         not add to the total. All are multiplied by their factor (``loss_factors``).
         """
         self._records_of_step = {}
+        keeping = repeatable_backward if self.measures_gradients else contextlib.nullcontext
         try:
             losses = {}
             for name in self.loss_forward_mappings:
                 factor = self.loss_factors.get(name, 1.0)
                 if factor == 0:
-                    losses.update(self._nothing(name))
-                    continue
-                if self.gradient_shares is not None:
-                    self._loss_at_work = name
-                value = self.compute_loss(name)
-                losses[name] = value if factor == 1 else factor * value
+                    value = self._nothing(name)
+                else:
+                    with keeping():
+                        value = self.compute_loss(name)
+                losses[name] = value if factor in (0, 1) else factor * value
                 whole = name.replace('loss', '').strip('_')
                 parts = getattr(self.distill_losses[name], 'logged_values', {})
                 for part, value in parts.items():
-                    losses[f'{whole}_{part}'.strip('_')] = factor * value
+                    value = value.new_zeros(()) if factor == 0 else factor * value
+                    losses[f'{whole}_{part}'.strip('_')] = value
             return losses
         finally:
             self._records_of_step = None
-            self._loss_at_work = None
+
+    def student_maps(self) -> dict[str, Tensor]:
+        """The tensors that the losses read of the student, by recorder; before any connector."""
+        maps = {}
+        for record in self._all_records():
+            if not record['from_student']:
+                continue
+            for name in recorder_names(record):
+                data = self.raw_record(
+                    name, True, record.get('record_idx', 0), record.get('data_idx')
+                )
+                if isinstance(data, Tensor):
+                    maps[name] = data
+        return maps
 
     @property
     def is_stopped(self) -> bool:
         """Whether every loss has the factor 0, so that no record is needed."""
         return all(self.loss_factors.get(name) == 0 for name in self.loss_forward_mappings)
 
-    def _nothing(self, name: str) -> dict[str, Tensor]:
-        """Zero for ``name``, with a zero gradient for what it would train, if it trains anything.
+    def _nothing(self, name: str) -> Tensor:
+        """Zero, with a zero gradient for what ``name`` would train.
 
         Without it DistributedDataParallel would wait for those gradients.
         """
@@ -166,7 +180,10 @@ class SharedConnectorDistiller(ConfigurableDistiller):
             if record.get('connector') is not None:
                 parts.append(self.connectors[record['connector']])
         parameters = [p for part in parts for p in part.parameters() if p.requires_grad]
-        return {name: sum(0.0 * p.sum() for p in parameters)} if parameters else {}
+        if parameters:
+            return sum(0.0 * p.sum() for p in parameters)
+        maps = self.student_maps().values()
+        return next((x.new_zeros(()) for x in maps), torch.zeros(()))
 
     def _leave_out_unread(self, recorders: dict, from_student: bool) -> None:
         read = {
