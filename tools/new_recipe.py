@@ -5,7 +5,13 @@ from pathlib import Path
 
 from mmrazor_tat import compat
 from mmrazor_tat.engine.distillation_cost import distillation_cost
-from mmrazor_tat.engine.new_recipe import METHODS, Recipe, describe_views, new_recipe
+from mmrazor_tat.engine.new_recipe import (
+    METHODS,
+    Recipe,
+    describe_views,
+    new_recipe,
+    other_classes,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -86,6 +92,11 @@ def print_choice(recipe: Recipe) -> None:
                 f'  {kind}: {point.source} ({point.what}), {point.channels} channels, '
                 f'{point.size[0]} x {point.size[1]}'
             )
+    if classes := other_classes(recipe.student, recipe.teacher):
+        print(
+            f'  the teacher has {classes[1]} classes, the student {classes[0]}: its logits mean '
+            'nothing here, and it is not evaluated'
+        )
     if recipe.views is not None:
         for line in describe_views(recipe.views, recipe.student.points['feature'].size):
             print(f'  {line}')

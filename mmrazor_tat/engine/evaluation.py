@@ -39,13 +39,16 @@ def evaluate(
     loader: DataLoader,
     step: Callable[[Any], list],
     num_images: Optional[int] = None,
-) -> dict[str, float]:
+) -> tuple[dict[str, float], int]:
     """Metrics of the predictions that ``step`` makes of the batches of ``loader``.
 
     Args:
         mode: 'val' or 'test', whose evaluator (a new one) is used.
         step: as a model's ``val_step``.
-        num_images: stop after about so many, all processes together; None: all.
+        num_images: stop with the batch that has this one, all processes together; None: all.
+
+    Returns:
+        The metrics, and of how many images they are.
     """
     evaluator = Evaluator(copy.deepcopy(runner.cfg[f'{mode}_evaluator']))
     evaluator.dataset_meta = loader.dataset.metainfo
@@ -56,4 +59,5 @@ def evaluate(
         seen += len(samples)
         if num_images is not None and seen * processes >= num_images:
             break
-    return evaluator.evaluate(min(seen * processes, len(loader.dataset)))
+    count = min(seen * processes, len(loader.dataset))
+    return evaluator.evaluate(count), count

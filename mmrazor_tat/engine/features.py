@@ -63,11 +63,15 @@ def build_model(cfg: Config) -> nn.Module:
     return model
 
 
+def training_crop(cfg: Config) -> Optional[tuple[int, int]]:
+    """(height, width) of the training crop of a config; None where it names none."""
+    size = (cfg.model.get('data_preprocessor') or {}).get('size') or cfg.get('crop_size')
+    return (size, size) if isinstance(size, int) else size and tuple(size)
+
+
 def input_size(cfg: Config) -> tuple[int, int]:
-    """(height, width) of the training crop of a config; 512 x 512 where it names none."""
-    size = (cfg.model.get('data_preprocessor') or {}).get('size')
-    size = size or cfg.get('crop_size') or (512, 512)
-    return (size, size) if isinstance(size, int) else tuple(size)
+    """The same, 512 x 512 where it names none."""
+    return training_crop(cfg) or (512, 512)
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Optional
@@ -98,6 +99,8 @@ def load_teacher(teacher: nn.Module, checkpoint: str, trust: bool = False) -> Te
 
 def _read(checkpoint: str, trust: bool) -> dict:
     is_path = '://' not in checkpoint
+    if is_path and os.path.isdir(os.path.expanduser(checkpoint)):
+        raise FileNotFoundError(f'teacher_ckpt: {checkpoint!r} is a folder, not a file')
     if is_path and not os.path.isfile(os.path.expanduser(checkpoint)):
         raise FileNotFoundError(
             f'teacher_ckpt: there is no file {checkpoint!r} (looked from {os.getcwd()!r}); '
@@ -107,11 +110,22 @@ def _read(checkpoint: str, trust: bool) -> dict:
         with weights_only(not trust):
             return CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
     except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        if re.search('GLOBAL|Unsupported (global|class)', str(error)):
+            raise ValueError(
+                f'teacher_ckpt {checkpoint!r} holds pickled code besides weights, which is '
+                'refused; if it is your own file, model.trust_teacher_ckpt=True loads it, code and '
+                f'all: {_first_lines(error)}'
+            ) from error
         raise ValueError(
-            f'teacher_ckpt {checkpoint!r} is not a checkpoint of plain weights (a file that is '
-            'damaged, or holds pickled code, is refused; if it is your own file, '
-            f'model.trust_teacher_ckpt=True loads it, code and all): {error}'
+            f'teacher_ckpt {checkpoint!r} is damaged, or no checkpoint: {_first_lines(error)}'
         ) from error
+
+
+def _first_lines(error: Exception) -> str:
+    """What is wrong, without torch's advice to load the file unsafely."""
+    text = str(error) or type(error).__name__
+    found = re.search(r'(unsupported GLOBAL|Unsupported (global|class|operand)).*', text)
+    return (found.group(0) if found else text.splitlines()[0])[:300]
 
 
 def _candidates(content, checkpoint: str) -> Iterator[tuple[str, str, dict[str, Tensor], int]]:
@@ -130,7 +144,11 @@ def _candidates(content, checkpoint: str) -> Iterator[tuple[str, str, dict[str, 
                 found = True
                 yield entry, prefix, weights, len(tensors) - len(weights)
     if not found:
-        raise ValueError(f'teacher_ckpt {checkpoint!r} holds no state_dict')
+        names = ', '.join(map(repr, list(content)[:8])) if isinstance(content, dict) else None
+        raise ValueError(
+            f'teacher_ckpt {checkpoint!r} holds no state_dict, but '
+            + (f'the entries {names}' if names else f'a {type(content).__name__}')
+        )
 
 
 def _problems(own: dict[str, Tensor], weights: dict[str, Tensor]) -> list[tuple[str, str]]:

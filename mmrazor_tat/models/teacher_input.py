@@ -4,6 +4,7 @@ import functools
 from typing import Any, NamedTuple, Optional
 
 import torch
+from mmengine.model import BaseDataPreprocessor
 from torch import Tensor, nn
 
 
@@ -30,8 +31,8 @@ class TeacherInput(nn.Module):
     teacher has none, the batch goes through as it is.
 
     Args:
-        student, teacher: the data preprocessors: mmseg's, mmpretrain's, mmdet's or mmengine's.
-            The teacher's may be None.
+        student: its data preprocessor: mmseg's, mmpretrain's, mmdet's or mmengine's.
+        teacher: the teacher's; None for the student's.
     """
 
     def __init__(self, student: nn.Module, teacher: Optional[nn.Module]) -> None:
@@ -73,6 +74,8 @@ class TeacherInput(nn.Module):
 
 def normalization(preprocessor: Any) -> Optional[Normalization]:
     """How ``preprocessor`` normalizes; None if it is none of images."""
+    if type(preprocessor) is BaseDataPreprocessor:  # images as they are read
+        return Normalization(False, None, None, 0.0)
     if not hasattr(preprocessor, '_enable_normalize'):
         return None
     mean = std = None

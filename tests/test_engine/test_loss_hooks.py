@@ -68,6 +68,7 @@ def test_a_stopped_loss_leaves_the_teacher_alone(distillation):
     ('schedules', 'message'),
     [
         (dict(loss_tat=dict(warmup=-3)), r"schedules\['loss_tat'\]: warmup must be a number"),
+        (dict(loss_tat=1000), r"schedules\['loss_tat'\] must be a dict such as .* got 1000"),
         (dict(loss_tat=dict(warm=3)), r"schedules\['loss_tat'\]: .*unexpected keyword .*'warm'"),
     ],
 )

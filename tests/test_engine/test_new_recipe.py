@@ -7,7 +7,14 @@ import torch
 from mmengine import Config
 from mmengine.runner import Runner
 
-from mmrazor_tat.engine.new_recipe import METHODS, RecipeError, describe_views, new_recipe
+from mmrazor_tat.engine.new_recipe import (
+    METHODS,
+    RecipeError,
+    describe_views,
+    new_recipe,
+    other_classes,
+)
+from mmrazor_tat.engine.new_recipe.networks import _is_map
 from mmrazor_tat.engine.new_recipe.views import choose_views
 
 CROP = 64
@@ -316,6 +323,53 @@ class TestTheFile:
         assert cfg.custom_imports.imports == ['json', 'mmrazor_tat']
         assert cfg.default_hooks.checkpoint.save_best == 'aAcc'
 
+    def test_through_a_link(self, write, tmp_path):
+        (tmp_path / 'real/deep').mkdir(parents=True)
+        (tmp_path / 'link').symlink_to(tmp_path / 'real/deep')
+        out = tmp_path / 'link/recipe.py'
+        new_recipe(write('pspnet_large'), write('pspnet_small'), out)
+        assert Config.fromfile(out).model.teacher.decode_head.channels == 24
+
+    def test_a_teacher_of_other_classes_is_not_evaluated(self, write, tmp_path):
+        teacher = write(
+            'pspnet_large',
+            decode_head={**NETWORKS['pspnet_large']['decode_head'], 'num_classes': 11},
+        )
+        recipe = new_recipe(teacher, write('pspnet_small'), tmp_path / 'recipe.py')
+        assert other_classes(recipe.student, recipe.teacher) == (7, 11)
+        hooks = Config.fromfile(recipe.file).default_hooks
+        assert 'recipe_check' in hooks
+        assert 'teacher_check' not in hooks and 'teacher_evaluation' not in hooks
+
+    def test_the_size_is_kept_where_the_student_s_config_has_none(self, write, tmp_path):
+        preprocessor = {**NETWORKS['fcn']['data_preprocessor']}
+        del preprocessor['size']
+        student = write('fcn', data_preprocessor=preprocessor)
+        new_recipe(write('pspnet_large'), student, tmp_path / 'recipe.py')
+        # The data set's crop, instead of 512 x 512.
+        assert Config.fromfile(tmp_path / 'recipe.py').model.probe_size == (64, 64)
+
+
+class TestWhatIsAMap:
+    @pytest.mark.parametrize(
+        ('shape', 'expected'),
+        [
+            ((1, 8, 64, 64), True),
+            ((1, 8, 33, 33), True),
+            ((1, 8, 2, 2), True),
+            ((1, 8, 1, 1), True),  # pooled: chosen only where there is nothing finer
+            ((1, 150, 1, 512), False),  # kernels
+            ((1, 7, 256, 256), False),  # finer than the image
+            ((1, 8, 16, 64), False),
+            ((1, 64, 8), False),
+        ],
+    )
+    def test_of_a_square_image(self, shape, expected):
+        assert _is_map(shape, (128, 128)) == expected
+
+    def test_of_a_wide_image(self):
+        assert _is_map((1, 8, 16, 33), (256, 520)) and not _is_map((1, 8, 33, 16), (256, 520))
+
 
 class TestErrors:
     @pytest.mark.parametrize(
@@ -367,6 +421,47 @@ class TestErrors:
                 teacher_ckpt=ckpt,
             )
         assert not list(tmp_path.glob('recipe*'))
+
+    @pytest.mark.parametrize(
+        ('change', 'message'),
+        [
+            (dict(type='NoSuch'), "student config '.*fcn.py' cannot be built: KeyError: .*NoSuch"),
+            (
+                dict(decode_head=head('FCNHead', 24, 8, in_index=3)),
+                "student config '.*fcn.py' cannot be run on an input of 64 x 64: RuntimeError: ",
+            ),
+        ],
+    )
+    def test_a_network_that_does_not_run(self, write, tmp_path, change, message):
+        with pytest.raises(RecipeError, match=message):
+            new_recipe(write('pspnet_large'), write('fcn', **change), tmp_path / 'recipe.py')
+
+    def test_a_config_that_cannot_be_read(self, write, tmp_path):
+        (tmp_path / 'broken.py').write_text('model = dict(')
+        message = "teacher config '.*broken.py' cannot be read: SyntaxError"
+        with pytest.raises(RecipeError, match=message):
+            new_recipe(str(tmp_path / 'broken.py'), write('fcn'), tmp_path / 'recipe.py')
+
+    def test_what_the_method_does_not_read(self, write, tmp_path):
+        message = (
+            '--student-feature backbone.layer4: method kd reads no feature, it reads the logits'
+        )
+        sources = {('student', 'feature'): 'backbone.layer4'}
+        with pytest.raises(RecipeError, match=message):
+            new_recipe(
+                write('pspnet_large'), write('fcn'), tmp_path / 'r.py', 'kd', sources=sources
+            )
+
+    @pytest.mark.parametrize(
+        ('size', 'message'),
+        [
+            ((32, 32), "--size 32 x 32 is not the student's training crop, 64 x 64"),
+            ((0, 5), '--size must be two positive lengths'),
+        ],
+    )
+    def test_a_size_that_training_does_not_have(self, write, tmp_path, size, message):
+        with pytest.raises(RecipeError, match=message):
+            new_recipe(write('pspnet_large'), write('fcn'), tmp_path / 'r.py', size=size)
 
     def test_maps_that_a_method_cannot_compare(self, write, tmp_path):
         with pytest.raises(ValueError) as error:

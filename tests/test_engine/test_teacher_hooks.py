@@ -60,6 +60,11 @@ def test_the_first_images_are_evaluated_and_logged(distillation, told):
     assert float(found.group(1)) == pytest.approx(expected, abs=0.011)
 
 
+def test_whole_batches_are_counted(distillation, told):
+    settings = {'default_hooks.teacher_check': CHECK, 'val_dataloader.batch_size': 4}
+    assert 'on the first 4 validation images' in told(distillation(1, **settings))
+
+
 def test_below_the_floor_nothing_is_trained(distillation):
     runner = distillation(1, **{'default_hooks.teacher_check': {**CHECK, 'floor': 99}})
     message = (

@@ -1,5 +1,6 @@
 import os
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -92,6 +93,25 @@ def test_keys_that_do_not_fit_are_all_listed_and_nothing_is_loaded(teacher, save
     assert torch.equal(teacher[1].weight, before)
 
 
+def test_entries_of_another_name_are_listed(teacher, save):
+    with pytest.raises(ValueError, match="holds no state_dict, but the entries 'net', 'epoch'"):
+        load_teacher(teacher, save(dict(net=dict(weights()), epoch=3)))
+
+
+def test_a_damaged_file_comes_with_no_dangerous_advice(teacher, save, tmp_path):
+    whole = Path(save(dict(state_dict=weights()))).read_bytes()
+    for content in (b'', b'<html>', whole[: len(whole) // 2]):
+        (tmp_path / 'part.pth').write_bytes(content)
+        with pytest.raises(ValueError, match='is damaged, or no checkpoint: .') as error:
+            load_teacher(teacher, str(tmp_path / 'part.pth'))
+        assert 'trust' not in str(error.value) and 'weights_only' not in str(error.value)
+
+
+def test_a_folder(teacher, tmp_path):
+    with pytest.raises(FileNotFoundError, match='is a folder, not a file'):
+        load_teacher(teacher, str(tmp_path))
+
+
 def test_a_missing_file(teacher):
     with pytest.raises(FileNotFoundError, match="teacher_ckpt: there is no file 'no/such.pth'"):
         load_teacher(teacher, 'no/such.pth')
@@ -114,12 +134,12 @@ class Code:
 def test_pickled_code_does_not_run(teacher, save, tmp_path):
     marker = tmp_path / 'ran'
     path = save(dict(state_dict=weights(), code=Code(str(marker))))
-    with pytest.raises(ValueError, match='holds pickled code, is refused'):
+    with pytest.raises(ValueError, match='holds pickled code besides weights, which is refused'):
         load_teacher(teacher, path)
     assert not marker.exists()
     with open(path, 'wb') as file:
         pickle.dump(Code(str(marker)), file)
-    with pytest.raises(ValueError, match='is not a checkpoint of plain weights'):
+    with pytest.raises(ValueError, match='is damaged, or no checkpoint|holds pickled code'):
         load_teacher(teacher, path)
     assert not marker.exists()
 

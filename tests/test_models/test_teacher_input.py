@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from mmengine.model import BaseDataPreprocessor
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.structures import PixelData
 from mmseg.models import SegDataPreProcessor
@@ -49,12 +50,17 @@ def test_it_is_what_the_teacher_s_own_preprocessor_gives(data, settings):
     assert (result is ours['inputs']) == (settings is STUDENT)
 
 
-def test_a_teacher_without_one_takes_the_student_s(data):
-    from mmengine.model import BaseDataPreprocessor
-
-    convert = TeacherInput(SegDataPreProcessor(**STUDENT), BaseDataPreprocessor())
+def test_a_teacher_without_one_takes_the_student_s():
+    convert = TeacherInput(SegDataPreProcessor(**STUDENT), None)
     x = torch.randn(2, 3, 4, 4)
     assert convert(x) is x
+
+
+def test_mmengine_s_plain_one_gives_the_images_as_they_are_read(data):
+    student = SegDataPreProcessor(**STUDENT, size=(6, 5))
+    ours = student(data(), True)
+    result = TeacherInput(student, BaseDataPreprocessor())(ours['inputs'], ours['data_samples'])
+    torch.testing.assert_close(result[0], data()['inputs'][0].float(), rtol=0, atol=1e-4)
 
 
 def test_the_algorithm_gives_it_to_the_teacher_only(segmentor, lean_distiller, save_weights, batch):

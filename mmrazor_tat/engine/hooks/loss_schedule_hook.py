@@ -35,6 +35,11 @@ class LossScheduleHook(Hook):
     def __init__(self, schedules: dict[str, dict]) -> None:
         self.schedules = {}
         for name, settings in schedules.items():
+            if not isinstance(settings, dict):
+                raise ValueError(
+                    f'LossScheduleHook: schedules[{name!r}] must be a dict such as '
+                    f'dict(warmup=1000), got {settings!r}'
+                )
             settings = {k: v for k, v in settings.items() if k != '_scope_'}
             try:
                 self.schedules[name] = LossSchedule(**settings)

@@ -39,5 +39,5 @@ class SecondEvaluationHook(Hook):
             self._loaders[mode] = build_loader(runner, mode, self.pipeline)
         runner.model.eval()
         step = getattr(runner.model, f'{mode}_step')
-        second = evaluate(runner, mode, self._loaders[mode], step)
+        second, _ = evaluate(runner, mode, self._loaders[mode], step)
         metrics.update({f'{self.prefix}/{name}': value for name, value in second.items()})

@@ -18,7 +18,7 @@ class TeacherCheckHook(Hook):
     A resumed run is not checked again. Plain models, which have no teacher, are left alone.
 
     Args:
-        num_images: how many, all processes together.
+        num_images: how many, all processes together; whole batches are taken.
         floor: the least value that is accepted, in the unit of the metric (mIoU: 0 to 100). None:
             only log. A part of the images gives another value than all: take about half of what
             the teacher reaches.
@@ -51,14 +51,13 @@ class TeacherCheckHook(Hook):
                 'add one, or set the hook to None'
             )
         loader = build_loader(runner, 'val')
-        metrics = evaluate(runner, 'val', loader, model.teacher_val_step, self.num_images)
+        metrics, images = evaluate(runner, 'val', loader, model.teacher_val_step, self.num_images)
         if self.metric not in metrics:
             raise ValueError(
                 f'TeacherCheckHook: metric {self.metric!r} is none of the validation: '
                 + ', '.join(map(repr, metrics))
             )
         value = float(metrics[self.metric])
-        images = min(self.num_images, len(loader.dataset))
         found = f'the teacher has {self.metric} {value:.2f} on the first {images} validation images'
         if self.floor is not None and not value >= self.floor:
             raise ValueError(

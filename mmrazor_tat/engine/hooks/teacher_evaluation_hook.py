@@ -30,7 +30,7 @@ class TeacherEvaluationHook(Hook):
             return
         if self._of_teacher is None:
             loader = build_loader(runner, 'val')
-            self._of_teacher = evaluate(runner, 'val', loader, model.teacher_val_step)
+            self._of_teacher, _ = evaluate(runner, 'val', loader, model.teacher_val_step)
         of_student = dict(metrics)
         for name, values in (('student', of_student), ('teacher', self._of_teacher)):
             metrics.update({f'{name}/{key}': value for key, value in values.items()})

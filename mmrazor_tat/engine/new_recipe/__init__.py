@@ -2,7 +2,7 @@
 
 from .errors import RecipeError
 from .make import Recipe, new_recipe
-from .text import METHODS
+from .text import METHODS, other_classes
 from .views import describe_views
 
-__all__ = ['METHODS', 'Recipe', 'RecipeError', 'describe_views', 'new_recipe']
+__all__ = ['METHODS', 'Recipe', 'RecipeError', 'describe_views', 'new_recipe', 'other_classes']

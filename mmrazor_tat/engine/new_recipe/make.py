@@ -11,7 +11,7 @@ from mmengine import Config
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
-from ..features import input_size
+from ..features import input_size, training_crop
 from .errors import RecipeError
 from .networks import Network, choose_point, read_network
 from .text import METHODS, recipe_text
@@ -66,7 +66,17 @@ def new_recipe(
         RecipeError, ValueError, FileNotFoundError: what does not fit, by name.
     """
     _check_out(out, force)
+    _check_sources(method, sources or {})
+    if size is not None and not (len(size) == 2 and all(length > 0 for length in size)):
+        raise RecipeError(f'--size must be two positive lengths, height and width, got {size}')
     networks = [read_network('student', student, size)]
+    crop = training_crop(networks[0].cfg)
+    if size is not None and crop is not None and tuple(size) != crop:
+        raise RecipeError(
+            f"--size {size[0]} x {size[1]} is not the student's training crop, {crop[0]} x "
+            f'{crop[1]}, which patches and anchor points have to fit: leave it out, or change the '
+            'crop in a config of your own'
+        )
     size = tuple(size or input_size(networks[0].cfg))
     networks.append(read_network('teacher', teacher, size))
     for network in networks:
@@ -76,23 +86,36 @@ def new_recipe(
     views = None
     if method.startswith('tat'):
         views = choose_views(method, *(network.points['feature'].size for network in networks))
-    text = recipe_text(method, *networks, out, teacher_ckpt, floor, views)
+    # What FrozenTeacherDistill would not find in the student's data preprocessor.
+    has_size = (networks[0].cfg.model.get('data_preprocessor') or {}).get('size')
+    probe_size = None if has_size else size
+    text = recipe_text(method, *networks, out, teacher_ckpt, floor, views, probe_size)
     out.parent.mkdir(parents=True, exist_ok=True)
     trial = out.with_name(f'{out.stem}_being_tried.py')
     trial.write_text(text)
     try:
-        algorithm = _build(trial, size)
+        algorithm = _build(trial)
         os.replace(trial, out)
     finally:
         trial.unlink(missing_ok=True)
     return Recipe(out, size, *networks, views, algorithm)
 
 
-def _build(file: Path, size: tuple[int, int]) -> nn.Module:
+def _check_sources(method: str, sources: dict[tuple[str, str], str]) -> None:
+    kinds = METHODS[method][1]
+    for (role, kind), source in sources.items():
+        if source is not None and kind not in kinds:
+            raise RecipeError(
+                f'--{role}-{kind} {source}: method {method} reads no {kind}, it reads the '
+                f'{" and ".join(kinds)} (--{role}-{kinds[0]})'
+            )
+
+
+def _build(file: Path) -> nn.Module:
     """The algorithm of a recipe; its probe checks all that can be known before training."""
     cfg = Config.fromfile(file)
     init_default_scope(cfg.get('default_scope') or 'mmseg')
-    return MODELS.build({**cfg.model, 'probe_size': size})
+    return MODELS.build(cfg.model)
 
 
 def _check_out(out: Path, force: bool) -> None:

@@ -69,7 +69,11 @@ def read_network(role: str, name: str, size: Optional[Sequence[int]] = None) -> 
         RecipeError: the config is a recipe itself, or has no model.
         FileNotFoundError: there is no such config.
     """
-    cfg = Config.fromfile(config_file(name))
+    file = config_file(name)
+    try:
+        cfg = Config.fromfile(file)
+    except Exception as error:  # whatever a Python file can raise
+        raise RecipeError(f'{role} config {name!r} cannot be read: {_brief(error)}') from error
     if 'model' not in cfg:
         raise RecipeError(f'{role} config {name!r} has no model')
     if 'architecture' in cfg.model:
@@ -77,8 +81,22 @@ def read_network(role: str, name: str, size: Optional[Sequence[int]] = None) -> 
             f'{role} config {name!r} is a distillation recipe: give the config of a plain network'
         )
     height, width = size or input_size(cfg)
-    model = build_model(cfg)
-    return Network(role, name, cfg, model, features_of(model, torch.zeros(1, 3, height, width)))
+    try:
+        model = build_model(cfg)
+    except Exception as error:
+        raise RecipeError(f'{role} config {name!r} cannot be built: {_brief(error)}') from error
+    try:
+        features = features_of(model, torch.zeros(1, 3, height, width))
+    except Exception as error:
+        raise RecipeError(
+            f'{role} config {name!r} cannot be run on an input of {height} x {width}: '
+            f'{_brief(error)}'
+        ) from error
+    return Network(role, name, cfg, model, features)
+
+
+def _brief(error: Exception) -> str:
+    return f'{type(error).__name__}: {str(error).strip() or "without a word"}'
 
 
 def choose_point(
@@ -88,8 +106,8 @@ def choose_point(
 
     Args:
         network: the network.
-        kind: 'feature': the last map of the head before an activation; 'logits': the last map of
-            the head with as many channels as classes.
+        kind: 'feature': the last map of the head before an activation, one as fine as the logits
+            where there is any; 'logits': the last map of the head with as many channels as classes.
         size: (height, width) of the input.
         source: the module that the user names instead.
 
@@ -99,21 +117,36 @@ def choose_point(
     if source is not None:
         return _named_point(network, kind, size, source)
     heads = [f for f in network.features if f.source.split('.')[0] in _HEADS]
+    classes = class_count(network.model)
+    logits = [f for f in heads if f.is_leaf and f.channels == classes and _is_map(f.shape, size)]
+    found = logits
     if kind == 'feature':
-        found = [f for f in heads if f.takes is not None and len(f.takes) == 4]
-    else:
-        classes = _classes(network.model)
-        found = [f for f in heads if f.is_leaf and f.channels == classes and len(f.shape) == 4]
+        found = [f for f in heads if f.takes is not None and _is_map(f.takes, size)]
+        as_fine = [f for f in found if logits and f.takes[2] >= logits[-1].shape[2]]
+        found = as_fine or found
     if not found:
         what = 'map before an activation' if kind == 'feature' else 'map of logits'
+        maps = [f.source for f in network.features if f.is_leaf and _is_map(f.shape, size)][-3:]
         raise RecipeError(
             f'the {network.role} {network.name!r} has no {what} in its head: name a module with '
-            f'--{network.role}-{kind} (tools/inspect_features.py lists them)'
+            f'--{network.role}-{kind} (its last maps: {", ".join(maps) or "none"}; '
+            'tools/inspect_features.py lists all)'
         )
     return _point(network, found[-1], size)
 
 
-def _classes(model: nn.Module) -> Optional[int]:
+def _is_map(shape: Sequence[int], size: Sequence[int]) -> bool:
+    """Whether (B, C, H, W) has positions in about the image's proportions, and not more of them."""
+    if len(shape) != 4 or min(shape[2:]) < 1:
+        return False
+    # Each side may be rounded up or down to whole positions.
+    strides = [(length / (n + 1), length / max(n - 1, 0.5)) for n, length in zip(shape[2:], size)]
+    (low, high), (other_low, other_high) = strides
+    return max(low, other_low) <= min(high, other_high) and min(high, other_high) >= 1
+
+
+def class_count(model: nn.Module) -> Optional[int]:
+    """The classes of a network's head; None where it does not say."""
     for name in _HEADS:
         head = getattr(model, name, None)
         head = head[-1] if isinstance(head, nn.ModuleList) else head

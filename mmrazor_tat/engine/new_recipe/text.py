@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Optional
 
-from .networks import Network
+from .networks import Network, class_count
 
 # The fragment of each method, and which points it reads. Overhaul and KR read the stages of the
 # backbones as well, which have to be named by hand (feature_points/stages_*.py show how).
@@ -31,6 +31,7 @@ def recipe_text(
     teacher_ckpt: Optional[str] = None,
     floor: Optional[float] = None,
     views: Optional[list[dict]] = None,
+    probe_size: Optional[tuple[int, int]] = None,
 ) -> str:
     """The recipe as a config file.
 
@@ -41,6 +42,7 @@ def recipe_text(
         teacher_ckpt: a file or URL.
         floor: the least value of the metric that the teacher must reach on 100 images.
         views: of TaT.
+        probe_size: of FrozenTeacherDistill, where the student's config does not give it.
     """
     fragment, kinds = METHODS[method]
     lines = [
@@ -80,19 +82,34 @@ def recipe_text(
         "    teacher=__import__('mmrazor_tat').model_config(",
         f'        {_path(teacher.name, out)}),',
         f'    teacher_ckpt={_path(teacher_ckpt, out) if teacher_ckpt else None},',
-        "    distiller=_base_.pop('method'))",
-        '',
-        '# The teacher is tried before the first iteration, and evaluated beside the student.',
-        'default_hooks = dict(',
-        '    teacher_check=dict(',
-        f"        type='mmrazor.TeacherCheckHook', num_images=100, floor={floor!r},",
-        f'        metric={_metric(student)!r}),',
-        "    teacher_evaluation=dict(type='mmrazor.TeacherEvaluationHook'),",
-        "    recipe_check=dict(type='mmrazor.RecipeCheckHook'),",
     ]
+    if probe_size is not None:
+        lines.append(f'    probe_size={tuple(probe_size)},')
+    lines += ["    distiller=_base_.pop('method'))", '']
+    if other_classes(student, teacher):
+        lines += [
+            '# The teacher has other classes: it is not evaluated on these data.',
+            'default_hooks = dict(',
+        ]
+    else:
+        lines += [
+            '# The teacher is tried before the first iteration, and evaluated beside the student.',
+            'default_hooks = dict(',
+            '    teacher_check=dict(',
+            f"        type='mmrazor.TeacherCheckHook', num_images=100, floor={floor!r},",
+            f'        metric={_metric(student)!r}),',
+            "    teacher_evaluation=dict(type='mmrazor.TeacherEvaluationHook'),",
+        ]
+    lines.append("    recipe_check=dict(type='mmrazor.RecipeCheckHook'),")
     if not (student.cfg.get('default_hooks', {}).get('checkpoint') or {}).get('save_best'):
         lines.append(f'    checkpoint=dict(save_best={_metric(student)!r}),')
     return '\n'.join([*lines, ')', ''])
+
+
+def other_classes(student: Network, teacher: Network) -> Optional[tuple[int, int]]:
+    """(student's, teacher's) number of classes where they differ."""
+    counts = class_count(student.model), class_count(teacher.model)
+    return counts if None not in counts and counts[0] != counts[1] else None
 
 
 def _imports(student: Network) -> list[str]:
@@ -109,11 +126,20 @@ def _title(name: str) -> str:
 
 
 def _base(name: str, out: Path) -> str:
-    return name if '::' in name else os.path.relpath(name, out.parent)
+    return name if '::' in name else _from_recipe(name, out)
+
+
+def _from_recipe(file: str, out: Path) -> str:
+    """Relative to the recipe, so that a folder can be moved; absolute where links are on the way,
+    which a '..' would not lead back through."""
+    file, folder = os.path.abspath(os.path.expanduser(file)), os.path.abspath(out.parent)
+    is_plain = os.path.realpath(folder) == folder
+    return os.path.relpath(file, folder) if is_plain else file
 
 
 def _path(name: str, out: Path) -> str:
-    """A Python expression for a file: relative to the recipe, so that a folder can be moved."""
+    """A Python expression for a file."""
     if '::' in name or '://' in name:
         return repr(name)
-    return repr('{{ fileDirname }}/' + os.path.relpath(os.path.expanduser(name), out.parent))
+    file = _from_recipe(name, out)
+    return repr(file if os.path.isabs(file) else '{{ fileDirname }}/' + file)

@@ -7,7 +7,7 @@ from typing import Optional, Union
 
 import torch
 from mmengine.logging import MMLogger
-from mmengine.model import BaseModel
+from mmengine.model import BaseDataPreprocessor, BaseModel
 from mmrazor.models.algorithms.base import LossResults
 from mmrazor.models.algorithms.distill.configurable.single_teacher_distill import (
     SingleTeacherDistill,
@@ -116,7 +116,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self.teacher.requires_grad_(False)
         self.teacher_mode = teacher_mode
         own = self.teacher.data_preprocessor
-        if isinstance(teacher, dict) and not teacher.get('data_preprocessor'):
+        given = teacher.get('data_preprocessor') if isinstance(teacher, dict) else own
+        if not given or (given is own and type(own) is BaseDataPreprocessor):
             own = None  # built by default: it says nothing of what the teacher is used to
         self.teacher_input = TeacherInput(self.data_preprocessor, own)
         self.train(self.training)
