@@ -116,7 +116,7 @@ def test_what_differs_from_the_paper_s_comparison_is_noted(data, protocol, repo)
     assert noted == expected | ({'r18-tat-anchor'} if data == 'voc12aug' else set())
     for name, folder in (('fitnet', 'fitnet'), ('review-kd', 'review_kd')):
         note = runs[f'r18-{name}'].note
-        assert f'configs/{folder}/README.md' in note and '0.00625' in note
+        assert f'configs/{folder}/README.md' in note and '0.1 there, TaT 1.6' in note
         assert '0.00625' in (repo / f'configs/{folder}/README.md').read_text()
     assert 'columns of the feature map' in runs['mobilenet-v2-kd'].note
 
