@@ -33,7 +33,7 @@ def cases(draw) -> dict:
         s_size=(draw(SIDES), draw(SIDES)),
         t_size=(draw(SIDES), draw(SIDES)),
         channels=(draw(CHANNELS), draw(CHANNELS)),
-        view=draw(VIEWS),
+        views=draw(st.lists(VIEWS, min_size=1, max_size=2)),
         softmax_over=draw(st.sampled_from(['student', 'student', 'teacher'])),
         scale=draw(st.sampled_from([1.0, 0.5])),
         lean=draw(st.booleans()),
@@ -50,19 +50,20 @@ def cut(size: tuple[int, int], view: dict) -> tuple[int, int]:
 
 
 def promised_error(case: dict) -> str | None:
-    """A part of the message of the error that this case is to give."""
-    view = case['view']
-    if view['type'] == 'patch':
-        rows, columns = view['grid']
-        if (rows * columns) % view['groups']:
-            return f'groups must divide the {rows * columns} patches of grid {rows} x {columns}'
+    """A part of the message of the error that this case is to give, the first of several."""
+    for view in case['views']:
+        if view['type'] == 'patch':
+            rows, columns = view['grid']
+            if (rows * columns) % view['groups']:
+                return f'groups must divide the {rows * columns} patches of grid {rows} x {columns}'
     if case['softmax_over'] == 'teacher' and case['s_size'] != case['t_size']:
         return "softmax_over='teacher' needs maps of one size"
-    for size in (case['s_size'], case['t_size']):
-        if 0 in cut(size, view):
-            return f'needs a map of at least .* got {size[0]} x {size[1]}'
-    if math.prod(cut(case[f'{case["softmax_over"][0]}_size'], view)) == 1:
-        return 'leaves one position of a map of .* gamma and theta would learn nothing'
+    for view in case['views']:
+        for size in (case['s_size'], case['t_size']):
+            if 0 in cut(size, view):
+                return f'needs a map of at least .* got {size[0]} x {size[1]}'
+        if math.prod(cut(case[f'{case["softmax_over"][0]}_size'], view)) == 1:
+            return 'leaves one position of a map of .* gamma and theta would learn nothing'
     return None
 
 
@@ -99,11 +100,11 @@ def tokens(x: list, view: dict) -> list[list[list[float]]]:
     ]
 
 
-def by_loops(key, value, query, target, case: dict) -> float:
+def by_loops(key, value, query, target, view: dict, case: dict) -> float:
     """The loss of maps that are projected already, written from equations 1 to 4."""
     errors = []
     for maps in zip(*(x.tolist() for x in (key, value, query, target))):
-        for k, v, q, t in zip(*(tokens(x, case['view']) for x in maps)):
+        for k, v, q, t in zip(*(tokens(x, view) for x in maps)):
             dot = [[case['scale'] * sum(a * b for a, b in zip(x, y)) for y in k] for x in q]
             if case['softmax_over'] == 'teacher':  # rows are student positions
                 dot = [list(row) for row in zip(*dot)]
@@ -122,7 +123,8 @@ def by_loops(key, value, query, target, case: dict) -> float:
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(case=cases())
 def test_works_or_says_why(case):
-    view, (s_channels, t_channels) = case['view'], case['channels']
+    s_channels, t_channels = case['channels']
+    views = [dict(view, weight=w, name=n) for view, w, n in zip(case['views'], (1, 0.3), 'ab')]
     generator = torch.Generator().manual_seed(0)
     s, t = (
         torch.randn(case['batch'], c, *size, generator=generator, dtype=torch.float64)
@@ -134,7 +136,7 @@ def test_works_or_says_why(case):
         loss = HierarchicalTaTLoss(
             s_channels,
             t_channels,
-            [view],
+            views,
             norm_cfg=None if case['norm'] is None else dict(type=case['norm']),
             softmax_over=case['softmax_over'],
             scale=case['scale'],
@@ -158,5 +160,8 @@ def test_works_or_says_why(case):
     assert gradient.isfinite().all()
     with torch.no_grad():
         key, rebuilt, query = (getattr(loss, name)(x) for name, x in zip(PROJECTIONS, (s, s, t)))
-    expected = by_loops(key, rebuilt, query, t, case)
-    assert value.item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    for view in views:
+        expected = view['weight'] * by_loops(key, rebuilt, query, t, view, case)
+        found = loss.logged_values[view['name']].item()
+        assert found == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    assert value.item() == pytest.approx(sum(loss.logged_values.values()).item(), rel=1e-12)

@@ -129,6 +129,26 @@ class TestTeacher:
         assert all(torch.equal(x, before[k]) for k, x in model.teacher.state_dict().items())
         assert not any(module.training for module in model.teacher.modules())
 
+    def test_bn_train_of_a_single_image(self, build, batch):
+        model = build(teacher_mode='bn_train').train()
+        with pytest.raises(ValueError, match="teacher_mode='bn_train': .* in a batch of 1: take"):
+            model.loss(*batch(1))
+
+    def test_a_record_of_frozen_stages_is_pointed_out_once(self, build, config, batch, caplog):
+        distiller = copy.deepcopy(config['distiller'])
+        distiller.student_recorders.feature.source = 'backbone.layer4.1.relu'
+        student = copy.deepcopy(config['architecture'])
+        student.backbone.frozen_stages = 4
+        model = build(architecture=student, distiller=distiller).train()
+        logger = MMLogger.get_current_instance()
+        logger.addHandler(caplog.handler)
+        try:
+            model.loss(*batch())
+            model.loss(*batch())
+        finally:
+            logger.removeHandler(caplog.handler)
+        assert caplog.text.count("reads 'backbone.layer4.1.relu', which depends on no weight") == 1
+
     def test_another_mode_is_refused(self, build):
         with pytest.raises(ValueError, match="teacher_mode must be 'eval' or 'bn_train', got 'tr"):
             build(teacher_mode='train')

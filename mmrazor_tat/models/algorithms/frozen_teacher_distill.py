@@ -126,6 +126,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         weight = next(self.student.parameters())
         probe(self.student, self.teacher, self.distiller, weight.new_zeros(1, 3, *size))
         self._padding_is_checked = False
+        self._learning_is_checked = False
         if teacher_ckpt is not None:
             self._register_load_state_dict_pre_hook(self._keep_teacher)
 
@@ -186,6 +187,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
 
         losses = add_prefix(student_losses, 'student') if self.calculate_student_loss else {}
         distill_losses = self.distiller.compute_distill_losses()
+        self._check_that_the_student_learns()
         if self.distiller.measures_gradients:
             self.distiller.gradient_shares = self._gradient_shares(losses, distill_losses)
         losses.update(add_prefix(distill_losses, 'distill'))
@@ -206,7 +208,16 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         if self.teacher_mode == 'bn_train':
             mode = _batch_statistics(self.teacher)
         with mode, self.distiller.teacher_recorders, self.distiller.deliveries:
-            self.teacher(batch_inputs, data_samples, mode='tensor')
+            try:
+                self.teacher(batch_inputs, data_samples, mode='tensor')
+            except ValueError as error:
+                if self.teacher_mode == 'bn_train' and 'more than 1 value' in str(error):
+                    raise ValueError(
+                        "teacher_mode='bn_train': the teacher's batch norms find a single value "
+                        f'to normalize in a batch of {len(batch_inputs)}: take at least 2 images '
+                        f"for each process, or teacher_mode='eval' ({error})"
+                    ) from error
+                raise
 
     @torch.no_grad()
     def teacher_val_step(self, data: Union[dict, tuple, list]) -> list:
@@ -226,6 +237,19 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 'teacher_ckpt is None: a teacher with random weights has nothing to teach. Set '
                 'model.teacher_ckpt to a file or URL (--cfg-options model.teacher_ckpt=PATH)'
             )
+
+    def _check_that_the_student_learns(self) -> None:
+        """Warn once of a record that no weight of the student can change, e.g. of frozen stages."""
+        if self._learning_is_checked or not (self.student_trainable and torch.is_grad_enabled()):
+            return
+        self._learning_is_checked = True
+        for name, record in self.distiller.student_maps().items():
+            if not record.requires_grad:
+                source = self.distiller.recorder(name, from_student=True).source
+                MMLogger.get_current_instance().warning(
+                    f"student_recorders['{name}'] reads {source!r}, which depends on no weight "
+                    'that is trained (frozen stages?): a loss on it teaches the student nothing'
+                )
 
     def _check_padding(self, batch_inputs: Tensor, data_samples: Optional[list]) -> None:
         """Warn once if the data preprocessor pads most of every image away.
