@@ -178,11 +178,16 @@ def _turn_off_inplace_everywhere() -> None:
 
     def set_module_inplace_false(self, architecture, varstr=''):
         """Set ``inplace`` to False on every module of ``architecture`` that has it."""
-        for module in architecture.modules():
-            if getattr(module, 'inplace', False):
-                module.inplace = False
+        turn_off_inplace(architecture)
 
     BaseAlgorithm.set_module_inplace_false = set_module_inplace_false
+
+
+def turn_off_inplace(model: torch.nn.Module) -> None:
+    """Set ``inplace`` to False on every module that has it."""
+    for module in model.modules():
+        if getattr(module, 'inplace', False):
+            module.inplace = False
 
 
 def _load_own_checkpoints() -> None:

@@ -10,6 +10,8 @@ from mmengine import Config
 from mmengine.registry import MODELS, init_default_scope
 from torch import Tensor, nn
 
+from ..compat import turn_off_inplace
+
 # What carries a feature on; not gates (sigmoid) and not weights (softmax).
 _ACTIVATIONS = {
     'CELU', 'ELU', 'GELU', 'GLU', 'Hardswish', 'HSwish', 'LeakyReLU', 'Mish', 'PReLU',
@@ -56,10 +58,8 @@ def build_model(cfg: Config) -> nn.Module:
     """The ``model`` of a config, in eval mode with random weights, nothing in place."""
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     model = MODELS.build(cfg.model).eval()
-    for module in model.modules():
-        # As FrozenTeacherDistill has it: else a result is overwritten by what follows.
-        if getattr(module, 'inplace', False):
-            module.inplace = False
+    # As FrozenTeacherDistill has it: else a result is overwritten by what follows.
+    turn_off_inplace(model)
     return model
 
 

@@ -5,6 +5,7 @@ from typing import Optional
 from mmengine.hooks import Hook
 from mmrazor.registry import HOOKS
 
+from ...models.distillers.shared_connector_distiller import name_for_log
 from ..evaluation import bare_model
 
 
@@ -55,6 +56,6 @@ class GradientShareHook(Hook):
         for recorder, shares in distiller.gradient_shares.items():
             for loss, share in shares.items():
                 # Without 'loss' in the name: mmengine would log a mean over its window.
-                name = loss.replace('loss', '').strip('_') or 'distill'
+                name = name_for_log(loss) or 'distill'
                 runner.message_hub.update_scalar(f'train/grad_share/{recorder}/{name}', share)
         distiller.measures_gradients = False

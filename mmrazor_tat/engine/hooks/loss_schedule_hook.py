@@ -6,7 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmrazor.registry import HOOKS
 
-from ...models.distillers.shared_connector_distiller import nearest_names
+from ...models.distillers.shared_connector_distiller import name_for_log, nearest_names
 from ...models.loss_schedule import LossSchedule
 from ..evaluation import bare_model
 
@@ -63,9 +63,5 @@ class LossScheduleHook(Hook):
         for name, factor in factors.items():
             if factor == 0 and distiller.loss_factors.get(name) != 0:
                 MMLogger.get_current_instance().info(f'iteration {runner.iter}: {name} is stopped')
-            runner.message_hub.update_scalar(f'train/factor/{_bare(name)}', factor)
+            runner.message_hub.update_scalar(f'train/factor/{name_for_log(name) or name}', factor)
         distiller.loss_factors.update(factors)
-
-
-def _bare(name: str) -> str:
-    return name.replace('loss', '').strip('_') or name

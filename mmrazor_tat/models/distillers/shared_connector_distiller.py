@@ -142,7 +142,7 @@ class SharedConnectorDistiller(ConfigurableDistiller):
                     with keeping():
                         value = self.compute_loss(name)
                 losses[name] = value if factor in (0, 1) else factor * value
-                whole = name.replace('loss', '').strip('_')
+                whole = name_for_log(name)
                 parts = getattr(self.distill_losses[name], 'logged_values', {})
                 for part, value in parts.items():
                     value = value.new_zeros(()) if factor == 0 else factor * value
@@ -212,6 +212,11 @@ class SharedConnectorDistiller(ConfigurableDistiller):
                     super()._check_loss_forward_mappings(
                         losses, {loss: {argument: one}}, student_recorders, teacher_recorders
                     )
+
+
+def name_for_log(loss: str) -> str:
+    """The name of a loss without 'loss', by which mmengine chooses what it adds up and averages."""
+    return loss.replace('loss', '').strip('_')
 
 
 def recorder_names(record: dict) -> list[str]:
