@@ -26,7 +26,7 @@ def main() -> None:
     cfg.load_from = args.checkpoint
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='mmrazor.StudentWeightsHook')]
     if 'teacher_ckpt' in cfg.model:
-        cfg.model.teacher_ckpt = None  # the checkpoint holds the teacher's weights
+        cfg.model.teacher_ckpt = None  # nothing of it is needed
     if args.out is not None:
         cfg.test_evaluator.update(output_dir=args.out, keep_results=True)
     if args.show_dir is not None:

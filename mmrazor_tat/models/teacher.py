@@ -1,16 +1,12 @@
 """Loading a teacher's checkpoint: completely, or not at all."""
 
-import os
-import pickle
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Optional
 
-from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
-from ..compat import weights_only
+from .checkpoint_file import read_checkpoint
 
 # Where files keep weights, in the order of preference. mmengine's EMAHook puts the averaged weights
 # into 'state_dict' and the others into 'ema_state_dict'; other trainers do the opposite.
@@ -73,7 +69,13 @@ def load_teacher(teacher: nn.Module, checkpoint: str, trust: bool = False) -> Te
         ValueError: no checkpoint, pickled code, or keys that are missing, unexpected or of
             another shape, all of them listed. The teacher is then unchanged.
     """
-    content = _read(checkpoint, trust)
+    content = read_checkpoint(
+        checkpoint,
+        'teacher_ckpt',
+        "set it with --cfg-options model.teacher_ckpt=PATH or in the recipe's model",
+        trust,
+        '; if it is your own file, model.trust_teacher_ckpt=True loads it, code and all',
+    )
     own = teacher.state_dict()
     best: Optional[list[tuple[str, str]]] = None
     for entry, prefix, weights, left_out in _candidates(content, checkpoint):
@@ -95,37 +97,6 @@ def load_teacher(teacher: nn.Module, checkpoint: str, trust: bool = False) -> Te
         f'teacher_ckpt {checkpoint!r} does not fit the teacher '
         f'({type(teacher).__name__}, {len(own)} keys):\n' + _listed(best)
     )
-
-
-def _read(checkpoint: str, trust: bool) -> dict:
-    is_path = '://' not in checkpoint
-    if is_path and os.path.isdir(os.path.expanduser(checkpoint)):
-        raise FileNotFoundError(f'teacher_ckpt: {checkpoint!r} is a folder, not a file')
-    if is_path and not os.path.isfile(os.path.expanduser(checkpoint)):
-        raise FileNotFoundError(
-            f'teacher_ckpt: there is no file {checkpoint!r} (looked from {os.getcwd()!r}); '
-            "set it with --cfg-options model.teacher_ckpt=PATH or in the recipe's model"
-        )
-    try:
-        with weights_only(not trust):
-            return CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
-        if re.search('GLOBAL|Unsupported (global|class)', str(error)):
-            raise ValueError(
-                f'teacher_ckpt {checkpoint!r} holds pickled code besides weights, which is '
-                'refused; if it is your own file, model.trust_teacher_ckpt=True loads it, code and '
-                f'all: {_first_lines(error)}'
-            ) from error
-        raise ValueError(
-            f'teacher_ckpt {checkpoint!r} is damaged, or no checkpoint: {_first_lines(error)}'
-        ) from error
-
-
-def _first_lines(error: Exception) -> str:
-    """What is wrong, without torch's advice to load the file unsafely."""
-    text = str(error) or type(error).__name__
-    found = re.search(r'(unsupported GLOBAL|Unsupported (global|class|operand)).*', text)
-    return (found.group(0) if found else text.splitlines()[0])[:300]
 
 
 def _candidates(content, checkpoint: str) -> Iterator[tuple[str, str, dict[str, Tensor], int]]:

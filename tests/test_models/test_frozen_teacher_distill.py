@@ -1,10 +1,20 @@
 import copy
+import dataclasses
 
 import pytest
 import torch
-from mmengine.logging import MMLogger
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
+
+from mmrazor_tat.models.teacher_identity import TeacherIdentity
+
+
+class _Weights:
+    """What a state_dict is read from."""
+
+    def __init__(self, weights: dict) -> None:
+        self.state_dict = lambda: weights
 
 
 @pytest.fixture
@@ -38,13 +48,17 @@ class TestTeacher:
 
     def test_is_unchanged_by_a_step_and_the_student_is_not(self, build, batch):
         model = build().train()
-        before = copy.deepcopy(model.state_dict())
+        before = copy.deepcopy([model.state_dict(), model.teacher.state_dict()])
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         losses = model.loss(*batch())
         model.parse_losses(losses)[0].backward()
         optimizer.step()
+        after = [model.state_dict(), model.teacher.state_dict()]
         changed = {
-            k.split('.')[0] for k, v in model.state_dict().items() if not torch.equal(v, before[k])
+            k.split('.')[0]
+            for old, new in zip(before, after)
+            for k, v in new.items()
+            if not torch.equal(v, old[k])
         }
         assert changed == {'architecture', 'distiller'}
 
@@ -162,27 +176,82 @@ class TestTeacher:
         assert model.teacher_is_loaded
 
     def test_a_checkpoint_that_is_loaded_brings_no_other_teacher(self, build, config, caplog):
+        """Neither an older one, which holds its teacher's weights, nor one that names another."""
         model, other = build(), build()
-        for parameter in other.teacher.parameters():
-            parameter.add_(1)
-        for parameter in other.student.parameters():
+        for parameter in [*other.teacher.parameters(), *other.student.parameters()]:
             parameter.data.add_(1)
+        other.teacher_identity = None
+        with_weights = other.state_dict()
+        assert any(key.startswith('teacher.') for key in with_weights)
+        other.teacher_identity = TeacherIdentity.of(other.teacher, 'another.pth')
         logger = MMLogger.get_current_instance()
         logger.addHandler(caplog.handler)
         try:
-            model.load_state_dict(other.state_dict())
+            for count, content in enumerate((with_weights, other.state_dict()), start=1):
+                model.load_state_dict(content)
+                assert caplog.text.count('another teacher than teacher_ckpt') == count
+            assert "one 'another.pth' (sha256 " in caplog.text
             model.load_state_dict(model.state_dict())
+            assert caplog.text.count('another teacher than teacher_ckpt') == 2
         finally:
             logger.removeHandler(caplog.handler)
         saved = torch.load(config['teacher_ckpt'])['state_dict']
         assert all(torch.equal(x, saved[k]) for k, x in model.teacher.state_dict().items())
         for ours, theirs in zip(model.student.parameters(), other.student.parameters()):
             assert torch.equal(ours, theirs)
-        assert caplog.text.count('another teacher than teacher_ckpt') == 1
-        # Without a teacher_ckpt (tools/test.py) it is the checkpoint's.
+        # Without a teacher_ckpt (tools/test.py) an older checkpoint's own is taken.
         bare = build(teacher_ckpt=None)
-        bare.load_state_dict(other.state_dict())
+        bare.load_state_dict(with_weights)
         assert torch.equal(next(bare.teacher.parameters()), next(other.teacher.parameters()))
+        bare.load_state_dict(other.state_dict())  # one that only names it
+
+    def test_checkpoints_name_it_and_leave_its_weights_out(self, build, config):
+        model = build()
+        content = model.state_dict()
+        assert not any(key.startswith('teacher.') for key in content)
+        students = {k for k in content if k.startswith('architecture.')}
+        assert {k[len('architecture.') :] for k in students} == model.student.state_dict().keys()
+        assert any(key.startswith('distiller.') for key in content)
+        identity = TeacherIdentity.from_tensor(content['teacher_identity'])
+        assert identity.checkpoint == config['teacher_ckpt']
+        assert identity == TeacherIdentity.of(model.teacher, config['teacher_ckpt'])
+        saved = torch.load(config['teacher_ckpt'])['state_dict']
+        assert identity.sha256 == TeacherIdentity.of(_Weights(saved), '').sha256
+        name = next(k for k in saved if k.endswith('running_var'))
+        saved[name][0] += 1e-6
+        assert identity.sha256 != TeacherIdentity.of(_Weights(saved), '').sha256
+        assert list(build(teacher=model.teacher, teacher_ckpt=None).state_dict())[-1] != (
+            'teacher_identity'
+        )  # a built one has no file to name
+
+    def test_a_copy_is_as_good(self, build):
+        """mmengine's EMAHook copies the model, and swaps the two state_dicts."""
+        model = build()
+        twin = copy.deepcopy(model)
+        for parameter in twin.student.parameters():
+            parameter.data.add_(1)
+        twin.load_state_dict(model.state_dict())
+        assert all(map(torch.equal, twin.student.parameters(), model.student.parameters()))
+        assert twin.state_dict().keys() == model.state_dict().keys()
+
+    @pytest.mark.parametrize('iteration', [0, 3])
+    def test_a_resumed_run_keeps_its_teacher(self, build, batch, iteration):
+        model, other = build(), build()
+        other.teacher_identity = dataclasses.replace(other.teacher_identity, sha256='0' * 64)
+        hub = MessageHub.get_current_instance()
+        before = hub.get_info('iter', 0)
+        model.load_state_dict(other.state_dict())
+        try:
+            hub.update_info('iter', iteration)
+            if iteration == 0:  # load_from: a choice
+                model.loss(*batch())
+                hub.update_info('iter', 1)
+                model.loss(*batch())
+            else:
+                with pytest.raises(ValueError, match=r'(?s)sha256 .* that is resumed: .*0000'):
+                    model.loss(*batch())
+        finally:
+            hub.update_info('iter', before)
 
     def test_init_weights_leaves_it_alone(self, build, config):
         model = build()

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from mmrazor_tat import compat
+from mmrazor_tat.models.teacher_identity import TeacherIdentity
 
 MMSEG_TOOLS = Path(mmseg.__path__[0]) / '.mim' / 'tools'
 
@@ -73,6 +74,34 @@ def test_resume(repo, command, options, trained, tmp_path):
     log = command(tool, config, '--work-dir', tmp_path, '--resume', path, *options, *more)
     assert 'resumed epoch: 0, iter: 2' in log
     assert [line['iter'] for line in scalars(tmp_path)] == [3]
+
+
+def test_checkpoints_hold_no_teacher(repo, command, options, trained, demo_teacher, tmp_path):
+    """They name it, and a run that is resumed with another one stops."""
+    work_dir, _ = trained
+    content = torch.load(work_dir / 'iter_2.pth', weights_only=False)['state_dict']
+    parts = {key.split('.')[0] for key in content}
+    assert parts == {'architecture', 'distiller', 'teacher_identity'}
+    identity = TeacherIdentity.from_tensor(content['teacher_identity'])
+    assert identity.checkpoint == demo_teacher
+    other = torch.load(demo_teacher, weights_only=False)
+    other['state_dict']['decode_head.conv_seg.bias'] += 1
+    torch.save(other, tmp_path / 'other.pth')
+    log = command(
+        repo / 'tools/train.py',
+        repo / 'configs/demo/tat_student.py',
+        '--work-dir',
+        tmp_path / 'run',
+        '--resume',
+        work_dir / 'iter_2.pth',
+        *options,
+        'train_cfg.max_iters=3',
+        f'model.teacher_ckpt={tmp_path / "other.pth"}',
+        ok=False,
+    )
+    assert 'is another teacher than that of the run that is resumed' in log
+    assert identity.sha256[:16] in log
+    assert scalars(tmp_path / 'run') == [] and not list(tmp_path.rglob('iter_3.pth'))
 
 
 def test_test(repo, command, options, trained, miou, tmp_path):

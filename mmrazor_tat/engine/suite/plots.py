@@ -1,33 +1,17 @@
 """The pictures of the report."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
+from matplotlib import pyplot as plt
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
+from ..figures import GREY, LINES, ORANGE, SKY, STYLES, save_figure
 from .definition import Suite
 from .summary import Row
 
-matplotlib.use('Agg')
-from matplotlib import pyplot as plt  # noqa: E402
-from matplotlib.lines import Line2D  # noqa: E402
-from matplotlib.ticker import MaxNLocator  # noqa: E402
-
-# Okabe and Ito: told apart by colour-blind readers too.
-ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
-    '#E69F00',
-    '#56B4E9',
-    '#009E73',
-    '#F0E442',
-    '#0072B2',
-    '#D55E00',
-    '#CC79A7',
-)
-GREY = '#999999'
 TEACHER, BASELINE, METHOD = GREY, ORANGE, SKY
-_LINES = (BLUE, VERMILION, GREEN, PURPLE, SKY, '#000000')
-_STYLES = ('-', (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (4, 2)))
 
 
 def plot_bars(suite: Suite, table: Sequence[Row], path: Path) -> None:
@@ -80,7 +64,7 @@ def plot_bars(suite: Suite, table: Sequence[Row], path: Path) -> None:
     figure.legend(
         handles=handles, loc='outside upper right', ncols=len(handles), frameon=False, fontsize=9
     )
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_curves(suite: Suite, table: Sequence[Row], path: Path) -> None:
@@ -106,10 +90,10 @@ def plot_curves(suite: Suite, table: Sequence[Row], path: Path) -> None:
         at = [[curve[step] for curve in curves] for step in steps]
         if row.run.name in baselines:
             colour = ORANGE
-            style = _STYLES[baselines.index(row.run.name) % len(_STYLES)]
+            style = STYLES[baselines.index(row.run.name) % len(STYLES)]
         else:
-            colour = _LINES[number % len(_LINES)]
-            style = _STYLES[number // len(_LINES) % len(_STYLES)]
+            colour = LINES[number % len(LINES)]
+            style = STYLES[number // len(LINES) % len(STYLES)]
             number += 1
         axis.plot(
             steps,
@@ -134,7 +118,7 @@ def plot_curves(suite: Suite, table: Sequence[Row], path: Path) -> None:
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, steps=[1, 2, 2.5, 5, 10]))
     axis.spines[['top', 'right']].set_visible(False)
     figure.legend(loc='outside right upper', frameon=False, fontsize=9)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_baselines(axis, shown: Sequence[Row], baselines: list[str], metric: str) -> None:
@@ -176,10 +160,3 @@ def _legend(has_spread: bool, has_baseline: bool) -> list[Line2D]:
     if has_baseline:
         handles.append(Line2D([], [], color='black', linestyle='--', linewidth=1, label='baseline'))
     return handles
-
-
-def _save(figure, path: Path) -> None:
-    unfinished = path.with_name(f'{path.stem}.tmp.png')
-    figure.savefig(unfinished, dpi=120)
-    plt.close(figure)
-    os.replace(unfinished, path)

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any, Optional
 
+from ..files import write_atomically
 from .errors import SuiteError
-from .files import write_atomically
 from .plan import Job
 
 RUNNING, FINISHED, FAILED, INTERRUPTED = 'running', 'finished', 'failed', 'interrupted'

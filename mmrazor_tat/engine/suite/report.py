@@ -9,9 +9,9 @@ from typing import Any, Optional
 from urllib.parse import quote
 
 from ..benchmark import machine_line, markdown_table
+from ..files import write_atomically
 from . import record as records
 from .definition import Suite
-from .files import write_atomically
 from .plan import Job
 from .plots import plot_bars, plot_curves
 from .provenance import provenance

@@ -1,10 +1,11 @@
 """What a run logged: mmengine's scalars.json and the end of its output."""
 
-import json
 import math
 import re
 from pathlib import Path
 from typing import Any, Optional
+
+from ..run_log import log_files, parse_line, read_lines
 
 _TAIL_BYTES = 2**15
 _ERROR = re.compile(r'^(?:\[rank\d+\]: ?)?((?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b.*)')
@@ -70,25 +71,14 @@ def _summary(curve: dict[int, float]) -> dict[str, Any]:
     return dict(last=points[-1][1], best=best, best_step=best_step, curve=points)
 
 
-def read_lines(folder: Path) -> list[dict[str, Any]]:
-    """What a run logged, over all its starts, in the order of writing."""
-    lines = []
-    for path in _logs(folder):
-        for text in path.read_text(encoding='utf-8').splitlines():
-            line = _parse(text)
-            if line is not None and isinstance(line.get('step'), int):
-                lines.append(line)
-    return lines
-
-
 def last_training_line(folder: Path) -> Optional[tuple[dict[str, Any], float]]:
     """The newest line of a training, and when it was written; for the progress."""
-    for path in reversed(_logs(folder)):
+    for path in reversed(log_files(folder)):
         with path.open('rb') as file:
             file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
             texts = file.read().decode(errors='replace').splitlines()
         for text in reversed(texts):
-            line = _parse(text)
+            line = parse_line(text)
             if line is not None and 'loss' in line and 'step' in line:
                 return line, path.stat().st_mtime
     return None
@@ -96,21 +86,8 @@ def last_training_line(folder: Path) -> Optional[tuple[dict[str, Any], float]]:
 
 def discard_logs(folder: Path) -> None:
     """Take what was logged out of account: the run begins anew."""
-    for path in _logs(folder):
+    for path in log_files(folder):
         path.rename(path.with_name('scalars_discarded.json'))
-
-
-def _logs(folder: Path) -> list[Path]:
-    return sorted(folder.glob('*/vis_data/scalars.json'))  # named by the time of the start
-
-
-def _parse(text: str) -> Optional[dict[str, Any]]:
-    """A line of the log; None for the half of one that a killed run has left."""
-    try:
-        line = json.loads(text)
-    except ValueError:
-        return None
-    return line if isinstance(line, dict) else None
 
 
 def read_error(log: Path, since: int = 0, lines: int = 20) -> tuple[str, list[str]]:

@@ -10,10 +10,10 @@ from typing import Any, Optional
 
 from ...datasets.toy_scenes import write_toy_voc
 from ..benchmark import describe_machine
+from ..files import write_atomically
 from . import record as records
 from .definition import Suite
 from .errors import SuiteError
-from .files import write_atomically
 from .launch import Command, Launch, as_line, train_command
 from .lock import lock
 from .plan import TOY_FOLDER, Job, Plan

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from mmengine import Config
 
+from ..files import write_atomically
 from ..initial_weights import initial_weights
-from .files import write_atomically
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Optional, Union
 
 import torch
-from mmengine.logging import MMLogger
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.model import BaseDataPreprocessor, BaseModel
 from mmrazor.models.algorithms.base import LossResults
 from mmrazor.models.algorithms.distill.configurable.single_teacher_distill import (
@@ -21,6 +21,8 @@ from ..distillers import SharedConnectorDistiller
 from ..gradient_shares import gradient_shares
 from ..probe import probe
 from ..teacher import load_teacher
+from ..teacher_identity import KEY as IDENTITY_KEY
+from ..teacher_identity import TeacherIdentity
 from ..teacher_input import TeacherInput
 
 _DEFAULT_PROBE_SIZE = (512, 512)
@@ -53,6 +55,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     (:func:`mmrazor_tat.models.probe.probe`) checks every recorder, connector, loss and shape. A
     teacher whose config has a ``data_preprocessor`` of its own sees the student's crop with the
     mean, std and channel order of that one.
+
+    Its ``state_dict`` leaves the weights of a teacher with a ``teacher_ckpt`` out, and names it by
+    path and SHA-256 instead: checkpoints are as large as the student's. What is loaded brings no
+    other teacher; a run that is resumed with another one stops.
 
     Args:
         architecture: the student, a config or a built model.
@@ -105,11 +111,16 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 f'{type(self.distiller).__name__}'
             )
         self.teacher_ckpt = teacher_ckpt
+        self.teacher_identity: Optional[TeacherIdentity] = None
         # A model that the caller built is the caller's to load.
         self.teacher_is_loaded = not isinstance(teacher, dict)
         if teacher_ckpt is not None:
             report = load_teacher(self.teacher, teacher_ckpt, trust_teacher_ckpt)
-            MMLogger.get_current_instance().info(str(report))
+            self.teacher_identity = TeacherIdentity.of(self.teacher, teacher_ckpt)
+            MMLogger.get_current_instance().info(
+                f'{report}; in the checkpoints of this run sha256 '
+                f'{self.teacher_identity.sha256[:16]} stands for it'
+            )
             self.teacher_is_loaded = True
         self.distiller.prepare_connectors(self.teacher)
         self.teacher._is_init = True  # its weights are no business of init_weights
@@ -127,8 +138,9 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         probe(self.student, self.teacher, self.distiller, weight.new_zeros(1, 3, *size))
         self._padding_is_checked = False
         self._learning_is_checked = False
-        if teacher_ckpt is not None:
-            self._register_load_state_dict_pre_hook(self._keep_teacher)
+        self._teacher_of_checkpoint: Optional[str] = None  # of one that holds another teacher
+        self._register_state_dict_hook(_name_teacher)
+        self._register_load_state_dict_pre_hook(self._keep_teacher)
 
     @property
     def out_channels(self) -> int:
@@ -143,17 +155,40 @@ class FrozenTeacherDistill(SingleTeacherDistill):
 
     def _keep_teacher(self, state_dict: dict, prefix: str, *_) -> None:
         """What is loaded or resumed brings no other teacher than ``teacher_ckpt``."""
-        differs = False
-        for name, own in self.teacher.state_dict().items():
-            key = f'{prefix}teacher.{name}'
-            other = state_dict.get(key)
-            if other is not None and not torch.equal(other.to(own.device), own):
-                differs = True
-            state_dict[key] = own
-        if differs:
+        key = prefix + IDENTITY_KEY
+        named = TeacherIdentity.from_tensor(state_dict.pop(key)) if key in state_dict else None
+        own = {f'{prefix}teacher.{k}': v for k, v in self.teacher.state_dict().items()}
+        brings_weights = not own.keys().isdisjoint(state_dict)
+        if self.teacher_identity is None and brings_weights:
+            return  # nothing to hold them against: they are the teacher
+        others = {k: state_dict[k] for k in own if k in state_dict}
+        state_dict.update(own)
+        self._teacher_of_checkpoint = None
+        if self.teacher_identity is None:
+            return
+        if named is not None and named.sha256 != self.teacher_identity.sha256:
+            self._teacher_of_checkpoint = str(named)
+        elif any(not torch.equal(v.to(own[k].device), own[k]) for k, v in others.items()):
+            self._teacher_of_checkpoint = 'whose weights it holds'
+        if self._teacher_of_checkpoint is not None:
             MMLogger.get_current_instance().warning(
-                'the checkpoint that is loaded holds another teacher than teacher_ckpt '
-                f'({self.teacher_ckpt!r}): that of teacher_ckpt is kept'
+                'the checkpoint that is loaded was made with another teacher than teacher_ckpt '
+                f'{self.teacher_identity}: one {self._teacher_of_checkpoint}. That of teacher_ckpt '
+                'is kept'
+            )
+
+    def _check_resumed_teacher(self) -> None:
+        """Raise ValueError before the first iteration of a run resumed with another teacher."""
+        other = self._teacher_of_checkpoint
+        if other is None:
+            return
+        if MessageHub.get_current_instance().get_info('iter', 0) == 0:
+            self._teacher_of_checkpoint = None  # a mere load_from: another teacher is a choice
+        else:
+            raise ValueError(
+                f'teacher_ckpt {self.teacher_identity} is another teacher than that of the run '
+                f'that is resumed: one {other}. Set model.teacher_ckpt to that one, or begin a '
+                'run of its own from the checkpoint (load_from without resume)'
             )
 
     def init_weights(self) -> None:
@@ -171,6 +206,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             Scalars by name: 'student.*' and 'distill.*'.
         """
         self._require_loaded_teacher()
+        self._check_resumed_teacher()
         self._check_padding(batch_inputs, data_samples)
         if self.distillation_stopped:  # MMRazor's StopDistillHook
             self.distiller.loss_factors = dict.fromkeys(self.distiller.loss_forward_mappings, 0.0)
@@ -269,6 +305,15 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 "pipeline's crop "
                 "(our tools/train.py does both with --cfg-options crop_size='(H,W)')"
             )
+
+
+def _name_teacher(model: FrozenTeacherDistill, state_dict: dict, prefix: str, *_) -> None:
+    """Put the teacher's identity in the place of its weights."""
+    if model.teacher_identity is None:
+        return
+    for key in [key for key in state_dict if key.startswith(f'{prefix}teacher.')]:
+        del state_dict[key]
+    state_dict[prefix + IDENTITY_KEY] = model.teacher_identity.to_tensor()
 
 
 @contextlib.contextmanager

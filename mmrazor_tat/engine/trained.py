@@ -1,0 +1,109 @@
+"""A trained network from a config and a checkpoint, for the tools that look at it or ship it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+from mmengine import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import MODELS, init_default_scope
+from torch import nn
+
+from ..models.checkpoint_file import read_checkpoint
+
+_STUDENT = 'architecture.'
+# What a test pipeline reads beside the image.
+_READS_LABELS = ('LoadAnnotations',)
+
+
+def trained_model(
+    cfg: Config, checkpoint: Optional[str] = None, with_teacher: bool = False
+) -> nn.Module:
+    """The model of a config with the weights of a checkpoint, in eval mode on the CPU.
+
+    Args:
+        cfg: of a plain network or of a distillation recipe; not changed.
+        checkpoint: of the config's own training. A plain network also takes the student of a
+            distillation checkpoint. None: the weights are random.
+        with_teacher: whether the teacher of a recipe is loaded from its ``teacher_ckpt``. Without,
+            its weights are random.
+
+    Raises:
+        FileNotFoundError: there is no such checkpoint, or no such ``teacher_ckpt``.
+        ValueError: a checkpoint that does not fit the model, that is damaged, or that holds pickled
+            code; a recipe without ``teacher_ckpt`` whose teacher is needed.
+    """
+    init_default_scope(cfg.get('default_scope') or 'mmseg')
+    model_cfg = cfg.model.copy()
+    is_recipe = 'architecture' in model_cfg
+    if is_recipe and not with_teacher:
+        model_cfg.teacher_ckpt = None
+    if cfg.get('data_preprocessor') and 'data_preprocessor' not in model_cfg:
+        model_cfg.data_preprocessor = cfg.data_preprocessor  # as the Runner does
+    model = MODELS.build(model_cfg)
+    if is_recipe and with_teacher:
+        model._require_loaded_teacher()
+    if checkpoint is not None:
+        load_trained_weights(model, checkpoint)
+    return revert_sync_batchnorm(model).eval()
+
+
+def load_trained_weights(model: nn.Module, checkpoint: str) -> None:
+    """Load every weight of ``model``; see :func:`trained_model`.
+
+    Raises:
+        FileNotFoundError, ValueError: the checkpoint cannot be read, or does not fit.
+    """
+    content = read_checkpoint(str(checkpoint))
+    weights = content.get('state_dict', content) if isinstance(content, dict) else content
+    if not isinstance(weights, dict):
+        raise ValueError(f'checkpoint {checkpoint!r} holds no weights')
+    if not hasattr(model, 'architecture') and any(key.startswith(_STUDENT) for key in weights):
+        weights = student_weights(weights)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(
+            f'checkpoint {checkpoint!r} does not fit the {type(model).__name__} of the config: '
+            f'{error}'
+        ) from error
+
+
+def student_weights(weights: dict) -> dict:
+    """Those of the student among the weights of a distillation checkpoint, by its own names."""
+    return {k[len(_STUDENT) :]: v for k, v in weights.items() if k.startswith(_STUDENT)}
+
+
+def image_batch(cfg: Config, image: str) -> dict[str, Any]:
+    """One image through the test pipeline of a config, as its data loader would give it.
+
+    Args:
+        cfg: with a ``test_dataloader``, whose labels are not read.
+        image: its path.
+
+    Returns:
+        For ``model.data_preprocessor`` or ``val_step``: 'inputs' and 'data_samples', one of each.
+
+    Raises:
+        FileNotFoundError: there is no such image.
+        ValueError: it cannot be read as an image.
+    """
+    if not Path(image).is_file():
+        raise FileNotFoundError(f'there is no image {str(image)!r}')
+    init_default_scope(cfg.get('default_scope') or 'mmseg')
+    pipeline = [t for t in _test_pipeline(cfg) if t['type'].split('.')[-1] not in _READS_LABELS]
+    sample = dict(img_path=str(image), seg_fields=[], reduce_zero_label=False)
+    try:
+        data = Compose(pipeline)(sample)
+    except Exception as error:  # cv2.error, AttributeError of None, and what backends raise
+        raise ValueError(f'{str(image)!r} cannot be read as an image: {error}') from error
+    return pseudo_collate([data])
+
+
+def _test_pipeline(cfg: Config) -> Sequence[dict]:
+    dataset = cfg.test_dataloader.dataset
+    while 'pipeline' not in dataset:  # a wrapper around others
+        inner = dataset.get('dataset') or dataset.get('datasets')
+        dataset = inner[0] if isinstance(inner, list) else inner
+    return dataset.pipeline

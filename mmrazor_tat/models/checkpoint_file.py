@@ -1,0 +1,59 @@
+"""Reading a checkpoint: plain data only, unless the caller trusts it."""
+
+import os
+import pickle
+import re
+
+from mmengine.runner import CheckpointLoader
+
+from ..compat import weights_only
+
+
+def read_checkpoint(
+    checkpoint: str,
+    argument: str = 'checkpoint',
+    advice: str = '',
+    trust: bool = False,
+    trust_advice: str = '',
+) -> dict:
+    """What a checkpoint holds, on the CPU.
+
+    Args:
+        checkpoint: a file, or anything that mmengine's loader takes (a URL, ``open-mmlab://...``).
+        argument: what the caller calls it; the errors begin with it.
+        advice: what to do where there is no such file; ends the error.
+        trust: load a file that holds more than plain data. It can run any code: only for files of
+            one's own.
+        trust_advice: how the caller can be told to trust, for the error.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, no checkpoint, or holds pickled code and is not trusted.
+    """
+    is_path = '://' not in checkpoint
+    if is_path and os.path.isdir(os.path.expanduser(checkpoint)):
+        raise FileNotFoundError(f'{argument}: {checkpoint!r} is a folder, not a file')
+    if is_path and not os.path.isfile(os.path.expanduser(checkpoint)):
+        raise FileNotFoundError(
+            f'{argument}: there is no file {checkpoint!r} (looked from {os.getcwd()!r})'
+            + (f'; {advice}' if advice else '')
+        )
+    try:
+        with weights_only(not trust):
+            return CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        if re.search('GLOBAL|Unsupported (global|class)', str(error)):
+            raise ValueError(
+                f'{argument} {checkpoint!r} holds pickled code besides weights, which is '
+                f'refused{trust_advice}: {_first_lines(error)}'
+            ) from error
+        raise ValueError(
+            f'{argument} {checkpoint!r} is damaged, or no checkpoint: {_first_lines(error)}'
+        ) from error
+
+
+def _first_lines(error: Exception) -> str:
+    """What is wrong, without torch's advice to load the file unsafely."""
+    text = str(error) or type(error).__name__
+    found = re.search(r'(unsupported GLOBAL|Unsupported (global|class|operand)).*', text)
+    return (found.group(0) if found else text.splitlines()[0])[:300]

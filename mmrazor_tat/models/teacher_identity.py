@@ -1,0 +1,48 @@
+"""Which teacher a checkpoint was trained with, in place of the teacher's weights."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+
+# The name under which a distillation checkpoint's state_dict has it.
+KEY = 'teacher_identity'
+
+
+@dataclass(frozen=True)
+class TeacherIdentity:
+    """Where a teacher came from, and what it is.
+
+    Attributes:
+        checkpoint: the file or URL that it was loaded from.
+        sha256: of its weights and statistics: names, types, shapes and values.
+    """
+
+    checkpoint: str
+    sha256: str
+
+    @classmethod
+    def of(cls, teacher: nn.Module, checkpoint: str) -> 'TeacherIdentity':
+        """Of a teacher that has been loaded from ``checkpoint``."""
+        digest = hashlib.sha256()
+        for name, value in sorted(teacher.state_dict().items()):
+            if name.endswith('num_batches_tracked'):
+                continue  # a counter that evaluation never reads, and that older files lack
+            value = value.detach().cpu().contiguous()
+            digest.update(f'{name} {value.dtype} {tuple(value.shape)}\n'.encode())
+            digest.update(value.flatten().view(torch.uint8).numpy())
+        return cls(checkpoint, digest.hexdigest())
+
+    def to_tensor(self) -> Tensor:
+        """As a state_dict can hold it, whoever writes and reads the file: uint8, its JSON text."""
+        return torch.frombuffer(bytearray(json.dumps(asdict(self)).encode()), dtype=torch.uint8)
+
+    @classmethod
+    def from_tensor(cls, text: Tensor) -> 'TeacherIdentity':
+        """What :meth:`to_tensor` gave."""
+        return cls(**json.loads(bytes(text.cpu().tolist())))
+
+    def __str__(self) -> str:
+        return f'{self.checkpoint!r} (sha256 {self.sha256[:16]})'
