@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
+from mmrazor_tat.engine import figures
 from mmrazor_tat.engine.suite import plots
 from mmrazor_tat.engine.suite.definition import Run, Suite
 from mmrazor_tat.engine.suite.errors import SuiteError
@@ -352,7 +353,7 @@ def test_pictures(report, tmp_path):
     # The means are 40, 22 and 25, wherever the axis begins.
     assert (tat - student) / (teacher - student) == pytest.approx(3 / 18, abs=0.01)
     curves = np.array(Image.open(tmp_path / 's_curves.png').convert('RGB'))
-    for colour in (plots.ORANGE, plots.BLUE):
+    for colour in (figures.ORANGE, figures.BLUE):
         assert (curves == ImageColor.getrgb(colour)).all(-1).sum() > 300
 
 
