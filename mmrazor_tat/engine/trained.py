@@ -1,5 +1,6 @@
 """A trained network from a config and a checkpoint, for the tools that look at it or ship it."""
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -35,7 +36,7 @@ def trained_model(
             code; a recipe without ``teacher_ckpt`` whose teacher is needed.
     """
     init_default_scope(cfg.get('default_scope') or 'mmseg')
-    model_cfg = cfg.model.copy()
+    model_cfg = copy.deepcopy(cfg.model)  # mmseg writes into it
     is_recipe = 'architecture' in model_cfg
     if is_recipe and not with_teacher:
         model_cfg.teacher_ckpt = None

@@ -37,6 +37,15 @@ def test_a_recipe_with_its_teacher(recipe, checkpoint, demo_teacher):
     )
 
 
+def test_the_config_stays_as_it_is(recipe):
+    """mmseg moves ``pretrained`` into the backbone, and refuses what it has moved once."""
+    recipe.model.architecture.pretrained = 'open-mmlab://resnet18_v1c'
+    before = recipe.pretty_text
+    trained_model(recipe)
+    trained_model(recipe)
+    assert recipe.pretty_text == before
+
+
 def test_a_recipe_without_its_teacher(recipe, checkpoint):
     recipe.model.teacher_ckpt = 'gone.pth'
     model = trained_model(recipe, checkpoint[0])
