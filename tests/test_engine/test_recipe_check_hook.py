@@ -21,6 +21,7 @@ def runner():
         cfg=ConfigDict(
             auto_scale_lr=dict(enable=False, base_batch_size=16),
             optim_wrapper=dict(optimizer=dict(lr=0.01)),
+            train_dataloader=dict(batch_size=4),
         ),
         train_dataloader=SimpleNamespace(
             batch_sampler=SimpleNamespace(batch_size=4),
@@ -51,7 +52,8 @@ def test_another_batch_names_the_scaled_learning_rate(told):
     (message,) = told()
     assert re.search(r'a batch of 4 \(1 process x 4 images\)', message)
     assert 'the learning rate 0.01 is meant for 16' in message
-    assert 'would be 0.0025: add --auto-scale-lr' in message
+    assert 'scaled linearly it is 0.0025. Train with 4 processes (torchrun, ' in message
+    assert message.endswith(', or --auto-scale-lr')
 
 
 def test_accumulated_iterations_count(told, runner):
@@ -59,14 +61,14 @@ def test_accumulated_iterations_count(told, runner):
     (message,) = told()
     assert '(1 process x 4 images x 2 accumulated iterations)' in message
     # The flag would scale by 4 / 16.
-    assert 'would be 0.005: set optim_wrapper.optimizer.lr=0.005 (--auto-scale-lr leaves' in message
+    assert 'set optim_wrapper.optimizer.lr=0.005 yourself, without --auto-scale-lr' in message
 
 
 def test_the_flag_with_accumulated_iterations_is_pointed_out(told, runner):
     runner.optim_wrapper._accumulative_counts = 4
     runner.cfg.auto_scale_lr.update(enable=True)
-    assert 'lr=0.01 (--auto-scale-lr leaves the accumulated iterations out' in told()[0]
-    assert 'and has been given)' in told()[0]
+    assert 'auto_scale_lr has scaled it by processes x images alone' in told()[0]
+    assert 'set optim_wrapper.optimizer.lr=0.01 yourself' in told()[0]
 
 
 def test_several_processes_count(told, runner, monkeypatch):

@@ -3,7 +3,8 @@
 import pytest
 from mmengine import Config
 
-from mmrazor_tat.engine.suite.batch import Batch, batch_warning
+from mmrazor_tat.engine.batch import Batch
+from mmrazor_tat.engine.suite.batch import batch_warning
 from mmrazor_tat.engine.suite.definition import load_suite
 from mmrazor_tat.engine.suite.errors import SuiteError
 from mmrazor_tat.engine.suite.plan import Plan
@@ -68,8 +69,9 @@ def test_one_warning_for_each_kind_of_batch():
 
 
 def test_no_number_of_processes_is_named_where_none_fits():
-    assert '. Train with --auto-scale-lr' in batch(images=32).complaint()
-    assert '. Train with --auto-scale-lr' in batch(images=5).complaint()
+    assert '. Train with --auto-scale-lr' in batch(images=32).complaint('{} processes')
+    assert '. Train with --auto-scale-lr' in batch(images=5).complaint('{} processes')
+    assert 'Train with 4 processes, or --auto' in batch().complaint('{} processes')
 
 
 def test_accumulated_iterations():

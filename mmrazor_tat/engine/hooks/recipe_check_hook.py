@@ -1,12 +1,17 @@
 """What a config promises, held against what is about to be trained."""
 
+from dataclasses import replace
+
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmrazor.registry import HOOKS
 from torch import nn
 
+from ..batch import Batch
 from ..evaluation import bare_model
+
+_LAUNCH = '{} processes (torchrun, with --launcher pytorch)'
 
 
 @HOOKS.register_module()
@@ -28,31 +33,16 @@ class RecipeCheckHook(Hook):
         self._check_classes(runner)
 
     def _check_batch(self, runner) -> None:
-        settings = runner.cfg.get('auto_scale_lr') or {}
-        meant = settings.get('base_batch_size')
-        if not meant:
+        batch = Batch.of(runner.cfg, get_world_size())
+        if batch is None:
             return
-        processes, images = get_world_size(), runner.train_dataloader.batch_sampler.batch_size
-        steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
-        batch = processes * images * steps
-        is_scaled = settings.get('enable')
-        # mmengine scales by the batch of one iteration, and knows nothing of the accumulated ones.
-        if batch == meant and not (is_scaled and steps > 1) or is_scaled and steps == 1:
-            return
-        lr = runner.cfg.optim_wrapper.optimizer.lr
-        of_steps = f' x {steps} accumulated iterations' if steps > 1 else ''
-        advice = 'add --auto-scale-lr'
-        if steps > 1:
-            advice = (
-                f'set optim_wrapper.optimizer.lr={lr * batch / meant:g} (--auto-scale-lr leaves '
-                'the accumulated iterations out of account'
-                + (', and has been given)' if is_scaled else ')')
-            )
-        MMLogger.get_current_instance().warning(
-            f'a batch of {batch} ({processes} process{"es" if processes > 1 else ""} x {images} '
-            f'images{of_steps}), but the learning rate {lr:g} is meant for {meant}. Scaled '
-            f'linearly it would be {lr * batch / meant:g}: {advice}'
+        batch = replace(  # what really runs
+            batch,
+            images=runner.train_dataloader.batch_sampler.batch_size,
+            accumulated=getattr(runner.optim_wrapper, '_accumulative_counts', 1),
         )
+        if not batch.fits:
+            MMLogger.get_current_instance().warning(batch.complaint(_LAUNCH))
 
     def _check_classes(self, runner) -> None:
         loaders = dict(training=runner.train_dataloader)

@@ -14,9 +14,10 @@ import torch
 from mmengine import Config
 from mmengine.registry import MODELS, init_default_scope
 
+from ..batch import Batch
 from ..command_line import apply_options
 from ..initial_weights import student_config
-from .batch import Batch, batch_warning
+from .batch import batch_warning
 from .definition import Run, Suite
 from .errors import SuiteError, nearest
 from .options import as_arguments, flatten
