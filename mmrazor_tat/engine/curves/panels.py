@@ -97,9 +97,8 @@ def _losses(runs: Sequence[Run]) -> Panel:
     task = _lines(runs, 'task', curves.task_loss)
     alone = {line.run for line in task if not curves.distillation_losses(runs[line.run])}
     total = [line for line in _lines(runs, 'total', curves.total_loss) if line.run not in alone]
-    return Panel(
-        'loss' if not total else 'task loss and total loss', task + total, 'loss', smooth=True
-    )
+    title = 'task loss and total loss' if task and total else 'loss'
+    return Panel(title, task + total, 'loss', smooth=True)
 
 
 def _parts(runs: Sequence[Run]) -> Panel:
