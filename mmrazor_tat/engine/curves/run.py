@@ -106,7 +106,7 @@ def _placed(start: Lines, before: Lines) -> Lines:
         start: all its lines.
         before: the training of earlier starts.
     """
-    length = _epoch_length(before + [line for line in start if _is_training(line)])
+    length = epoch_length(before + [line for line in start if _is_training(line)])
     last = before[-1] if before else None
     validated = []
     for line in start:
@@ -120,8 +120,11 @@ def _placed(start: Lines, before: Lines) -> Lines:
     return validated
 
 
-def _epoch_length(training: Lines) -> Optional[float]:
-    """Iterations in an epoch: from the first line of one to the first line of the next."""
+def epoch_length(training: Lines) -> Optional[float]:
+    """Iterations in an epoch: from the first line of one to the first line of the next.
+
+    None of one epoch alone, or of a run that counts none.
+    """
     firsts: dict[int, int] = {}
     for line in training:
         if 'epoch' in line:
