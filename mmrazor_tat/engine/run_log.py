@@ -20,13 +20,16 @@ def read_lines(folder: Path) -> list[dict[str, Any]]:
         A dict for each line that has a step. Lines of the training have 'loss', 'iter', 'lr' and
         the losses by name; lines of a validation have metrics.
     """
-    lines = []
+    return [line for start in read_starts(folder) for line in start]
+
+
+def read_starts(folder: Path) -> list[list[dict[str, Any]]]:
+    """The lines of :func:`read_lines`, a list for each start of the run; some may be empty."""
+    starts = []
     for path in log_files(folder):
-        for text in path.read_text(encoding='utf-8').splitlines():
-            line = parse_line(text)
-            if line is not None and isinstance(line.get('step'), int):
-                lines.append(line)
-    return lines
+        lines = map(parse_line, path.read_text(encoding='utf-8').splitlines())
+        starts.append([line for line in lines if line and isinstance(line.get('step'), int)])
+    return starts
 
 
 def parse_line(text: str) -> Optional[dict[str, Any]]:

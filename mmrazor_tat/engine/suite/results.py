@@ -43,8 +43,12 @@ def read_results(folder: Path, metric: str) -> dict[str, Any]:
             if name.split('/')[-1] == leaf and isinstance(value, (int, float)):
                 curves.setdefault(name, {})[line['step']] = value
     metrics = {name: _summary(curve) for name, curve in curves.items() if curve}
-    diverged = _diverged_at(losses)
-    return dict(metrics=metrics, iterations=iterations, gpu_mib=memory, diverged_at=diverged)
+    return dict(
+        metrics=metrics,
+        iterations=iterations,
+        gpu_mib=memory,
+        diverged_at=diverged_at(losses),
+    )
 
 
 def validated_names(folder: Path) -> list[str]:
@@ -54,8 +58,14 @@ def validated_names(folder: Path) -> list[str]:
     return [name for name in names if name not in _NO_METRICS]
 
 
-def _diverged_at(losses: dict[int, float]) -> Optional[int]:
-    """Not finite for a while and then again is a step that was left out, as with AMP."""
+def diverged_at(losses: dict[int, float]) -> Optional[int]:
+    """Since which iteration the loss is no finite number, up to the end.
+
+    Not finite for a while and then again is a step that was left out, as with AMP.
+
+    Args:
+        losses: by iteration.
+    """
     since = None
     for iteration in sorted(losses, reverse=True):
         if math.isfinite(losses[iteration]):

@@ -1,0 +1,19 @@
+"""Training curves: runs read from their logs, compared in one picture."""
+
+from .figure import check_picture, draw_runs, plot_runs
+from .panels import Line, Panel, panels_of
+from .run import Run, read_run, read_runs
+from .series import Series
+
+__all__ = [
+    'Line',
+    'Panel',
+    'Run',
+    'Series',
+    'check_picture',
+    'draw_runs',
+    'panels_of',
+    'plot_runs',
+    'read_run',
+    'read_runs',
+]

@@ -1,0 +1,46 @@
+"""Draw the training curves of runs, from their logs, into one picture."""
+
+import argparse
+from pathlib import Path
+
+from mmrazor_tat import compat
+from mmrazor_tat.engine.curves import check_picture, panels_of, plot_runs, read_runs
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('work_dirs', nargs='+', type=Path, metavar='WORK_DIR', help='of a run')
+    parser.add_argument('--labels', nargs='+', metavar='NAME', help="instead of the folders' names")
+    parser.add_argument(
+        '--out', type=Path, default=Path('curves.png'), help='.png, .svg or .pdf; is replaced'
+    )
+    parser.add_argument('--metric', help='of the validations; default: mIoU where there is one')
+    parser.add_argument(
+        '--smooth',
+        type=int,
+        metavar='N',
+        help='mean over N logged points, 1 for none; default: by the length of the runs',
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    compat.silence_harmless_warnings()
+    try:
+        make(args)
+    except (ValueError, FileNotFoundError) as error:
+        raise SystemExit(f'plot_run: {error}') from error
+
+
+def make(args: argparse.Namespace) -> None:
+    check_picture(args.out, '--out')
+    runs = read_runs(args.work_dirs, args.labels)
+    plot_runs(runs, args.out, args.metric, args.smooth)
+    for panel in panels_of(runs, args.metric):
+        print(f'{panel.title}: {", ".join(panel.names)}')
+    print(f'{args.out} is written')
+
+
+if __name__ == '__main__':
+    main()
