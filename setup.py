@@ -33,7 +33,10 @@ setup(
     packages=find_packages(include=['mmrazor_tat', 'mmrazor_tat.*']),
     # OpenMMLab's convention: configs and tools travel inside the package, under .mim, which is a
     # folder of links in the source tree.
-    package_data={'mmrazor_tat': ['.mim/**/*.py', '.mim/**/*.yml', '.mim/**/*.md', '.mim/*.yml']},
+    package_data={
+        'mmrazor_tat': ['.mim/**/*.py', '.mim/**/*.yml', '.mim/**/*.md', '.mim/*.yml'],
+        'mmrazor_tat.engine': ['templates/*.j2'],
+    },
     # mmrazor names ordered-set only, but imports joblib as well.
     install_requires=['mmrazor>=1.0.0', 'joblib'],
     zip_safe=False,

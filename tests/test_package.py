@@ -89,6 +89,16 @@ def test_a_config_of_ours_is_inherited_and_found(python):
     assert python(code) == 'FrozenTeacherDistill 512'
 
 
+def test_the_web_pages_templates_are_in_it(python, repo):
+    code = (
+        'import mmrazor_tat, pathlib\n'
+        'root = pathlib.Path(mmrazor_tat.__file__).parent / "engine/templates"\n'
+        'print(sorted(p.name for p in root.iterdir()))'
+    )
+    expected = sorted(p.name for p in (repo / 'mmrazor_tat/engine/templates').iterdir())
+    assert 'panels.html.j2' in expected and python(code) == str(expected)
+
+
 def test_a_config_that_is_not_there():
     with pytest.raises(FileNotFoundError, match="no config 'tat.py'.*_base_/methods/tat.py"):
         mmrazor_tat.config_path('tat.py')

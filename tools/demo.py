@@ -6,6 +6,7 @@ from pathlib import Path
 from mmrazor_tat import compat
 from mmrazor_tat.datasets.toy_scenes import write_toy_voc
 from mmrazor_tat.engine import demo
+from mmrazor_tat.engine.panels import save_panels
 
 
 def parse_args() -> argparse.Namespace:
@@ -36,7 +37,7 @@ def main() -> None:
 
     outcomes = [teacher, student, tat_student]
     picture = args.work_dir / 'demo.png'
-    demo.draw(outcomes, picture)
+    save_panels(demo.compare(*outcomes), picture)
     print(f'\n{demo.table(outcomes)}\n\nPicture: {picture}')
 
 

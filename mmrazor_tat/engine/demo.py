@@ -5,21 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-import cv2
-import matplotlib
-import numpy as np
-import torch
 from mmengine import Config
 from mmengine.runner import Runner
-from mmengine.structures import BaseDataElement
 
 from .. import config_path
-from ..datasets.toy_scenes import CLASSES, PALETTE
+from . import panels
 from .initial_weights import initial_weights as save_initial_weights
-
-matplotlib.use('Agg')
-from matplotlib import pyplot as plt  # noqa: E402
-from matplotlib.patches import Patch  # noqa: E402
 
 
 @dataclass
@@ -31,7 +22,7 @@ class Outcome:
     parameters: int  # of the deployed network
     minutes: float  # training and validation
     checkpoint: str
-    samples: list[BaseDataElement]  # the first validation scenes with label and prediction
+    cfg: Config  # as it was trained
 
 
 def train(
@@ -43,7 +34,6 @@ def train(
     seed: int = 0,
     teacher: Optional[Outcome] = None,
     initial: Optional[str] = None,
-    num_samples: int = 6,
 ) -> Outcome:
     """Train and validate one demo config through the Runner.
 
@@ -56,7 +46,6 @@ def train(
         seed: of weights and data order.
         teacher: the trained teacher, for a distillation config.
         initial: checkpoint of the weights that the (student) network starts from.
-        num_samples: validation scenes to keep for the picture.
     """
     cfg = Config.fromfile(config_path(f'demo/{config}.py'))
     iterations = iterations or cfg.train_cfg.max_iters
@@ -89,7 +78,7 @@ def train(
         parameters=sum(p.numel() for p in network.parameters()),
         minutes=minutes,
         checkpoint=str(Path(cfg.work_dir) / f'iter_{iterations}.pth'),
-        samples=_predict(runner, num_samples),
+        cfg=cfg,
     )
 
 
@@ -115,57 +104,14 @@ def table(outcomes: list[Outcome]) -> str:
     )
 
 
-def draw(outcomes: list[Outcome], path: Path) -> None:
-    """Write one PNG: image, label and each outcome's prediction in rows, a scene a column.
-
-    White in the label row is the band that is not evaluated.
-    """
-    samples = outcomes[0].samples
-    images = [cv2.imread(s.img_path)[..., ::-1] for s in samples]
-    rows = [('image', images), ('label', [_colour(s.gt_sem_seg.data[0]) for s in samples])]
-    for outcome in outcomes:
-        title = f'{outcome.name}\n{outcome.miou:.1f} mIoU'
-        rows.append((title, [_colour(s.pred_sem_seg.data[0]) for s in outcome.samples]))
-
-    figure, axes = plt.subplots(
-        len(rows),
-        len(samples),
-        figsize=(1.5 * len(samples) + 1.2, 1.5 * len(rows) + 0.4),
-        squeeze=False,
-        layout='constrained',
+def compare(
+    teacher: Outcome, student: Outcome, distilled: Outcome, count: int = 6
+) -> panels.Comparison:
+    """The three networks on the validation scenes; ``count`` of them to show."""
+    networks = panels.recipe_networks(
+        distilled.cfg,
+        distilled.checkpoint,
+        student.checkpoint,
+        names=(teacher.name, student.name, distilled.name),
     )
-    for row, (title, pictures) in zip(axes, rows):
-        for axis, picture in zip(row, pictures):
-            axis.imshow(picture, interpolation='nearest')
-            axis.set(xticks=[], yticks=[])
-        row[0].set_ylabel(title, rotation=0, ha='right', va='center', fontsize=11)
-    figure.legend(
-        handles=[
-            Patch(facecolor=np.array(colour) / 255, edgecolor='grey', label=name.replace('_', ' '))
-            for name, colour in zip(CLASSES, PALETTE)
-        ],
-        loc='outside lower center',
-        ncols=len(CLASSES),
-        fontsize=9,
-        frameon=False,
-    )
-    figure.savefig(path, dpi=100)
-    plt.close(figure)
-
-
-@torch.no_grad()
-def _predict(runner: Runner, count: int) -> list[BaseDataElement]:
-    runner.model.eval()
-    samples: list[BaseDataElement] = []
-    for batch in runner.val_dataloader:
-        samples += runner.model.val_step(batch)
-        if len(samples) >= count:
-            break
-    return samples[:count]
-
-
-def _colour(label: torch.Tensor) -> np.ndarray:
-    """Class ids (H, W) -> RGB (H, W, 3); 255 becomes white."""
-    table = np.full((256, 3), 255, np.uint8)
-    table[: len(PALETTE)] = PALETTE
-    return table[label.cpu().numpy().astype(np.uint8)]
+    return panels.compare(distilled.cfg, networks, count)

@@ -1,0 +1,100 @@
+"""What a comparison gives: scores of networks, and the images to show."""
+
+from dataclasses import dataclass
+from typing import Optional
+
+import numpy as np
+
+from .networks import PLAIN, STUDENT, TEACHER
+from .scores import NetworkScores
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An image that is shown.
+
+    Attributes:
+        index: in the validation data.
+        name: of the image's file, without folder and ending.
+        image: (H, W, 3) uint8 RGB.
+        label: (H, W) class ids.
+        predictions: (H, W) class ids of each network.
+        miou: per cent, of each network on this image.
+        difference: by what it was chosen, see :func:`.choice.differences`.
+    """
+
+    index: int
+    name: str
+    image: np.ndarray
+    label: np.ndarray
+    predictions: list[np.ndarray]
+    miou: list[float]
+    difference: float
+
+
+@dataclass(frozen=True)
+class Section:
+    """Images under one title."""
+
+    title: str
+    samples: list[Sample]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Networks on the same images.
+
+    Attributes:
+        classes: C names.
+        palette: (C, 3) uint8 RGB.
+        ignore_index: the label of pixels that do not count.
+        scores: of each network, in the order of the columns: teacher, plain student, student.
+        sections: what is shown.
+    """
+
+    classes: tuple[str, ...]
+    palette: np.ndarray
+    ignore_index: int
+    scores: list[NetworkScores]
+    sections: list[Section]
+
+    @property
+    def num_images(self) -> int:
+        """Those that were evaluated."""
+        return len(self.scores[0].union)
+
+    @property
+    def images_text(self) -> str:
+        """Of how many images the scores are, in words."""
+        return f'{self.num_images} validation image{"" if self.num_images == 1 else "s"}'
+
+    @property
+    def samples(self) -> list[Sample]:
+        """All that are shown."""
+        return [sample for section in self.sections for sample in section.samples]
+
+    def position(self, role: str) -> Optional[int]:
+        """Which of the networks has a role; None: none."""
+        return next((i for i, s in enumerate(self.scores) if s.role == role), None)
+
+    @property
+    def difference_name(self) -> str:
+        """What :attr:`Sample.difference` is: 'gain', 'to teacher', or '' (the mIoU itself)."""
+        if self.position(PLAIN) is not None:
+            return 'gain'
+        return '' if self.position(TEACHER) is None else f'to {self.scores[0].name}'
+
+    def predictions(self, sample: Sample) -> tuple[np.ndarray, Optional[np.ndarray]]:
+        """The student's prediction, and the plain student's (None where there is none)."""
+        plain = self.position(PLAIN)
+        student = sample.predictions[self.position(STUDENT)]
+        return student, None if plain is None else sample.predictions[plain]
+
+    def describe_difference(self, sample: Sample) -> str:
+        """What a sample was chosen by, in points of mIoU; '' where that is the mIoU itself."""
+        points = f'{round(sample.difference, 1) + 0.0:+.1f}'  # never -0.0
+        if self.position(PLAIN) is not None:
+            return f'gain {points}'
+        if self.position(TEACHER) is not None:
+            return f'{points} to {self.scores[self.position(TEACHER)].name}'
+        return ''

@@ -1,0 +1,34 @@
+"""Web pages that stand alone: templates of this package, images within the page."""
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
+
+
+def render(template: str, **context: Any) -> str:
+    """The text of a page.
+
+    Args:
+        template: a file of ``engine/templates``; those that extend ``base.html.j2`` share its CSS.
+        context: what the template names. Text is escaped.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / 'templates'),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(**context)
+
+
+def image_uri(picture: np.ndarray) -> str:
+    """An image, (H, W, 3) uint8 RGB, as the data URI of a PNG: for ``src`` of an ``<img>``."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format='PNG', optimize=True)
+    return 'data:image/png;base64,' + base64.b64encode(buffer.getvalue()).decode('ascii')

@@ -1,0 +1,85 @@
+"""Show what distillation changed: teacher, plain student and distilled student on validation
+images, the best and the worst gains first, as a PNG or as a web page that stands alone."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Optional
+
+from mmengine import Config, DictAction, ProgressBar
+
+from mmrazor_tat import compat
+from mmrazor_tat.engine import panels
+from mmrazor_tat.engine.command_line import apply_options
+from mmrazor_tat.engine.model_config import config_file
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='a distillation recipe, or a plain config')
+    parser.add_argument('checkpoint', help='of its training')
+    parser.add_argument('--plain', metavar='CHECKPOINT', help='of the student without distillation')
+    parser.add_argument('--plain-config', metavar='CONFIG', help="default: the recipe's student")
+    parser.add_argument('--no-teacher', action='store_true', help='leave the teacher out')
+    parser.add_argument('--count', type=int, default=8, help='images to show (default: 8)')
+    parser.add_argument('--num-images', type=int, help='evaluate the first ones only')
+    parser.add_argument(
+        '--out', type=Path, default=Path('panel.png'), help='.png or .html (default: panel.png)'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='settings of CONFIG, e.g. data_root=PATH model.teacher_ckpt=PATH',
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    compat.silence_harmless_warnings()
+    try:
+        compare(args)
+    except (ValueError, FileNotFoundError) as error:
+        raise SystemExit(f'compare_segmentation: {error}') from error
+
+
+def compare(args: argparse.Namespace) -> None:
+    panels.check_out(args.out, args.count)
+    panels.check_counts(args.count, args.num_images)
+    cfg = Config.fromfile(config_file(args.config))
+    apply_options(cfg, args.cfg_options)
+    plain_cfg = args.plain_config and Config.fromfile(config_file(args.plain_config))
+    panels.validation_data(cfg)  # what is wrong with it shows before the networks are loaded
+    networks = panels.load_networks(
+        cfg, args.checkpoint, args.plain, plain_cfg, not args.no_teacher
+    )
+    comparison = panels.compare(cfg, networks, args.count, args.num_images, progress())
+    details = [('config', args.config), ('checkpoint', args.checkpoint)]
+    if args.plain is not None:
+        details.append(('plain student', args.plain))
+    panels.save_panels(comparison, args.out, f'Segmentation of {Path(args.config).stem}', details)
+    print(f'{panels.scores_table(comparison)}\n\nPanels: {args.out}')
+
+
+def progress() -> Optional[Callable[[int, int], None]]:
+    """A progress bar on a terminal; a log is left without."""
+    if not sys.stderr.isatty():
+        return None
+    bars: list[ProgressBar] = []
+
+    def report(done: int, total: int) -> None:
+        if not bars:
+            bars.append(ProgressBar(total, file=sys.stderr))
+        bars[0].update(done - bars[0].completed)
+        if done == total:
+            print(file=sys.stderr)
+
+    return report
+
+
+if __name__ == '__main__':
+    main()
