@@ -2,10 +2,11 @@
 
 from typing import Optional
 
-import torch
 from mmengine import Config
 from mmengine.runner import set_random_seed
+from mmengine.runner.loops import _InfiniteDataloaderIterator
 from torch import nn
+from torch.utils.data import DataLoader
 
 from ..models.checkpoint_file import read_checkpoint
 from .initial_weights import init_quietly
@@ -33,9 +34,9 @@ def untrained_model(cfg: Config, seed: int) -> nn.Module:
     set_random_seed(seed)
     model = trained_model(cfg, with_teacher='architecture' in cfg.model)
     if 'max_iters' in (cfg.get('train_cfg') or {}):
-        # The Runner's loop by iterations makes the data loader's iterator before it calls
-        # init_weights, and that draws a number.
-        torch.empty((), dtype=torch.int64).random_()
+        # The Runner's loop by iterations wraps the data loader before it calls init_weights; in
+        # mmengine 0.10.7 that draws a number, in 0.10.12 it does not.
+        _InfiniteDataloaderIterator(DataLoader([0]))
     try:
         init_quietly(model)
         if cfg.get('load_from') and not cfg.get('resume'):
