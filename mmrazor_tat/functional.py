@@ -7,6 +7,7 @@ G independent groups, N positions, D channels.
 """
 
 import contextlib
+from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -53,12 +54,49 @@ def target_aware_attention(
     Raises:
         ValueError: for shapes that do not fit, or an unknown ``softmax_over``.
     """
-    _check_tokens(s_key, s_value, t_query, softmax_over)
+    _check_tokens(softmax_over, s_key, t_query, s_value)
     with full_precision(s_key):
         s_key, s_value, t_query = at_least_float32(s_key, s_value, t_query)
         if softmax_over == 'student':
             return _attention(t_query, s_key, s_value, scale)
         return _attention(s_key, t_query, s_value, scale)
+
+
+def attention_weights(
+    s_key: Tensor,
+    t_query: Tensor,
+    *,
+    softmax_over: str = 'student',
+    scale: float = 1.0,
+    rows: Optional[Tensor] = None,
+) -> Tensor:
+    r"""The W of :func:`target_aware_attention`, to look at.
+
+    A row belongs to a rebuilt (target) position and sums to 1 over the student's positions whose
+    values it adds up: ``attention_weights(s_key, t_query) @ s_value`` is what
+    :func:`target_aware_attention` gives. With ``softmax_over='teacher'`` the weight of position j
+    comes from the teacher's query there, and still falls on the student's value there.
+
+    Args:
+        s_key, t_query, softmax_over, scale: see :func:`target_aware_attention`.
+        rows: (R,) of int64, the target positions to look at, so that no N x N matrix is made.
+            None: all of them.
+
+    Returns:
+        (B, G, R, N), float32 or, for a float64 input, float64.
+
+    Raises:
+        ValueError: for shapes that do not fit, an unknown ``softmax_over``, or rows that are no
+            target positions.
+    """
+    _check_tokens(softmax_over, s_key, t_query)
+    with full_precision(s_key):
+        s_key, t_query = at_least_float32(s_key, t_query)
+        query, key = (t_query, s_key) if softmax_over == 'student' else (s_key, t_query)
+        if rows is not None:
+            _check_rows(rows, query.shape[2])
+            query = query[:, :, rows.to(query.device)]  # (B, G, R, D)
+        return _weights(query, key, scale)
 
 
 def tat_loss(
@@ -245,8 +283,7 @@ def check_pair(s_map: Tensor, t_map: Tensor, softmax_over: str) -> None:
 def _attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     """softmax(scale * query key^T) value over the last two dimensions."""
     if max(query.shape[-2], key.shape[-2]) <= _SHORT_SEQUENCE:
-        weights = (scale * query @ key.transpose(-2, -1)).softmax(dim=-1)  # (B, G, N_q, N_k)
-        return weights @ value
+        return _weights(query, key, scale) @ value
     # The kernels that store no N x N matrix want rows of stride 1, one width for all three and,
     # on a GPU, a width that divides by 8.
     depth, value_depth = query.shape[-1], value.shape[-1]
@@ -258,20 +295,26 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tenso
     return out[..., :value_depth]
 
 
-def _check_tokens(s_key: Tensor, s_value: Tensor, t_query: Tensor, softmax_over: str) -> None:
+def _weights(query: Tensor, key: Tensor, scale: float) -> Tensor:
+    """softmax(scale * query key^T) over the last dimension: (B, G, N_q, N_k)."""
+    return (scale * query @ key.transpose(-2, -1)).softmax(dim=-1)
+
+
+def _check_tokens(
+    softmax_over: str, s_key: Tensor, t_query: Tensor, s_value: Optional[Tensor] = None
+) -> None:
     check_direction(softmax_over)
-    shapes = (
-        f's_key {tuple(s_key.shape)}, s_value {tuple(s_value.shape)}, '
-        f't_query {tuple(t_query.shape)}'
-    )
-    if not s_key.dim() == s_value.dim() == t_query.dim() == 4:
+    tokens = dict(s_key=s_key, s_value=s_value, t_query=t_query)
+    tokens = {name: x for name, x in tokens.items() if x is not None}
+    shapes = ', '.join(f'{name} {tuple(x.shape)}' for name, x in tokens.items())
+    if any(x.dim() != 4 for x in tokens.values()):
         raise ValueError(f'tokens must be (B, G, N, D), got {shapes}')
     if s_key.shape[-1] != t_query.shape[-1]:
         raise ValueError(
             f's_key has {s_key.shape[-1]} channels, t_query has {t_query.shape[-1]}: their inner '
             f'product needs the same width (project one of them); got {shapes}'
         )
-    if s_key.shape[:3] != s_value.shape[:3]:
+    if s_value is not None and s_key.shape[:3] != s_value.shape[:3]:
         raise ValueError(f's_key and s_value must come from the same student map, got {shapes}')
     if s_key.shape[:2] != t_query.shape[:2]:
         raise ValueError(f'student and teacher need the same batch and groups, got {shapes}')
@@ -279,6 +322,17 @@ def _check_tokens(s_key: Tensor, s_value: Tensor, t_query: Tensor, softmax_over:
         raise ValueError(
             "softmax_over='teacher' needs as many student as teacher positions, got "
             f"{s_key.shape[2]} and {t_query.shape[2]}; softmax_over='student' takes any"
+        )
+
+
+def _check_rows(rows: Tensor, positions: int) -> None:
+    if rows.dim() != 1 or rows.dtype != torch.int64:
+        raise ValueError(
+            f'rows must be (R,) of int64, got shape {tuple(rows.shape)} of {rows.dtype}'
+        )
+    if rows.numel() and not 0 <= int(rows.min()) <= int(rows.max()) < positions:
+        raise ValueError(
+            f'rows must be target positions, 0 to {positions - 1}, got {rows.tolist()}'
         )
 
 

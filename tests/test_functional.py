@@ -10,6 +10,7 @@ from torch.autograd import gradcheck
 
 from mmrazor_tat.functional import (
     anchor_points,
+    attention_weights,
     patch_groups,
     target_aware_attention,
     tat_loss,
@@ -138,6 +139,61 @@ class TestReference:
         torch.testing.assert_close(
             target_aware_attention(key, ones, query), ones, rtol=0, atol=1e-12
         )
+
+
+class TestAttentionWeights:
+    @pytest.mark.parametrize('softmax_over', ['student', 'teacher'])
+    @pytest.mark.parametrize('grid', [(1, 1), (2, 2)])
+    def test_against_the_plain_reference(self, softmax_over, grid):
+        key, value, query = (
+            patch_groups(x, grid, grid[0])
+            for x in maps((2, 3, 4, 6), (2, 5, 4, 6), (2, 3, 4, 6), scale=0.5)
+        )
+        settings = dict(softmax_over=softmax_over, scale=0.7)
+        weights = attention_weights(key, query, **settings)
+        rows, columns = (query, key) if softmax_over == 'student' else (key, query)
+        expected = torch.exp(0.7 * rows @ columns.mT)
+        expected = expected / expected.sum(-1, keepdim=True)
+        torch.testing.assert_close(weights, expected, rtol=0, atol=1e-12)
+        assert weights.sum(-1).sub(1).abs().max() < 1e-12
+        rebuilt = target_aware_attention(key, value, query, **settings)
+        torch.testing.assert_close(weights @ value, rebuilt, rtol=0, atol=1e-12)
+        some = attention_weights(key, query, rows=torch.tensor([4, 0]), **settings)
+        torch.testing.assert_close(some, expected[:, :, [4, 0]], rtol=0, atol=1e-12)
+
+    def test_of_a_long_sequence_and_other_sizes(self):
+        key, value, query = (
+            whole_map(x) for x in maps((1, 4, 18, 20), (1, 6, 18, 20), (1, 4, 9, 3))
+        )
+        weights = attention_weights(key, query)
+        assert weights.shape == (1, 1, 27, 360)
+        rebuilt = target_aware_attention(key, value, query)
+        torch.testing.assert_close(weights @ value, rebuilt, rtol=0, atol=1e-12)
+
+    def test_half_precision_gives_float32(self):
+        key, query = (whole_map(x).bfloat16() for x in maps((1, 4, 3, 3), (1, 4, 3, 3)))
+        with torch.autocast('cpu', torch.bfloat16):
+            weights = attention_weights(key, query)
+        assert weights.dtype == torch.float32 and (weights.sum(-1) - 1).abs().max() < 1e-6
+
+    @pytest.mark.parametrize(
+        ('rows', 'message'),
+        [
+            ([0, 9], r'rows must be target positions, 0 to 5, got \[0, 9\]'),
+            ([[0]], r'rows must be \(R,\) of int64, got shape \(1, 1\)'),
+            ([0.5], 'rows must be .* of torch.float32'),
+        ],
+    )
+    def test_rows_that_are_not_there(self, rows, message):
+        key, query = (whole_map(x) for x in maps((1, 4, 3, 3), (1, 4, 2, 3)))
+        with pytest.raises(ValueError, match=message):
+            attention_weights(key, query, rows=torch.tensor(rows))
+
+    def test_shapes_that_do_not_fit(self):
+        key, query = (whole_map(x) for x in maps((1, 4, 3, 3), (1, 5, 3, 3)))
+        message = r's_key has 4 channels, t_query has 5.*got s_key \(1, 1, 9, 4\), t_query \(1'
+        with pytest.raises(ValueError, match=message):
+            attention_weights(key, query)
 
 
 class TestViews:

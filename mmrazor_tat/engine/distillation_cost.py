@@ -36,9 +36,7 @@ def distillation_cost(
         _backward(algorithm.student(inputs, mode='tensor'), algorithm)
 
     def distilled() -> None:
-        algorithm._run_teacher(inputs, None)
-        with distiller.student_recorders:
-            output = algorithm.student(inputs, mode='tensor')
+        output = algorithm.record(inputs)
         losses = distiller.compute_distill_losses()
         _backward([output, [v for k, v in losses.items() if 'loss' in k]], algorithm)
 

@@ -9,11 +9,23 @@ from mmengine import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import set_random_seed
+from torch import nn
 
 
 def student_config(cfg: Config) -> dict:
     """The network that a config trains: of a distillation recipe the student."""
     return cfg.model.get('architecture', cfg.model)
+
+
+def init_quietly(model: nn.Module) -> None:
+    """``model.init_weights()`` without a log of every parameter."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        model.init_weights()
+    finally:
+        logger.setLevel(level)
 
 
 def initial_weights(cfg: Config, path: Path, seed: int) -> str:
@@ -34,13 +46,7 @@ def initial_weights(cfg: Config, path: Path, seed: int) -> str:
     init_default_scope(cfg.get('default_scope') or 'mmengine')
     set_random_seed(seed)
     model = MODELS.build(student_config(cfg))
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel(logging.ERROR)  # init_weights would list every parameter
-    try:
-        model.init_weights()
-    finally:
-        logger.setLevel(level)
+    init_quietly(model)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f'{path.name}.tmp')
     torch.save({'state_dict': model.state_dict()}, unfinished)

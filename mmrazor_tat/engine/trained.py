@@ -76,12 +76,13 @@ def student_weights(weights: dict) -> dict:
     return {k[len(_STUDENT) :]: v for k, v in weights.items() if k.startswith(_STUDENT)}
 
 
-def image_batch(cfg: Config, image: str) -> dict[str, Any]:
+def image_batch(cfg: Config, image: str, split: str = 'test') -> dict[str, Any]:
     """One image through the test pipeline of a config, as its data loader would give it.
 
     Args:
         cfg: with a ``test_dataloader``, whose labels are not read.
         image: its path.
+        split: 'test', or 'val' for the pipeline of ``val_dataloader``.
 
     Returns:
         For ``model.data_preprocessor`` or ``val_step``: 'inputs' and 'data_samples', one of each.
@@ -93,7 +94,9 @@ def image_batch(cfg: Config, image: str) -> dict[str, Any]:
     if not Path(image).is_file():
         raise FileNotFoundError(f'there is no image {str(image)!r}')
     init_default_scope(cfg.get('default_scope') or 'mmseg')
-    pipeline = [t for t in _test_pipeline(cfg) if t['type'].split('.')[-1] not in _READS_LABELS]
+    pipeline = [
+        t for t in _pipeline_of(cfg, split) if t['type'].split('.')[-1] not in _READS_LABELS
+    ]
     sample = dict(img_path=str(image), seg_fields=[], reduce_zero_label=False)
     try:
         data = Compose(pipeline)(sample)
@@ -102,8 +105,8 @@ def image_batch(cfg: Config, image: str) -> dict[str, Any]:
     return pseudo_collate([data])
 
 
-def _test_pipeline(cfg: Config) -> Sequence[dict]:
-    dataset = cfg.test_dataloader.dataset
+def _pipeline_of(cfg: Config, split: str) -> Sequence[dict]:
+    dataset = cfg[f'{split}_dataloader'].dataset
     while 'pipeline' not in dataset:  # a wrapper around others
         inner = dataset.get('dataset') or dataset.get('datasets')
         dataset = inner[0] if isinstance(inner, list) else inner

@@ -26,9 +26,9 @@ def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: 
         ValueError: a record that never fires, channels that cannot be read, or a loss whose
             inputs do not fit, with the names and shapes of its records.
     """
-    with _evaluating(teacher), distiller.teacher_recorders:
+    with evaluating(teacher), distiller.teacher_recorders:
         teacher(inputs, mode='tensor')
-    with _evaluating(student), distiller.student_recorders:
+    with evaluating(student), distiller.student_recorders:
         student(inputs, mode='tensor')
 
     size = ' x '.join(str(length) for length in inputs.shape[-2:])
@@ -39,7 +39,7 @@ def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: 
         try:
             _set_channels(records, distiller)
             _set_channels_of_loss(name, records, distiller)
-            with _evaluating(distiller):  # a batch norm in a connector learns nothing from zeros
+            with evaluating(distiller):  # a batch norm in a connector learns nothing from zeros
                 distiller.compute_loss(name)
         except Exception as error:
             raise ValueError(
@@ -56,13 +56,12 @@ def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: 
                     '(in_channel and out_channel), or leave it out'
                 )
 
-    for manager in (distiller.student_recorders, distiller.teacher_recorders):
-        for recorder in manager.recorders.values():
-            recorder.reset_data_buffer()
+    distiller.reset_records()
 
 
 @contextlib.contextmanager
-def _evaluating(model: nn.Module):
+def evaluating(model: nn.Module):
+    """Inside, the model is in eval mode."""
     training = model.training
     model.eval()
     try:

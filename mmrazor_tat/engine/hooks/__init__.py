@@ -1,3 +1,4 @@
+from .attention_visualization_hook import AttentionVisualizationHook
 from .gradient_share_hook import GradientShareHook
 from .loss_schedule_hook import LossScheduleHook
 from .progress_line_hook import ProgressLineHook
@@ -8,6 +9,7 @@ from .teacher_check_hook import TeacherCheckHook
 from .teacher_evaluation_hook import TeacherEvaluationHook
 
 __all__ = [
+    'AttentionVisualizationHook',
     'GradientShareHook',
     'LossScheduleHook',
     'ProgressLineHook',

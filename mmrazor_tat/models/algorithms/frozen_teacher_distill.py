@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 import torch
 from mmengine.logging import MessageHub, MMLogger
@@ -229,6 +229,25 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         losses.update(add_prefix(distill_losses, 'distill'))
         return losses
 
+    def record(self, batch_inputs: Tensor, data_samples: Optional[list] = None) -> Any:
+        """Run the features of both models, so that the recorders of the distiller hold their maps.
+
+        The teacher builds no graph; the student does where the caller has gradients enabled. No
+        loss is computed. Whoever calls it in order to look at the maps forgets them afterwards:
+        ``distiller.reset_records()``.
+
+        Args:
+            batch_inputs: (B, 3, H, W), from ``data_preprocessor``.
+            data_samples: B of them, or None.
+
+        Returns:
+            What the student's ``mode='tensor'`` gives: mmseg's logits.
+        """
+        self._run_teacher(batch_inputs, data_samples)
+        self.distiller.set_deliveries_override(True)
+        with self.distiller.student_recorders, self.distiller.deliveries:
+            return self.student(batch_inputs, data_samples, mode='tensor')
+
     def _gradient_shares(self, losses: dict, distill_losses: dict) -> dict[str, dict[str, float]]:
         """Of the task losses together and of each distillation loss, at the student's records."""
         parts = {name: distill_losses[name] for name in self.distiller.loss_forward_mappings}
@@ -241,7 +260,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self.distiller.set_deliveries_override(False)
         batch_inputs = self.teacher_input(batch_inputs, data_samples)
         mode = contextlib.nullcontext()
-        if self.teacher_mode == 'bn_train':
+        if self.teacher_mode == 'bn_train' and self.training:
             mode = _batch_statistics(self.teacher)
         with mode, self.distiller.teacher_recorders, self.distiller.deliveries:
             try:

@@ -117,6 +117,12 @@ class SharedConnectorDistiller(ConfigurableDistiller):
         recorder = self.recorder(name, from_student)
         return isinstance(recorder, ParameterRecorder) or len(recorder.data_buffer) > 0
 
+    def reset_records(self) -> None:
+        """Forget what the recorders hold, e.g. the maps of a large image."""
+        for manager in (self.student_recorders, self.teacher_recorders):
+            for recorder in manager.recorders.values():
+                recorder.reset_data_buffer()
+
     def compute_loss(self, name: str) -> Tensor:
         """The value of the distillation loss ``name`` from the current records."""
         records = self.loss_forward_mappings[name]

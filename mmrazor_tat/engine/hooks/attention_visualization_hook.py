@@ -1,0 +1,127 @@
+"""Pictures of the attention while a network trains."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmrazor.registry import HOOKS
+
+from ...models.attention_maps import require_tat_loss
+from ..attention_pictures import attention_of_image, read_image
+from ..evaluation import bare_model
+
+
+@HOOKS.register_module()
+class AttentionVisualizationHook(Hook):
+    """Paint where target-aware attention looks, before, while and after the network trains.
+
+    A picture of each image (:func:`mmrazor_tat.engine.attention_panel.attention_panel`) at the
+    first iteration, every ``interval`` iterations and at the end, always of the same points. They
+    go to the runner's visualizer: with mmengine's ``LocalVisBackend`` they are files
+    ``vis_data/vis_image/attention_IMAGE_ITERATION.png``, with its ``TensorboardVisBackend`` images
+    ``attention_IMAGE`` by iteration. The images go through the validation's pipeline, whole. The
+    training goes on as if there were no hook: no weight, statistic or random number is touched.
+    With several processes the main one paints and the others wait.
+
+    Args:
+        interval: iterations between two pictures.
+        num_images: the first ones of the validation set.
+        images: paths of images, instead of those.
+        points: (x, y) in pixels of the image files, the same for all images. None: chosen by the
+            teacher's map, see :func:`mmrazor_tat.models.target_points.choose_points`.
+        count: how many, if they are chosen.
+
+    Raises:
+        ValueError: a setting out of range; before training: a model without a TaT loss, no image,
+            or a point that lies outside one.
+        FileNotFoundError: before training, an image that is not there.
+    """
+
+    priority = 'LOW'
+
+    def __init__(
+        self,
+        interval: int = 1000,
+        num_images: int = 2,
+        images: Optional[Sequence[str]] = None,
+        points: Optional[Sequence[tuple[float, float]]] = None,
+        count: int = 3,
+    ) -> None:
+        for name, value in dict(interval=interval, num_images=num_images, count=count).items():
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f'{name} must be a positive integer, got {value!r}')
+        if images is not None and (isinstance(images, str) or not images):
+            raise ValueError(f'images must be a list of at least one path, got {images!r}')
+        if points is not None and not (points and all(_is_point(point) for point in points)):
+            raise ValueError(f'points must be a list of (x, y), at least one, got {points!r}')
+        self.interval = interval
+        self.num_images = num_images
+        self.images = images
+        self.points = points
+        self.count = count
+        self._paths: dict[str, str] = {}  # by name in the visualizer
+        self._last: Optional[int] = None  # the iteration of the last pictures
+
+    def before_train(self, runner) -> None:
+        try:
+            require_tat_loss(bare_model(runner))
+        except ValueError as error:
+            raise ValueError(f'AttentionVisualizationHook: {error}') from error
+        self._paths = {}
+        for path in self.images or self._of_validation_set(runner):
+            read_image(path, self.points)
+            name = stem = f'attention_{Path(path).stem}'
+            number = 2
+            while name in self._paths:
+                name, number = f'{stem}-{number}', number + 1
+            self._paths[name] = str(path)
+        self._paint(runner, runner.iter)
+
+    def after_train_iter(
+        self,
+        runner,
+        batch_idx: int,
+        data_batch: Optional[dict] = None,
+        outputs: Optional[dict] = None,
+    ) -> None:
+        if self.every_n_train_iters(runner, self.interval):
+            self._paint(runner, runner.iter + 1)
+
+    def after_train(self, runner) -> None:
+        if self._last != runner.iter:
+            self._paint(runner, runner.iter)
+
+    def _paint(self, runner, step: int) -> None:
+        # Here, as it chooses a backend for matplotlib, which is no business of an import of ours.
+        from ..attention_panel import attention_panel, panel_pixels
+
+        self._last = step
+        if not is_main_process():
+            return
+        model = bare_model(runner)
+        for name, path in self._paths.items():
+            attention = attention_of_image(
+                model, runner.cfg, path, self.points, self.count, split='val'
+            )
+            panel = attention_panel({f'iteration {step:,}': attention})
+            runner.visualizer.add_image(name, panel_pixels(panel), step)
+
+    def _of_validation_set(self, runner) -> list[str]:
+        if runner.cfg.get('val_dataloader') is None:
+            raise ValueError(
+                'AttentionVisualizationHook: the config has no val_dataloader to take images from: '
+                'give images=[PATH, ...]'
+            )
+        dataset = runner.val_dataloader.dataset
+        count = min(self.num_images, len(dataset))
+        return [dataset.get_data_info(index)['img_path'] for index in range(count)]
+
+
+def _is_point(point) -> bool:
+    return (
+        isinstance(point, (tuple, list))
+        and len(point) == 2
+        and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in point)
+    )

@@ -1,0 +1,106 @@
+"""Paint where target-aware attention looks: a picture for each image, before and after training."""
+
+import argparse
+from pathlib import Path
+
+from mmengine import Config, DictAction
+from mmengine.logging import MMLogger
+
+from mmrazor_tat import compat
+from mmrazor_tat.engine.attention_comparison import START, compare_attention
+from mmrazor_tat.engine.attention_panel import attention_panel
+from mmrazor_tat.engine.command_line import apply_options
+from mmrazor_tat.engine.figures import save_figure
+from mmrazor_tat.engine.model_config import config_file
+
+
+def point(text: str) -> tuple[float, float]:
+    try:
+        x, y = map(float, text.split(','))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'{text!r} is no point x,y such as 120,80') from None
+    return x, y
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='a distillation recipe with a TaT loss')
+    parser.add_argument('checkpoint', help='of its training')
+    parser.add_argument('images', nargs='+', metavar='IMAGE')
+    parser.add_argument(
+        '--points',
+        nargs='+',
+        type=point,
+        metavar='X,Y',
+        help='positions to be rebuilt, in pixels of the image; default: the most unlike ones in '
+        "the teacher's map",
+    )
+    parser.add_argument('--count', type=int, default=3, help='of the points that are chosen')
+    parser.add_argument(
+        '--before',
+        default=START,
+        metavar='CHECKPOINT|none',
+        help='what to compare with; default: the network as its training began, by the seed in '
+        'the checkpoint',
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        metavar='DIR|FILE.png',
+        help='default: the folder "attention" beside the checkpoint',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='settings that override the config, e.g. model.teacher_ckpt=PATH',
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    compat.silence_harmless_warnings()
+    MMLogger.get_current_instance().setLevel('WARNING')
+    try:
+        visualize(args)
+    except (ValueError, FileNotFoundError) as error:
+        raise SystemExit(f'visualize_attention: {error}') from error
+
+
+def visualize(args: argparse.Namespace) -> None:
+    paths = picture_paths(args.images, args.out or Path(args.checkpoint).parent / 'attention')
+    if args.count < 1:
+        raise ValueError(f'--count must be at least 1, got {args.count}')
+    cfg = Config.fromfile(config_file(args.config))
+    apply_options(cfg, args.cfg_options)
+    before = None if args.before == 'none' else args.before
+    states, notes = compare_attention(
+        cfg, args.checkpoint, args.images, args.points, args.count, before
+    )
+    for note in notes:
+        print(note)
+    for path, found in zip(paths, states):
+        save_figure(attention_panel(found), path)
+        points = next(iter(found.values())).points
+        print(f'{path}: ' + ' and '.join(f'{x:.0f},{y:.0f}' for x, y in points))
+
+
+def picture_paths(images: list[str], out: Path) -> list[Path]:
+    """Where the picture of each image goes."""
+    if out.suffix == '.png':
+        if len(images) > 1:
+            raise ValueError(f'--out {out} is one file for {len(images)} images: name a folder')
+        return [out]
+    if out.suffix and not out.is_dir():
+        raise ValueError(f'--out {out} must be a folder or a .png file')
+    paths = [out / f'{Path(image).stem}.png' for image in images]
+    if len(set(paths)) < len(paths):
+        raise ValueError(f'two images of one name would share a picture in {out}: run them apart')
+    return paths
+
+
+if __name__ == '__main__':
+    main()
