@@ -2,16 +2,13 @@
 images, the best and the worst gains first, as a PNG or as a web page that stands alone."""
 
 import argparse
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Optional
 
-from mmengine import Config, DictAction, ProgressBar
+from mmengine import Config
 
 from mmrazor_tat import compat
 from mmrazor_tat.engine import panels
-from mmrazor_tat.engine.command_line import apply_options
+from mmrazor_tat.engine.command_line import add_cfg_options, apply_options, progress_bar
 from mmrazor_tat.engine.model_config import config_file
 
 
@@ -27,14 +24,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--out', type=Path, default=Path('panel.png'), help='.png or .html (default: panel.png)'
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='settings of CONFIG, e.g. data_root=PATH model.teacher_ckpt=PATH',
-    )
+    add_cfg_options(parser, 'settings of CONFIG, e.g. data_root=PATH model.teacher_ckpt=PATH')
     return parser.parse_args()
 
 
@@ -57,28 +47,12 @@ def compare(args: argparse.Namespace) -> None:
     networks = panels.load_networks(
         cfg, args.checkpoint, args.plain, plain_cfg, not args.no_teacher
     )
-    comparison = panels.compare(cfg, networks, args.count, args.num_images, progress())
+    comparison = panels.compare(cfg, networks, args.count, args.num_images, progress_bar())
     details = [('config', args.config), ('checkpoint', args.checkpoint)]
     if args.plain is not None:
         details.append(('plain student', args.plain))
     panels.save_panels(comparison, args.out, f'Segmentation of {Path(args.config).stem}', details)
     print(f'{panels.scores_table(comparison)}\n\nPanels: {args.out}')
-
-
-def progress() -> Optional[Callable[[int, int], None]]:
-    """A progress bar on a terminal; a log is left without."""
-    if not sys.stderr.isatty():
-        return None
-    bars: list[ProgressBar] = []
-
-    def report(done: int, total: int) -> None:
-        if not bars:
-            bars.append(ProgressBar(total, file=sys.stderr))
-        bars[0].update(done - bars[0].completed)
-        if done == total:
-            print(file=sys.stderr)
-
-    return report
 
 
 if __name__ == '__main__':

@@ -3,23 +3,15 @@
 import argparse
 from pathlib import Path
 
-from mmengine import Config, DictAction
+from mmengine import Config
 from mmengine.logging import MMLogger
 
 from mmrazor_tat import compat
-from mmrazor_tat.engine.attention_comparison import START, compare_attention
-from mmrazor_tat.engine.attention_panel import attention_panel
-from mmrazor_tat.engine.command_line import apply_options
+from mmrazor_tat.engine.attention.comparison import START, compare_attention
+from mmrazor_tat.engine.attention.panel import attention_panel
+from mmrazor_tat.engine.command_line import add_cfg_options, apply_options, point
 from mmrazor_tat.engine.figures import save_figure
 from mmrazor_tat.engine.model_config import config_file
-
-
-def point(text: str) -> tuple[float, float]:
-    try:
-        x, y = map(float, text.split(','))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f'{text!r} is no point x,y such as 120,80') from None
-    return x, y
 
 
 def parse_args() -> argparse.Namespace:
@@ -49,14 +41,7 @@ def parse_args() -> argparse.Namespace:
         metavar='DIR|FILE.png',
         help='default: the folder "attention" beside the checkpoint',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='settings that override the config, e.g. model.teacher_ckpt=PATH',
-    )
+    add_cfg_options(parser)
     return parser.parse_args()
 
 

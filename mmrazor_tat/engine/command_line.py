@@ -2,9 +2,12 @@
 
 import argparse
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Optional
 
-from mmengine import Config, DictAction
+from mmengine import Config, DictAction, ProgressBar
 
 from .crop_size import set_crop_size
 from .data_root import set_data_root
@@ -14,19 +17,55 @@ from .pretrained import set_pretrained
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """``--work-dir``, ``--cfg-options``, ``--launcher``, as in OpenMMLab's tools."""
     parser.add_argument('--work-dir', help='folder of logs and checkpoints')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='settings that override the config, e.g. train_cfg.max_iters=100 '
+    add_cfg_options(
+        parser,
+        'settings that override the config, e.g. train_cfg.max_iters=100 '
         'optim_wrapper.optimizer.lr=0.02; crop_size="(256,256)" sets the crop everywhere, '
         'data_root=PATH the folder of all data sets, pretrained=None leaves ImageNet weights out',
     )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     # torch.distributed.launch passes it; torchrun sets LOCAL_RANK itself.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def add_cfg_options(
+    parser: argparse.ArgumentParser,
+    text: str = 'settings that override the config, e.g. data_root=PATH model.teacher_ckpt=PATH',
+) -> None:
+    """``--cfg-options``, a dict of values by dotted key; see :func:`apply_options`."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help=text,
+    )
+
+
+def point(text: str) -> tuple[float, float]:
+    """The type of an argument ``x,y`` in pixels."""
+    try:
+        x, y = map(float, text.split(','))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'{text!r} is no point x,y such as 120,80') from None
+    return x, y
+
+
+def progress_bar() -> Optional[Callable[[int, int], None]]:
+    """A function of (done, total) that draws a bar on a terminal; None elsewhere, e.g. in a log."""
+    if not sys.stderr.isatty():
+        return None
+    bars: list[ProgressBar] = []
+
+    def report(done: int, total: int) -> None:
+        if not bars:
+            bars.append(ProgressBar(total, file=sys.stderr))
+        bars[0].update(done - bars[0].completed)
+        if done == total:
+            print(file=sys.stderr)
+
+    return report
 
 
 def load_config(args: argparse.Namespace) -> Config:

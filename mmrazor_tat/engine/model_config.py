@@ -43,6 +43,11 @@ def model_config(name: str) -> ConfigDict:
     return cfg.model
 
 
+def is_recipe(cfg: Config) -> bool:
+    """Whether a config is of a distillation, by its model."""
+    return 'architecture' in (cfg.get('model') or {})
+
+
 def model_of(cfg: Config, part: Optional[str] = None) -> ConfigDict:
     """The network of a config; of a distillation recipe its student, or its teacher.
 
@@ -55,7 +60,7 @@ def model_of(cfg: Config, part: Optional[str] = None) -> ConfigDict:
     """
     if 'model' not in cfg:
         raise ValueError(f'config {cfg.filename!r} has no model')
-    if 'architecture' not in cfg.model:
+    if not is_recipe(cfg):
         if part is not None:
             raise ValueError(f'config {cfg.filename!r} is no distillation recipe: it has no {part}')
         return cfg.model

@@ -12,6 +12,7 @@ from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
 from ..models.checkpoint_file import read_checkpoint
+from .model_config import is_recipe
 
 _STUDENT = 'architecture.'
 # What a test pipeline reads beside the image.
@@ -37,13 +38,12 @@ def trained_model(
     """
     init_default_scope(cfg.get('default_scope') or 'mmseg')
     model_cfg = copy.deepcopy(cfg.model)  # mmseg writes into it
-    is_recipe = 'architecture' in model_cfg
-    if is_recipe and not with_teacher:
+    if is_recipe(cfg) and not with_teacher:
         model_cfg.teacher_ckpt = None
     if cfg.get('data_preprocessor') and 'data_preprocessor' not in model_cfg:
         model_cfg.data_preprocessor = cfg.data_preprocessor  # as the Runner does
     model = MODELS.build(model_cfg)
-    if is_recipe and with_teacher:
+    if is_recipe(cfg) and with_teacher:
         model._require_loaded_teacher()
     if checkpoint is not None:
         load_trained_weights(model, checkpoint)

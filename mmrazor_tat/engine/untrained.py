@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from ..models.checkpoint_file import read_checkpoint
 from .initial_weights import init_quietly
+from .model_config import is_recipe
 from .trained import trained_model
 
 
@@ -32,7 +33,7 @@ def untrained_model(cfg: Config, seed: int) -> nn.Module:
             from the internet) cannot be loaded.
     """
     set_random_seed(seed)
-    model = trained_model(cfg, with_teacher='architecture' in cfg.model)
+    model = trained_model(cfg, with_teacher=is_recipe(cfg))
     if 'max_iters' in (cfg.get('train_cfg') or {}):
         # The Runner's loop by iterations wraps the data loader before it calls init_weights; in
         # mmengine 0.10.7 that draws a number, in 0.10.12 it does not.

@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib.figure import Figure
 from PIL import Image
+
+from .figures import plt
 
 
 def render(template: str, **context: Any) -> str:
@@ -31,4 +34,21 @@ def image_uri(picture: np.ndarray) -> str:
     """An image, (H, W, 3) uint8 RGB, as the data URI of a PNG: for ``src`` of an ``<img>``."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, format='PNG', optimize=True)
-    return 'data:image/png;base64,' + base64.b64encode(buffer.getvalue()).decode('ascii')
+    return _uri(buffer.getvalue())
+
+
+def file_uri(path: Path) -> str:
+    """The same of a PNG file."""
+    return _uri(Path(path).read_bytes())
+
+
+def figure_uri(figure: Figure, dpi: int = 110) -> str:
+    """The same of a figure of matplotlib, which is closed."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format='png', dpi=dpi)
+    plt.close(figure)
+    return _uri(buffer.getvalue())
+
+
+def _uri(png: bytes) -> str:
+    return 'data:image/png;base64,' + base64.b64encode(png).decode('ascii')

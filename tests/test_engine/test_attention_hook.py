@@ -13,7 +13,7 @@ from mmengine.runner import set_random_seed
 from mmengine.visualization import BaseVisBackend
 from torch import nn
 
-from mmrazor_tat.engine.attention_pictures import attention_of_image
+from mmrazor_tat.engine.attention.image import attention_of_image
 from mmrazor_tat.engine.hooks import AttentionVisualizationHook
 from mmrazor_tat.engine.untrained import NoInitialWeightsError, seed_of, untrained_model
 

@@ -7,7 +7,7 @@ import torch
 from mmengine import Config
 
 from mmrazor_tat import config_path
-from mmrazor_tat.engine.attention_comparison import compare_attention
+from mmrazor_tat.engine.attention.comparison import compare_attention
 from mmrazor_tat.engine.trained import trained_model
 
 

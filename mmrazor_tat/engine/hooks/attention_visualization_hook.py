@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmrazor.registry import HOOKS
 
 from ...models.attention_maps import require_tat_loss
-from ..attention_pictures import attention_of_image, read_image
+from ..attention.image import attention_of_image, read_image
 from ..evaluation import bare_model
 
 
@@ -95,7 +95,7 @@ class AttentionVisualizationHook(Hook):
 
     def _paint(self, runner, step: int) -> None:
         # Here, as it chooses a backend for matplotlib, which is no business of an import of ours.
-        from ..attention_panel import attention_panel, panel_pixels
+        from ..attention.panel import attention_panel, panel_pixels
 
         self._last = step
         if not is_main_process():

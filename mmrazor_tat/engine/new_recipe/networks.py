@@ -11,7 +11,7 @@ from torch import nn
 from ...models.distillers.shared_connector_distiller import nearest_names
 from ...models.recorders.token_map_recorder import map_size
 from ..features import Feature, build_model, features_of, input_size
-from ..model_config import config_file
+from ..model_config import config_file, is_recipe
 from .errors import RecipeError
 
 _HEADS = ('decode_head', 'head')
@@ -76,7 +76,7 @@ def read_network(role: str, name: str, size: Optional[Sequence[int]] = None) -> 
         raise RecipeError(f'{role} config {name!r} cannot be read: {_brief(error)}') from error
     if 'model' not in cfg:
         raise RecipeError(f'{role} config {name!r} has no model')
-    if 'architecture' in cfg.model:
+    if is_recipe(cfg):
         raise RecipeError(
             f'{role} config {name!r} is a distillation recipe: give the config of a plain network'
         )

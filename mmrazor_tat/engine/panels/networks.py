@@ -10,7 +10,7 @@ from mmengine import Config
 from mmengine.device import get_device
 from torch import nn
 
-from ..model_config import model_of
+from ..model_config import is_recipe, model_of
 from ..trained import trained_model
 
 TEACHER, PLAIN, STUDENT = 'teacher', 'plain', 'student'
@@ -57,7 +57,7 @@ def load_networks(
             # Building the networks takes a while: said before.
             raise FileNotFoundError(f'{argument}: there is no file {path!r}')
     model_of(cfg)  # a config without a model is refused
-    if 'architecture' in cfg.model:
+    if is_recipe(cfg):
         return recipe_networks(cfg, checkpoint, plain, plain_cfg, with_teacher)
     if plain is not None:
         raise ValueError(
@@ -107,8 +107,7 @@ def recipe_networks(
     """
     networks = []
     if with_teacher:
-        # mmseg's segmentors move settings about in the config that they are built from.
-        model = trained_model(copy.deepcopy(cfg), checkpoint, with_teacher=True).to(get_device())
+        model = trained_model(cfg, checkpoint, with_teacher=True).to(get_device())
         networks.append(
             Network(names[0], TEACHER, model.teacher_val_step, _num_classes(model.teacher))
         )

@@ -17,6 +17,7 @@ from mmengine.registry import MODELS, init_default_scope
 from ..batch import Batch
 from ..command_line import apply_options
 from ..initial_weights import student_config
+from ..model_config import is_recipe
 from .batch import batch_warning
 from .definition import Run, Suite
 from .errors import SuiteError, nearest
@@ -146,7 +147,7 @@ class Plan:
             places['data_root'] = str(self.out / TOY_FOLDER)
         start = self._start(run, seed)
         if start is not None:
-            network = 'model.architecture' if 'architecture' in cfg.model else 'model'
+            network = 'model.architecture' if is_recipe(cfg) else 'model'
             if 'init_cfg' in student_config(cfg):
                 places[f'{network}.init_cfg._delete_'] = True
             places[f'{network}.init_cfg.type'] = 'Pretrained'

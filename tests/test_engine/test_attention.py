@@ -11,8 +11,8 @@ from mmengine import Config
 from torch import nn
 
 from mmrazor_tat import config_path
-from mmrazor_tat.engine.attention_panel import attention_panel, panel_pixels
-from mmrazor_tat.engine.attention_pictures import attention_of_image, read_image, undisturbed
+from mmrazor_tat.engine.attention.image import attention_of_image, read_image, undisturbed
+from mmrazor_tat.engine.attention.panel import attention_panel, panel_pixels
 from mmrazor_tat.engine.figures import SKY, VERMILION
 from mmrazor_tat.engine.trained import trained_model
 

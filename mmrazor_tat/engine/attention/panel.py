@@ -5,9 +5,9 @@ from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
 
-from ..models.attention_maps import AttentionMap, Box
-from .attention_pictures import ImageAttention
-from .figures import SKY, VERMILION, Figure, plt
+from ...models.attention_maps import AttentionMap, Box
+from ..figures import SKY, VERMILION, Figure, plt
+from .image import ImageAttention
 
 _COLOUR_MAP = 'inferno'
 _OPACITY = (0.25, 0.85)  # over the grey image, of no weight and of the maximum

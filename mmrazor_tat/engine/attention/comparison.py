@@ -6,11 +6,12 @@ from typing import Optional
 from mmengine import Config
 from torch import nn
 
-from ..models.attention_maps import require_tat_loss
-from ..models.checkpoint_file import read_checkpoint
-from .attention_pictures import ImageAttention, attention_of_image, read_image
-from .trained import trained_model
-from .untrained import NoInitialWeightsError, seed_of, untrained_model
+from ...models.attention_maps import require_tat_loss
+from ...models.checkpoint_file import read_checkpoint
+from ..model_config import is_recipe
+from ..trained import trained_model
+from ..untrained import NoInitialWeightsError, seed_of, untrained_model
+from .image import ImageAttention, attention_of_image, read_image
 
 START = 'start'
 
@@ -47,7 +48,7 @@ def compare_attention(
     content = read_checkpoint(checkpoint)
     meta, notes = content.get('meta', {}), []
     del content
-    model = trained_model(cfg, checkpoint, with_teacher=_is_recipe(cfg))
+    model = trained_model(cfg, checkpoint, with_teacher=is_recipe(cfg))
     require_tat_loss(model)
     earlier, label = None, 'before'
     if before == START:
@@ -83,7 +84,3 @@ def _as_it_began(cfg: Config, seed: Optional[int]) -> tuple[Optional[nn.Module],
 def _label(meta: dict, otherwise: str) -> str:
     iterations = meta.get('iter')
     return f'after {iterations:,} iterations' if iterations else otherwise
-
-
-def _is_recipe(cfg: Config) -> bool:
-    return 'architecture' in cfg.model

@@ -13,15 +13,15 @@ import torch
 from mmengine import Config
 from torch import nn
 
-from ..models.attention_maps import (
+from ...models.attention_maps import (
     AttentionMap,
     attention_maps,
     covered_size,
     require_tat_loss,
     teacher_map,
 )
-from ..models.target_points import cell_at, choose_points
-from .trained import image_batch
+from ...models.target_points import cell_at, choose_points
+from ..trained import image_batch
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,105 @@
+"""The report as a web page that stands alone."""
+
+from pathlib import Path
+from typing import Optional
+
+from ..attention.panel import attention_panel
+from ..curves import draw_runs
+from ..files import write_atomically
+from ..panels import panels_context
+from ..run_summary import Metric, RunSummary
+from ..web_page import figure_uri, file_uri, render
+from .gather import Report
+
+
+def save_report(report: Report, path: Path) -> None:
+    """Write the page; it refers to nothing outside, and is never there in part.
+
+    Args:
+        report: what to show.
+        path: .html; a file of that name is replaced.
+
+    Raises:
+        ValueError: another ending, or a folder.
+    """
+    path = Path(path)
+    check_page(path)
+    write_atomically(path, render('report.html.j2', **_context(report)))
+
+
+def check_page(path: Path, argument: str = 'path') -> None:
+    """Raise ValueError for a path that :func:`save_report` does not write."""
+    if path.suffix != '.html':
+        raise ValueError(f'{argument} {str(path)!r} must end with .html')
+    if path.is_dir():
+        raise ValueError(f'{argument} {str(path)!r} is a folder')
+
+
+def _context(report: Report) -> dict:
+    summary = report.summaries[0]
+    return dict(
+        title=report.title,
+        status=_status(summary),
+        columns=['iterations', 'last mIoU', 'best mIoU', 'training', 'GPU memory'],
+        rows=_rows(report),
+        teacher=summary.teacher,
+        notes=report.notes,
+        curves=figure_uri(draw_runs(report.runs)),
+        panels=None if report.comparison is None else panels_context(report.comparison),
+        attention=[
+            (name, figure_uri(attention_panel(states))) for name, states in report.attention.items()
+        ],
+        pictures=[
+            (name, [(step, file_uri(path)) for step, path in steps])
+            for name, steps in report.pictures.items()
+        ],
+        environment=[*summary.versions.items(), *summary.environment.items()],
+        config=report.config,
+    )
+
+
+def _status(summary: RunSummary) -> str:
+    """One sentence: how far the run has come."""
+    done, of = summary.iterations, summary.max_iterations
+    parts = [f'{done:,} of {of:,} iterations' if of else f'{done:,} iterations']
+    if of and done < of:
+        parts.append('not finished')
+    if summary.resumed:
+        parts.append(f'resumed {summary.resumed} time{"s" * (summary.resumed > 1)}')
+    if summary.diverged_at is not None:
+        parts.append(f'the loss is no finite number from iteration {summary.diverged_at:,} on')
+    return ', '.join(parts)
+
+
+def _rows(report: Report) -> list[tuple[str, list[str]]]:
+    """(run, cells) of the table; the teacher as it was evaluated in the first validation."""
+    rows = []
+    teacher = report.summaries[0].metrics.get('teacher/mIoU')
+    if teacher is not None:
+        rows.append(('teacher', ['', f'{teacher.last:.2f}', '', '', '']))
+    for run, summary in zip(report.runs, report.summaries):
+        metric = summary.metrics.get('mIoU')
+        rows.append(
+            (
+                run.label,
+                [
+                    f'{summary.iterations:,}',
+                    '' if metric is None else f'{metric.last:.2f}',
+                    _best(metric),
+                    _duration(summary.training_seconds),
+                    '' if summary.gpu_mib is None else f'{summary.gpu_mib:,.0f} MiB',
+                ],
+            )
+        )
+    return rows
+
+
+def _best(metric: Optional[Metric]) -> str:
+    return '' if metric is None else f'{metric.best:.2f} at {metric.best_iteration:,}'
+
+
+def _duration(seconds: Optional[float]) -> str:
+    if seconds is None:
+        return ''
+    minutes = seconds / 60
+    return f'{minutes:.1f} min' if minutes < 90 else f'{minutes / 60:.1f} h'
