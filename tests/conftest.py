@@ -251,3 +251,11 @@ def demo_teacher(repo, command, toy_options, tmp_path_factory) -> str:
         *toy_options,
     )
     return str(work_dir / 'iter_2.pth')
+
+
+@pytest.fixture(scope='session')
+def demo_run(repo, command, tmp_path_factory) -> tuple[Path, str]:
+    """(work dir, output) of the demo with four iterations: three runs, pictures, a report."""
+    work_dir = tmp_path_factory.mktemp('demo')
+    sizes = ['--iterations', 4, '--num-train', 16, '--num-val', 6]
+    return work_dir, command(repo / 'tools/demo.py', '--work-dir', work_dir, *sizes)

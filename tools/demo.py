@@ -6,7 +6,6 @@ from pathlib import Path
 from mmrazor_tat import compat
 from mmrazor_tat.datasets.toy_scenes import write_toy_voc
 from mmrazor_tat.engine import demo
-from mmrazor_tat.engine.panels import save_panels
 
 
 def parse_args() -> argparse.Namespace:
@@ -36,9 +35,11 @@ def main() -> None:
     tat_student = train('TaT student', 'tat_student', initial=initial, teacher=teacher)
 
     outcomes = [teacher, student, tat_student]
-    picture = args.work_dir / 'demo.png'
-    save_panels(demo.compare(*outcomes), picture)
-    print(f'\n{demo.table(outcomes)}\n\nPicture: {picture}')
+    panels, attention, page = demo.report(*outcomes, args.work_dir)
+    print(
+        f'\n{demo.table(outcomes)}\n\nSegmentation: {panels}\nAttention: {attention}\n'
+        f'Report: {page}'
+    )
 
 
 if __name__ == '__main__':

@@ -9,8 +9,11 @@ from mmengine import Config
 from mmengine.runner import Runner
 
 from .. import config_path
-from . import panels
+from .attention.panel import attention_panel
+from .figures import save_figure
 from .initial_weights import initial_weights as save_initial_weights
+from .panels import save_panels
+from .report import gather, save_report
 
 
 @dataclass
@@ -22,7 +25,6 @@ class Outcome:
     parameters: int  # of the deployed network
     minutes: float  # training and validation
     checkpoint: str
-    cfg: Config  # as it was trained
 
 
 def train(
@@ -52,7 +54,7 @@ def train(
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.dataset.data_root = str(data_root)
     cfg.work_dir = str(work_dir / config)
-    cfg.train_cfg.update(max_iters=iterations, val_interval=iterations)
+    cfg.train_cfg.update(max_iters=iterations, val_interval=max(1, iterations // 4))
     cfg.default_hooks.checkpoint.interval = iterations
     cfg.param_scheduler[-1].end = iterations
     cfg.randomness.seed = seed
@@ -78,7 +80,6 @@ def train(
         parameters=sum(p.numel() for p in network.parameters()),
         minutes=minutes,
         checkpoint=str(Path(cfg.work_dir) / f'iter_{iterations}.pth'),
-        cfg=cfg,
     )
 
 
@@ -104,14 +105,31 @@ def table(outcomes: list[Outcome]) -> str:
     )
 
 
-def compare(
-    teacher: Outcome, student: Outcome, distilled: Outcome, count: int = 6
-) -> panels.Comparison:
-    """The three networks on the validation scenes; ``count`` of them to show."""
-    networks = panels.recipe_networks(
-        distilled.cfg,
-        distilled.checkpoint,
-        student.checkpoint,
-        names=(teacher.name, student.name, distilled.name),
+def report(
+    teacher: Outcome, student: Outcome, distilled: Outcome, work_dir: Path, count: int = 6
+) -> list[Path]:
+    """Write the page about the three trainings, and two of its pictures by themselves.
+
+    Args:
+        teacher, student, distilled: what :func:`train` gave.
+        work_dir: where to.
+        count: scenes of the segmentation panels.
+
+    Returns:
+        Their paths: the segmentation panels, the attention, the page.
+    """
+    outcomes = (distilled, student, teacher)
+    found = gather(
+        *(Path(o.checkpoint).parent for o in outcomes[:2]),
+        others=[Path(teacher.checkpoint).parent],
+        labels=[o.name for o in outcomes],
+        count=count,
+        title='The demo',
     )
-    return panels.compare(distilled.cfg, networks, count)
+    if found.notes:
+        raise RuntimeError('; '.join(found.notes))
+    paths = [work_dir / name for name in ('demo.png', 'attention.png', 'report.html')]
+    save_panels(found.comparison, paths[0])
+    save_figure(attention_panel(next(iter(found.attention.values()))), paths[1])
+    save_report(found, paths[2])
+    return paths

@@ -3,21 +3,13 @@
 import re
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from mmrazor_tat.datasets.toy_scenes import PALETTE
 
 
-@pytest.fixture(scope='module')
-def ran(repo, command, tmp_path_factory):
-    work_dir = tmp_path_factory.mktemp('demo')
-    sizes = ['--iterations', 4, '--num-train', 16, '--num-val', 6]
-    return work_dir, command(repo / 'tools/demo.py', '--work-dir', work_dir, *sizes)
-
-
-def test_progress(ran):
-    _, log = ran
+def test_progress(demo_run):
+    _, log = demo_run
     for name in ('teacher', 'student', 'TaT student'):
         lines = re.findall(rf'^{name} +(\d)/4  (.*)  \d+:\d\d left$', log, re.M)
         assert [number for number, _ in lines] == ['1', '2', '3', '4']
@@ -25,14 +17,14 @@ def test_progress(ran):
     assert 'distill.loss_tat' in log
 
 
-def test_nothing_else_is_printed(ran):
+def test_nothing_else_is_printed(demo_run):
     """No wall of warnings, environment reports or configs."""
-    _, log = ran
+    _, log = demo_run
     assert len(log.splitlines()) <= 25, log
 
 
-def test_table(ran):
-    _, log = ran
+def test_table(demo_run):
+    _, log = demo_run
     rows = re.findall(r'^(teacher|student|TaT student) +([\d.]+) +([\d.]+) M +[\d.]+$', log, re.M)
     assert [name for name, *_ in rows] == ['teacher', 'student', 'TaT student']
     miou, millions = zip(*((float(a), float(b)) for _, a, b in rows))
@@ -40,14 +32,14 @@ def test_table(ran):
     assert millions[1] == millions[2] < millions[0]
 
 
-def test_same_budget(ran):
-    work_dir, _ = ran
+def test_same_budget(demo_run):
+    work_dir, _ = demo_run
     for name in ('teacher', 'student', 'tat_student'):
         assert (work_dir / name / 'iter_4.pth').exists()
 
 
-def test_picture(ran):
-    work_dir, log = ran
+def test_picture(demo_run):
+    work_dir, log = demo_run
     picture = np.array(Image.open(work_dir / 'demo.png').convert('RGB'))
     assert picture.shape[0] > 1500 and picture.shape[1] > 1200  # six rows of six pictures
     # Every class in the labels of the scenes, all of which are shown, is painted in its colour.
@@ -59,3 +51,22 @@ def test_picture(ran):
     assert len(shown) > 3
     for index in shown:
         assert (picture == PALETTE[index]).all(-1).sum() > 100, index
+
+
+def test_attention(demo_run):
+    """The picture by itself: a marked point, and heat in the colour of the maximum."""
+    work_dir, _ = demo_run
+    picture = np.array(Image.open(work_dir / 'attention.png').convert('RGB')).astype(int)
+    vermilion = abs(picture - [0xD5, 0x5E, 0x00]).sum(-1) < 12
+    assert vermilion.sum() > 50
+    assert picture.shape[1] > 600 and picture.std() > 30
+
+
+def test_report(demo_run):
+    work_dir, log = demo_run
+    assert f'Report: {work_dir / "report.html"}' in log
+    page = (work_dir / 'report.html').read_text()
+    for title in ('Results', 'Curves', 'Segmentation', 'Attention', 'Environment', 'Config'):
+        assert f'>{title}</h2>' in page
+    for name in ('teacher', 'student', 'TaT student'):
+        assert f'<td>{name}</td>' in page

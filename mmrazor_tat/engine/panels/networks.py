@@ -15,6 +15,7 @@ from ..trained import trained_model
 
 TEACHER, PLAIN, STUDENT = 'teacher', 'plain', 'student'
 ROLES = (TEACHER, PLAIN, STUDENT)
+NAMES = ('teacher', 'plain student', 'distilled student')
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ def load_networks(
     plain: Optional[str] = None,
     plain_cfg: Optional[Config] = None,
     with_teacher: bool = True,
+    names: tuple[str, str, str] = NAMES,
 ) -> list[Network]:
     """The networks of a recipe, see :func:`recipe_networks`, or the one of a plain config.
 
@@ -58,7 +60,7 @@ def load_networks(
             raise FileNotFoundError(f'{argument}: there is no file {path!r}')
     model_of(cfg)  # a config without a model is refused
     if is_recipe(cfg):
-        return recipe_networks(cfg, checkpoint, plain, plain_cfg, with_teacher)
+        return recipe_networks(cfg, checkpoint, plain, plain_cfg, with_teacher, names)
     if plain is not None:
         raise ValueError(
             f'--plain: config {cfg.filename!r} is no distillation recipe, so there is no distilled '
@@ -90,7 +92,7 @@ def recipe_networks(
     plain: Optional[str] = None,
     plain_cfg: Optional[Config] = None,
     with_teacher: bool = True,
-    names: tuple[str, str, str] = ('teacher', 'plain student', 'distilled student'),
+    names: tuple[str, str, str] = NAMES,
 ) -> list[Network]:
     """Teacher, plain student and distilled student of a recipe, in the order of the columns.
 

@@ -1,6 +1,5 @@
 """What a report shows of a run, from its work dir."""
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,7 +94,13 @@ def gather(
             'segmentation panels',
             notes,
             lambda: _compare(
-                cfg, summaries[0], summaries[1] if plain else None, count, num_images, progress
+                cfg,
+                summaries[0],
+                summaries[1] if plain else None,
+                ('teacher', runs[1].label if plain else '', runs[0].label),
+                count,
+                num_images,
+                progress,
             ),
         )
         if is_recipe(cfg) and attention_images:
@@ -136,7 +141,12 @@ def _attempt(what: str, notes: list[str], make: Callable[[], Any]) -> Any:
         return None
 
 
-def _checkpoint(summary: RunSummary) -> str:
+def checkpoint_of(summary: RunSummary) -> str:
+    """The checkpoint whose networks are shown: the best, else the last.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
     path = summary.best_checkpoint or summary.last_checkpoint
     if path is None:
         raise FileNotFoundError(f'{summary.folder} holds no checkpoint')
@@ -147,6 +157,7 @@ def _compare(
     cfg: Config,
     run: RunSummary,
     plain: Optional[RunSummary],
+    names: tuple[str, str, str],
     count: int,
     num_images: Optional[int],
     progress: Optional[Callable[[int, int], None]],
@@ -154,9 +165,8 @@ def _compare(
     plain_cfg = None
     if plain is not None and plain.last_config is not None:
         plain_cfg = Config.fromfile(plain.last_config)
-    checkpoint = _checkpoint(run)
     networks = load_networks(
-        copy.deepcopy(cfg), checkpoint, plain and _checkpoint(plain), plain_cfg
+        cfg, checkpoint_of(run), plain and checkpoint_of(plain), plain_cfg, names=names
     )
     return compare(cfg, networks, count, num_images, progress)
 
@@ -173,7 +183,7 @@ def _attention(
     # Those of the panels, so that a reader can hold one against the other.
     shown = [sample.index for sample in comparison.samples] if comparison else range(len(dataset))
     paths = [dataset.get_data_info(index)['img_path'] for index in list(shown)[:count]]
-    states, found = compare_attention(cfg, _checkpoint(run), paths, points)
+    states, found = compare_attention(cfg, checkpoint_of(run), paths, points)
     notes += found
     return {Path(path).stem: state for path, state in zip(paths, states)}
 

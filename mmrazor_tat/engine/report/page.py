@@ -3,13 +3,15 @@
 from pathlib import Path
 from typing import Optional
 
+from mmengine.utils.dl_utils import collect_env
+
 from ..attention.panel import attention_panel
 from ..curves import draw_runs
 from ..files import write_atomically
 from ..panels import panels_context
 from ..run_summary import Metric, RunSummary
 from ..web_page import figure_uri, file_uri, render
-from .gather import Report
+from .gather import Report, checkpoint_of
 
 
 def save_report(report: Report, path: Path) -> None:
@@ -37,15 +39,18 @@ def check_page(path: Path, argument: str = 'path') -> None:
 
 def _context(report: Report) -> dict:
     summary = report.summaries[0]
+    columns, rows = _table(report)
+    environment = [*summary.versions.items(), *summary.environment.items()]
     return dict(
         title=report.title,
         status=_status(summary),
-        columns=['iterations', 'last mIoU', 'best mIoU', 'training', 'GPU memory'],
-        rows=_rows(report),
+        columns=columns,
+        rows=rows,
         teacher=summary.teacher,
         notes=report.notes,
         curves=figure_uri(draw_runs(report.runs)),
         panels=None if report.comparison is None else panels_context(report.comparison),
+        checkpoint=Path(checkpoint_of(summary)).name if report.comparison else '',
         attention=[
             (name, figure_uri(attention_panel(states))) for name, states in report.attention.items()
         ],
@@ -53,7 +58,9 @@ def _context(report: Report) -> dict:
             (name, [(step, file_uri(path)) for step, path in steps])
             for name, steps in report.pictures.items()
         ],
-        environment=[*summary.versions.items(), *summary.environment.items()],
+        # A quiet run logs none: then it is that of the machine at hand.
+        is_logged=bool(summary.environment),
+        environment=environment if summary.environment else [*collect_env().items()],
         config=report.config,
     )
 
@@ -71,27 +78,25 @@ def _status(summary: RunSummary) -> str:
     return ', '.join(parts)
 
 
-def _rows(report: Report) -> list[tuple[str, list[str]]]:
-    """(run, cells) of the table; the teacher as it was evaluated in the first validation."""
+def _table(report: Report) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """Titles and rows (run, cells); columns that no run fills are left out."""
+    columns = ['iterations', 'last mIoU', 'best mIoU', 'training', 'GPU memory']
     rows = []
     teacher = report.summaries[0].metrics.get('teacher/mIoU')
-    if teacher is not None:
+    if teacher is not None:  # as it was evaluated in the first validation
         rows.append(('teacher', ['', f'{teacher.last:.2f}', '', '', '']))
     for run, summary in zip(report.runs, report.summaries):
         metric = summary.metrics.get('mIoU')
-        rows.append(
-            (
-                run.label,
-                [
-                    f'{summary.iterations:,}',
-                    '' if metric is None else f'{metric.last:.2f}',
-                    _best(metric),
-                    _duration(summary.training_seconds),
-                    '' if summary.gpu_mib is None else f'{summary.gpu_mib:,.0f} MiB',
-                ],
-            )
-        )
-    return rows
+        cells = [
+            f'{summary.iterations:,}',
+            '' if metric is None else f'{metric.last:.2f}',
+            _best(metric),
+            _duration(summary.training_seconds),
+            '' if summary.gpu_mib is None else f'{summary.gpu_mib:,.0f} MiB',
+        ]
+        rows.append((run.label, cells))
+    kept = [k for k in range(len(columns)) if any(cells[k] for _, cells in rows)]
+    return [columns[k] for k in kept], [(name, [cells[k] for k in kept]) for name, cells in rows]
 
 
 def _best(metric: Optional[Metric]) -> str:

@@ -1,0 +1,183 @@
+"""The report of a run: what stands on the page, and what is said where something is missing."""
+
+import base64
+import io
+import re
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from mmengine import Config
+from PIL import Image
+
+from mmrazor_tat.datasets.toy_scenes import PALETTE
+from mmrazor_tat.engine.report import gather, save_report
+
+
+class Page(HTMLParser):
+    """Titles, images, links, cells of tables and text of a page."""
+
+    def __init__(self, path) -> None:
+        super().__init__()
+        self.images, self.links, self.rows, self.text = {}, [], [], []
+        self.tags = []
+        self.feed(path.read_text(encoding='utf-8'))
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.tags.append(tag)
+        if tag == 'img':
+            self.images[attributes['alt']] = attributes['src']
+        if tag == 'tr':
+            self.rows.append([])
+        self.links += [v for k, v in attributes.items() if k in ('href', 'src', 'action')]
+
+    def handle_data(self, data):
+        if self.tags and self.tags[-1] in ('td', 'th') and data.strip():
+            self.rows[-1].append(data.strip())
+        self.text.append(data)
+
+    def pixels(self, alt) -> np.ndarray:
+        data = base64.b64decode(self.images[alt].removeprefix('data:image/png;base64,'))
+        return np.array(Image.open(io.BytesIO(data)).convert('RGB'))
+
+
+@pytest.fixture(scope='module')
+def page(demo_run) -> Page:
+    return Page(demo_run[0] / 'report.html')
+
+
+def test_it_stands_alone(page):
+    assert len(page.images) > 30
+    assert all(link.startswith(('data:image/png;base64,', '#')) for link in page.links)
+    assert not {'script', 'link', 'iframe', 'object'} & set(page.tags)
+
+
+def test_the_table_is_the_one_of_the_demo(demo_run, page):
+    printed = dict(re.findall(r'^(teacher|student|TaT student) +([\d.]+) +', demo_run[1], re.M))
+    rows = {row[0]: row[1:] for row in page.rows if row and row[0] in printed}
+    of_networks = [row for row in page.rows if row[0] in printed and len(row) == 2]
+    assert sorted(map(tuple, of_networks)) == sorted(printed.items())  # evaluated anew
+    titles = next(row for row in page.rows if row[:2] == ['run', 'iterations'])
+    assert titles == ['run', 'iterations', 'last mIoU', 'best mIoU', 'training']  # no GPU
+    first = next(row for row in page.rows if len(row) == 5 and row[0] == 'TaT student')
+    assert first[1:3] == ['4', printed['TaT student']]
+    assert rows.keys() == printed.keys()
+
+
+def test_panels_show_the_labels_in_their_colours(demo_run, page):
+    labels = {alt: src for alt, src in page.images.items() if alt.endswith(': label')}
+    assert len(labels) == 6
+    for alt in labels:
+        name = alt.removesuffix(': label')
+        file = demo_run[0] / f'data/SegmentationClass/{name}.png'
+        label = np.array(Image.open(file))
+        shown = page.pixels(alt)
+        for index, colour in enumerate(PALETTE):
+            assert (shown[label == index] == colour).all()
+        assert (shown[label == 255] == 255).all()
+
+
+def test_attention_is_of_an_image_of_the_panels(page):
+    (alt, _), *_ = [(a, s) for a, s in page.images.items() if a.startswith('Attention on ')]
+    name = re.fullmatch(r'Attention on (\w+), before and after', alt).group(1)
+    assert f'{name}: label' in page.images
+
+
+def test_config_and_environment(page):
+    text = ''.join(page.text)
+    assert "type='mmrazor.FrozenTeacherDistill'" in text or 'FrozenTeacherDistill' in text
+    assert 'This is the machine that made this page.' in text
+    assert any(row[0] == 'PyTorch' for row in page.rows if len(row) == 2)
+
+
+@pytest.fixture
+def run(demo_run, tmp_path):
+    """A copy of the distillation's work dir."""
+    return shutil.copytree(demo_run[0] / 'tat_student', tmp_path / 'run')
+
+
+def test_what_cannot_be_had_is_named_and_the_rest_is_shown(run):
+    gone = {'model.teacher_ckpt': 'gone.pth'}
+    found = gather(run, options=gone)
+    no_panels, no_attention = found.notes
+    assert no_panels.startswith("no segmentation panels: teacher_ckpt: there is no file 'gone.pth'")
+    assert no_attention.startswith('no attention pictures: teacher_ckpt')
+    save_report(found, run / 'report.html')
+    page = Page(run / 'report.html')
+    assert no_panels in ''.join(page.text)
+    assert list(page.images) == ['Training curves: losses, learning rate, validation']
+    for path in run.glob('*.pth'):
+        path.unlink()
+    assert 'holds no checkpoint' in gather(run).notes[0]
+
+
+def test_logs_only_and_names_that_look_like_markup(run):
+    found = gather(run, labels=['<b>bold</b>'], with_networks=False)
+    assert found.comparison is None and found.attention == {} and found.notes == []
+    save_report(found, run / 'page.html')
+    page = Page(run / 'page.html')
+    assert 'b' not in page.tags and 'Report of <b>bold</b>' in ''.join(page.text)
+
+
+def test_pictures_of_the_hook(run):
+    """The first and the last of each image, over all starts."""
+    for start, step, grey in (('1', 0, 10), ('1', 2, 20), ('2', 4, 30)):
+        folder = run / start / 'vis_data/vis_image'
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new('RGB', (4, 4), (grey,) * 3).save(folder / f'attention_val_00001_{step}.png')
+    found = gather(run, with_networks=False)
+    assert [step for step, _ in found.pictures['val_00001']] == [0, 4]
+    save_report(found, run / 'page.html')
+    page = Page(run / 'page.html')
+    assert (page.pixels('Attention on val_00001 at iteration 0') == 10).all()
+    assert (page.pixels('Attention on val_00001 at iteration 4') == 30).all()
+
+
+def test_a_plain_network(demo_run, tmp_path):
+    found = gather(demo_run[0] / 'student', count=2)
+    assert [score.role for score in found.comparison.scores] == ['student']
+    assert found.attention == {} and found.notes == []
+    save_report(found, tmp_path / 'page.html')
+    assert 'Attention</h2>' not in (tmp_path / 'page.html').read_text()
+
+
+def test_a_run_that_has_not_finished(run, tmp_path):
+    (config,) = run.glob('*/vis_data/config.py')
+    cfg = Config.fromfile(config)
+    cfg.train_cfg.max_iters = 1000
+    cfg.dump(config)
+    save_report(gather(run, with_networks=False), tmp_path / 'page.html')
+    text = ''.join(Page(tmp_path / 'page.html').text)
+    assert '4 of 1,000 iterations, not finished.' in text
+
+
+def test_the_tool(repo, command, run, demo_run):
+    log = command(
+        repo / 'tools/report.py', run, '--plain', demo_run[0] / 'student', '--count', 2,
+        '--attention-images', 1, '--points', '20,30',
+    )  # fmt: skip
+    assert log.rstrip().endswith(f'{run / "report.html"} is written')
+    page = Page(run / 'report.html')
+    assert sum(alt.endswith(': label') for alt in page.images) == 2
+    assert sum(alt.startswith('Attention on') for alt in page.images) == 1
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--out', 'page.pdf'], "report: --out 'page.pdf' must end with .html"),
+        (['--count', 0], 'report: count must be at least 1, got 0'),
+        (['--labels', 'a', 'b'], 'report: '),
+    ],
+)
+def test_bad_input(repo, command, run, arguments, message):
+    log = command(repo / 'tools/report.py', run, *arguments, ok=False)
+    assert message in log and 'Traceback' not in log
+    assert not (run / 'report.html').exists()
+
+
+def test_a_folder_that_is_no_work_dir(repo, command, tmp_path):
+    log = command(repo / 'tools/report.py', tmp_path, ok=False)
+    assert 'is no work dir of a run' in log and 'Traceback' not in log
