@@ -122,6 +122,34 @@ class TestTeacher:
         built = MODELS.build(copy.deepcopy(config['teacher']))
         assert build(teacher=built, teacher_ckpt=None).loss(*batch())
 
+    def test_record_runs_both_and_computes_no_loss(self, build, batch):
+        model = build().train()
+        distiller = model.distiller
+        model.student.loss = model.teacher.loss = distiller.compute_loss = None
+        inputs, samples = batch()
+        outputs = model.record(inputs, samples)
+        maps = [distiller.raw_record('feature', student) for student in (True, False)]
+        assert [tuple(x.shape) for x in maps] == [(2, 16, 8, 8), (2, 32, 8, 8)]
+        assert [x.requires_grad for x in maps] == [True, False]
+        with torch.no_grad():
+            again = model.eval().record(inputs, samples)
+            assert torch.equal(again, model.student(inputs, samples, mode='tensor'))
+        assert outputs.shape == again.shape
+        assert not distiller.raw_record('feature', True).requires_grad
+        torch.testing.assert_close(distiller.raw_record('feature', False), maps[1])
+        distiller.reset_records()
+        assert not any(distiller.has_recorded('feature', student) for student in (True, False))
+
+    def test_bn_train_is_a_matter_of_training(self, build, batch):
+        """In eval mode a single image will do, and the running statistics are taken."""
+        inputs, _ = batch(size=1)
+        features = []
+        for mode in ('bn_train', 'eval'):
+            model = build(teacher_mode=mode).eval()
+            model.record(inputs)
+            features.append(model.distiller.raw_record('feature', False))
+        assert torch.equal(*features)
+
     def test_bn_train_takes_the_statistics_of_the_batch(self, build, config, batch):
         """As a network in training mode without dropout, but for the running statistics."""
         from mmseg.registry import MODELS

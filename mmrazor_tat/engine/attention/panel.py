@@ -57,7 +57,7 @@ def attention_panel(states: dict[str, ImageAttention]) -> Figure:
     kinds = {heat.kind for heat in first.maps[0]}
     handles = [
         Patch(facecolor='none', edgecolor=SKY, linewidth=1.5, label='rebuilt position'),
-        Patch(facecolor=colours(0.0), label='no weight'),
+        Patch(facecolor=colours(0.5), label='half of max'),
         Patch(facecolor=colours(1.0), edgecolor='grey', label='max'),
     ]
     if 'patch' in kinds:
@@ -130,7 +130,8 @@ def _draw_heat(axis: Axes, attention: ImageAttention, heat: AttentionMap) -> Non
         )
         if heat.kind == 'patch':
             axis.add_patch(_outline((top, left, bottom, right), 'white', 0.8))
-    target = _around(_edges(heat.target, attention), width)
+    window = _window(edges, attention) if heat.kind == 'patch' else _all_of(attention)
+    target = _around(_edges(heat.target, attention), window[3] - window[1])
     axis.add_patch(_outline(target, 'black', 2.6))
     axis.add_patch(_outline(target, SKY, 1.4))
     peak = weights.max()
@@ -138,7 +139,6 @@ def _draw_heat(axis: Axes, attention: ImageAttention, heat: AttentionMap) -> Non
     effective = heat.effective_positions
     text += f', {effective:.1f}' if effective < 100 else f', {effective:,.0f}'
     text += f' of {weights.size:,}'
-    window = _window(edges, attention) if heat.kind == 'patch' else _all_of(attention)
     if window != _all_of(attention):
         text = f'enlarged; {text}'
     if heat.moved:
@@ -170,8 +170,8 @@ def _outline(edges: tuple, colour: str, width: float) -> Rectangle:
     )
 
 
-def _around(edges: tuple, width: int) -> tuple[float, float, float, float]:
-    """The edges, a little apart from a cell that its outline would cover."""
+def _around(edges: tuple, width: float) -> tuple[float, float, float, float]:
+    """The edges, apart from a cell that its outline would cover: one small in ``width``."""
     top, left, bottom, right = edges
     gap = 0.01 * width if right - left < 0.04 * width else 0
     return top - gap, left - gap, bottom + gap, right + gap
