@@ -17,7 +17,7 @@ from ..evaluation import bare_model
 class AttentionVisualizationHook(Hook):
     """Paint where target-aware attention looks, before, while and after the network trains.
 
-    A picture of each image (:func:`mmrazor_tat.engine.attention_panel.attention_panel`) at the
+    A picture of each image (:func:`mmrazor_tat.engine.attention.panel.attention_panel`) at the
     first iteration, every ``interval`` iterations and at the end, always of the same points. They
     go to the runner's visualizer: with mmengine's ``LocalVisBackend`` they are files
     ``vis_data/vis_image/attention_IMAGE_ITERATION.png``, with its ``TensorboardVisBackend`` images
