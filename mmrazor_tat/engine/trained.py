@@ -92,7 +92,7 @@ def image_batch(cfg: Config, image: str) -> dict[str, Any]:
     if not Path(image).is_file():
         raise FileNotFoundError(f'there is no image {str(image)!r}')
     init_default_scope(cfg.get('default_scope') or 'mmseg')
-    pipeline = [t for t in _test_pipeline(cfg) if t['type'].split('.')[-1] not in _READS_LABELS]
+    pipeline = [t for t in test_pipeline(cfg) if t['type'].split('.')[-1] not in _READS_LABELS]
     sample = dict(img_path=str(image), seg_fields=[], reduce_zero_label=False)
     try:
         data = Compose(pipeline)(sample)
@@ -101,7 +101,8 @@ def image_batch(cfg: Config, image: str) -> dict[str, Any]:
     return pseudo_collate([data])
 
 
-def _test_pipeline(cfg: Config) -> Sequence[dict]:
+def test_pipeline(cfg: Config) -> Sequence[dict]:
+    """The transforms of the test images; of a wrapper around others, those of the first."""
     dataset = cfg.test_dataloader.dataset
     while 'pipeline' not in dataset:  # a wrapper around others
         inner = dataset.get('dataset') or dataset.get('datasets')
