@@ -60,7 +60,8 @@ class WholeImage(nn.Module):
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network = revert_sync_batchnorm(network).eval()
+        self.network = revert_sync_batchnorm(network)
+        self.eval()  # as a whole: the old exporter gives all parts the mode of this
 
     def forward(self, input: Tensor) -> Tensor:  # (N, 3, H, W)
         size = input.shape[2:]
