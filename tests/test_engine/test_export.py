@@ -5,22 +5,19 @@ import json
 import pytest
 import torch
 from mmengine import Config
-from mmengine.config import config as config_module
 from mmengine.hooks import EMAHook
 from mmengine.model import revert_sync_batchnorm
 
 from mmrazor_tat import config_path
 from mmrazor_tat.engine.export import OnnxInput, export_student, make
+from mmrazor_tat.engine.export.checkpoint import dataset_meta
 from mmrazor_tat.engine.export.proof import Prediction, prove_equal, prove_same_weights
 from mmrazor_tat.engine.trained import student_weights, trained_model
 
 RECIPE = config_path('demo/tat_student.py')
 
 
-@pytest.fixture(autouse=True)
-def unformatted(monkeypatch):
-    """Laying out a config's text takes mmengine a second."""
-    monkeypatch.setattr(config_module, 'FormatCode', lambda text, **_: (text, False))
+pytestmark = pytest.mark.usefixtures('unformatted')
 
 
 @pytest.fixture
@@ -218,6 +215,18 @@ def test_a_mobilenet_recipe_of_the_mmseg_protocol(toy_voc, tmp_path):
     assert meta['classes'][-1] == 'tvmonitor' and meta['palette'][-1] == [0, 64, 128]  # VOC's own
     shipped = Config.fromfile(tmp_path / 'out/student.py')
     assert shipped.model.pretrained is None and shipped.model.backbone.type == 'MobileNetV2'
+
+
+def test_classes_of_a_config_where_the_checkpoint_names_none():
+    """Without the data: PascalVOCDataset would look for its files."""
+    cfg = Config.fromfile(config_path('voc_small/tat_student.py'))
+    meta = dataset_meta(cfg)
+    assert meta['classes'][:3] == ('background', 'cat', 'cow')
+    assert meta['palette'][:3] == [[0, 0, 0], [64, 0, 0], [64, 128, 0]]  # VOC's
+    for name in ('test_dataloader', 'val_dataloader'):
+        cfg.pop(name)  # the ConcatDataset of the training is asked then
+    assert dataset_meta(cfg) == meta
+    assert dataset_meta(cfg, dict(dataset_meta=dict(classes=['a']))) == dict(classes=['a'])
 
 
 class TestErrors:

@@ -5,18 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine import Config
-from mmengine.config import config as config_module
 from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 
 from mmrazor_tat import config_path
 from mmrazor_tat.engine.hooks import StudentCheckpointHook
 
-
-@pytest.fixture(autouse=True)
-def unformatted(monkeypatch):
-    """mmengine lays out the config's text for the log and each checkpoint: most of a short run."""
-    monkeypatch.setattr(config_module, 'FormatCode', lambda text, **_: (text, False))
+pytestmark = pytest.mark.usefixtures('unformatted')
 
 
 def hook(**settings) -> dict:

@@ -58,23 +58,34 @@ def dataset_meta(cfg: Config, meta: Optional[Mapping[str, Any]] = None) -> dict[
     if known.get('classes'):
         return dict(known)
     init_default_scope(cfg.get('default_scope') or 'mmseg')
-    error: Optional[Exception] = None
     for loader in ('test_dataloader', 'val_dataloader', 'train_dataloader'):
-        dataset = (cfg.get(loader) or {}).get('dataset')
-        if not dataset:
-            continue
-        try:
-            known = DATASETS.build({**dataset, 'lazy_init': True}).metainfo
-        except Exception as raised:  # whatever a data set may raise
-            error = raised
-            continue
+        known = _metainfo((cfg.get(loader) or {}).get('dataset') or {})
         if known.get('classes'):
-            return dict(known)
+            return known
     raise ValueError(
         "neither the checkpoint (meta['dataset_meta']) nor a data set of the config names the "
         'classes: set metainfo=dict(classes=..., palette=...) in test_dataloader.dataset'
-        + (f' ({error})' if error else '')
     )
+
+
+def _metainfo(dataset: Mapping[str, Any], scope: Optional[str] = None) -> dict[str, Any]:
+    """Of a data set's config, as mmseg's data sets put it together; of several, the first's."""
+    scope = dataset.get('_scope_') or scope
+    inner = dataset.get('dataset') or dataset.get('datasets')
+    if inner:
+        return _metainfo(inner[0] if isinstance(inner, (list, tuple)) else inner, scope)
+    if not dataset.get('type'):
+        return {}
+    with DATASETS.switch_scope_and_registry(scope) as registry:
+        cls = registry.get(dataset['type'])
+    by_class, own = getattr(cls, 'METAINFO', {}), dataset.get('metainfo') or {}
+    known = {**by_class, **own}
+    if 'classes' in own and 'palette' not in own and by_class.get('palette'):
+        colours = dict(zip(by_class['classes'], by_class['palette']))
+        known['palette'] = [colours.get(name) for name in own['classes']]
+        if None in known['palette']:
+            del known['palette']
+    return known
 
 
 def _stored(value: Tensor) -> Tensor:
