@@ -162,6 +162,26 @@ def test_without_proof_nothing_is_left(checkpoint, options, tmp_path, monkeypatc
     assert list(tmp_path.iterdir()) == []
 
 
+def test_of_a_wrong_onnx_file_nothing_is_left(checkpoint, options, tmp_path, monkeypatch):
+    sizes = []
+
+    def write(network, example, is_dynamic, meta, path):
+        sizes.append(tuple(example.shape))
+        path.write_text('wrong')
+
+    def check(path, *_):
+        raise ValueError(f'{path.read_text()} logits')
+
+    monkeypatch.setattr(make, 'require_onnx', lambda: None)
+    monkeypatch.setattr(make, 'write_onnx', write)
+    monkeypatch.setattr(make, 'check_onnx', check)
+    with pytest.raises(ValueError, match='wrong logits'):
+        export_student(
+            RECIPE, checkpoint, tmp_path / 'out', onnx=OnnxInput((32, 48)), options=options
+        )
+    assert sizes == [(2, 3, 32, 48)] and list(tmp_path.iterdir()) == []
+
+
 def test_the_proof_itself():
     torch.manual_seed(0)
     image, logits = torch.rand(1, 3, 4, 4), torch.rand(2, 4, 4)
