@@ -39,5 +39,6 @@ setup(
     },
     # mmrazor names ordered-set only, but imports joblib as well.
     install_requires=['mmrazor>=1.0.0', 'joblib'],
+    extras_require={'onnx': ['onnx', 'onnxruntime', 'onnxscript']},
     zip_safe=False,
 )

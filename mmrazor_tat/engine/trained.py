@@ -94,9 +94,7 @@ def image_batch(cfg: Config, image: str, split: str = 'test') -> dict[str, Any]:
     if not Path(image).is_file():
         raise FileNotFoundError(f'there is no image {str(image)!r}')
     init_default_scope(cfg.get('default_scope') or 'mmseg')
-    pipeline = [
-        t for t in _pipeline_of(cfg, split) if t['type'].split('.')[-1] not in _READS_LABELS
-    ]
+    pipeline = [t for t in pipeline_of(cfg, split) if t['type'].split('.')[-1] not in _READS_LABELS]
     sample = dict(img_path=str(image), seg_fields=[], reduce_zero_label=False)
     try:
         data = Compose(pipeline)(sample)
@@ -105,7 +103,8 @@ def image_batch(cfg: Config, image: str, split: str = 'test') -> dict[str, Any]:
     return pseudo_collate([data])
 
 
-def _pipeline_of(cfg: Config, split: str) -> Sequence[dict]:
+def pipeline_of(cfg: Config, split: str = 'test') -> Sequence[dict]:
+    """The transforms of the images of a split; of a wrapper around others, those of the first."""
     dataset = cfg[f'{split}_dataloader'].dataset
     while 'pipeline' not in dataset:  # a wrapper around others
         inner = dataset.get('dataset') or dataset.get('datasets')

@@ -4,7 +4,9 @@ import itertools
 
 import pytest
 from mmengine import Config
+from mmengine.config import config as config_module
 from mmengine.runner import Runner
+from yapf.yapflib import yapf_api
 
 import mmrazor_tat
 
@@ -32,3 +34,10 @@ def distillation(toy_voc, tmp_path, save_weights):
         return Runner.from_cfg(cfg)
 
     return make
+
+
+@pytest.fixture
+def unformatted(monkeypatch):
+    """mmengine lays out a config's text, a second each, for the log and each checkpoint."""
+    for owner in (config_module, yapf_api):  # where mmengine looks, and where its OneDL fork
+        monkeypatch.setattr(owner, 'FormatCode', lambda text, **_: (text, False), raising=False)

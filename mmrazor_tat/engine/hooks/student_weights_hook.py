@@ -4,7 +4,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmrazor.registry import HOOKS
 
-_PREFIX = 'architecture.'
+from ..trained import student_weights
 
 
 @HOOKS.register_module()
@@ -16,12 +16,10 @@ class StudentWeightsHook(Hook):
     """
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        weights = checkpoint.get('state_dict', {})
-        if not any(key.startswith(_PREFIX) for key in weights):
+        weights = student_weights(checkpoint.get('state_dict', {}))
+        if not weights:
             return
         if any(name.split('.')[-1] == 'architecture' for name, _ in runner.model.named_modules()):
             return
-        checkpoint['state_dict'] = {
-            key[len(_PREFIX) :]: value for key, value in weights.items() if key.startswith(_PREFIX)
-        }
+        checkpoint['state_dict'] = weights
         MMLogger.get_current_instance().info('the student of a distillation checkpoint is loaded')

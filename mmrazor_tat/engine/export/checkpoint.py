@@ -1,0 +1,106 @@
+"""A student's checkpoint as mmseg has it: its weights, its classes, nothing else."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+import torch
+from mmengine import Config
+from mmengine.registry import DATASETS, init_default_scope
+from torch import Tensor
+
+
+def student_checkpoint(
+    weights: Mapping[str, Tensor], config_text: str, dataset_meta: Mapping[str, Any], **meta: Any
+) -> dict[str, Any]:
+    """What ``mmseg.apis.init_model`` and ``MMSegInferencer`` read.
+
+    Args:
+        weights: the student's ``state_dict``, by its own names.
+        config_text: its plain config, see :func:`plain_config`, as a file has it.
+        dataset_meta: 'classes' and 'palette' are taken.
+        **meta: further entries of 'meta', e.g. ``iter=1000``.
+
+    Returns:
+        'state_dict', on the CPU, floating point in float32, and 'meta'; plain data all of it, so
+        that a load that runs no code takes it.
+    """
+    own = {key: dataset_meta.get(key) for key in ('classes', 'palette')}
+    return {
+        'meta': {'dataset_meta': _plain(own), 'cfg': config_text, **_plain(meta)},
+        'state_dict': {name: _stored(value) for name, value in weights.items()},
+    }
+
+
+def save_checkpoint(checkpoint: dict, path: Path) -> None:
+    """Write a checkpoint; it is never there in part."""
+    unfinished = path.with_name(f'{path.name}.tmp')
+    try:
+        torch.save(checkpoint, unfinished)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def dataset_meta(cfg: Config, meta: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:
+    """The classes and colours that a network was trained with.
+
+    Args:
+        cfg: its config, whose data set is asked where ``meta`` does not tell; no file is read.
+        meta: of its checkpoint.
+
+    Raises:
+        ValueError: neither tells.
+    """
+    known = (meta or {}).get('dataset_meta') or {}
+    if known.get('classes'):
+        return dict(known)
+    init_default_scope(cfg.get('default_scope') or 'mmseg')
+    for loader in ('test_dataloader', 'val_dataloader', 'train_dataloader'):
+        known = _metainfo((cfg.get(loader) or {}).get('dataset') or {})
+        if known.get('classes'):
+            return known
+    raise ValueError(
+        "neither the checkpoint (meta['dataset_meta']) nor a data set of the config names the "
+        'classes: set metainfo=dict(classes=..., palette=...) in test_dataloader.dataset'
+    )
+
+
+def _metainfo(dataset: Mapping[str, Any], scope: Optional[str] = None) -> dict[str, Any]:
+    """Of a data set's config, as mmseg's data sets put it together; of several, the first's."""
+    scope = dataset.get('_scope_') or scope
+    inner = dataset.get('dataset') or dataset.get('datasets')
+    if inner:
+        return _metainfo(inner[0] if isinstance(inner, (list, tuple)) else inner, scope)
+    if not dataset.get('type'):
+        return {}
+    with DATASETS.switch_scope_and_registry(scope) as registry:
+        cls = registry.get(dataset['type'])
+    by_class, own = getattr(cls, 'METAINFO', {}), dataset.get('metainfo') or {}
+    known = {**by_class, **own}
+    if 'classes' in own and 'palette' not in own and by_class.get('palette'):
+        colours = dict(zip(by_class['classes'], by_class['palette']))
+        known['palette'] = [colours.get(name) for name in own['classes']]
+        if None in known['palette']:
+            del known['palette']
+    return known
+
+
+def _stored(value: Tensor) -> Tensor:
+    value = value.detach().to('cpu', torch.float32 if value.is_floating_point() else None)
+    if value.untyped_storage().nbytes() > value.numel() * value.itemsize:
+        value = value.clone()  # of a view torch.save would store all that it looks into
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """The same in Python's own types."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (np.ndarray, np.generic, Tensor)):
+        return value.tolist()
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

@@ -1,0 +1,192 @@
+"""The student as a user ships it: by the tool, to where nothing of ours is installed."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine import Config
+
+from mmrazor_tat import compat
+from mmrazor_tat.engine.export.proof import predict_by_recipe
+from mmrazor_tat.engine.trained import trained_model
+
+HAS_ONNX = all(map(importlib.util.find_spec, ('onnx', 'onnxruntime', 'onnxscript')))
+
+# mmseg 1.2.2 imports mmcv's compiled operators for models that DeepLab is not one of. A user has
+# the full mmcv; the tests' environment has mmcv-lite, so a stub stands in, in this script alone.
+STUB = """
+import importlib.machinery, sys, types
+stub = types.ModuleType('mmcv._ext')
+stub.__spec__ = importlib.machinery.ModuleSpec('mmcv._ext', loader=None)
+def missing(name):
+    if name.startswith('__'):
+        raise AttributeError(name)
+    return lambda *_, **__: 1 / 0
+stub.__getattr__ = missing
+sys.modules['mmcv._ext'] = stub
+"""
+USE = """
+import importlib.util, sys, warnings
+warnings.simplefilter('ignore')
+assert all(importlib.util.find_spec(name) is None for name in ('mmrazor', 'mmrazor_tat'))
+import torch
+from mmengine import Config
+from mmengine.runner import Runner
+from mmseg.apis import inference_model, init_model
+threads, folder, image, root, out = sys.argv[1:]
+torch.set_num_threads(int(threads))
+model = init_model(f'{folder}/student.py', f'{folder}/student.pth', device='cpu')
+result = inference_model(model, image)
+torch.save(dict(logits=result.seg_logits.data, labels=result.pred_sem_seg.data,
+                classes=model.dataset_meta['classes']), f'{out}/prediction.pth')
+# The config is complete: it trains, from the student on, and validates.
+cfg = Config.fromfile(f'{folder}/student.py')
+cfg.work_dir, cfg.load_from = out, f'{folder}/student.pth'
+cfg.train_cfg.update(max_iters=1, val_interval=1)
+cfg.train_dataloader.batch_size = 2
+for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+    loader.update(num_workers=0, persistent_workers=False)
+runner = Runner.from_cfg(cfg)
+runner.train()
+print('mIoU after one iteration', runner.message_hub.get_scalar('val/mIoU').current())
+assert not any(name.startswith('mmrazor') for name in sys.modules)
+"""
+
+
+@pytest.fixture(scope='module')
+def recipe(repo) -> Path:
+    return repo / 'configs/demo/tat_student.py'
+
+
+@pytest.fixture(scope='module')
+def checkpoint(recipe, tmp_path_factory) -> Path:
+    """Of the demo's recipe, with random weights and statistics."""
+    torch.manual_seed(7)
+    model = trained_model(Config.fromfile(recipe))
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    path = tmp_path_factory.mktemp('run') / 'iter_2.pth'
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(iter=2)), path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def shipped(repo, recipe, checkpoint, command, toy_voc, tmp_path_factory) -> tuple[Path, str]:
+    """(folder, what the tool printed)"""
+    out = tmp_path_factory.mktemp('shipped') / 'student'
+    text = command(
+        repo / 'tools/export_student.py',
+        recipe,
+        checkpoint,
+        out,
+        *(('--onnx', '--onnx-dynamic') if HAS_ONNX else ()),
+        '--cfg-options',
+        f'data_root={toy_voc}',
+    )
+    return out, text
+
+
+@pytest.fixture(scope='module')
+def elsewhere(tmp_path_factory):
+    """A function that runs code where all is installed that is here, but for mmrazor and ours."""
+    packages = tmp_path_factory.mktemp('packages')
+    for folder in map(Path, sys.path):
+        if folder.name != 'site-packages':
+            continue
+        for path in folder.iterdir():
+            ours = path.name.startswith(('mmrazor', '__editable__')) or path.suffix == '.pth'
+            if not ours and not (packages / path.name).exists():
+                (packages / path.name).symlink_to(path)
+    assert (packages / 'mmseg').exists() and not (packages / 'mmrazor').exists()
+
+    def run(code: str, *arguments) -> str:
+        done = subprocess.run(
+            # Without the site module no .pth file and no virtual environment is followed.
+            [sys._base_executable, '-S', '-c', code, *map(str, arguments)],
+            cwd=packages.parent,
+            env={**os.environ, 'PYTHONPATH': str(packages), 'OMP_NUM_THREADS': '1'},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr[-4000:]
+        return done.stdout
+
+    return run
+
+
+def test_what_the_tool_says(shipped, command, repo, recipe, checkpoint):
+    out, text = shipped
+    assert 'EncoderDecoder, ResNetV1c + ASPPHead, 7 classes, 0.25 M parameters' in text
+    assert 'left out of the config: custom_hooks[0] (RecipeCheckHook)' in text
+    assert (
+        'val_00000.jpg: 7 x 64 x 64 logits and the labels by mmseg.apis equal those of the '
+        'recipe, bit by bit' in text
+    )
+    onnx = 'student.onnx, ' if HAS_ONNX else ''
+    assert text.splitlines()[-1] == f'{out}: {onnx}student.pth, student.py, export.json'
+    again = command(repo / 'tools/export_student.py', recipe, checkpoint, out, ok=False)
+    assert again.strip().splitlines()[-1].startswith(f"export_student: OUT '{out}' has student.py")
+
+
+def test_it_is_used_where_neither_mmrazor_nor_ours_is_installed(
+    shipped, elsewhere, recipe, checkpoint, toy_voc, tmp_path
+):
+    image = toy_voc / 'JPEGImages' / 'val_00002.jpg'
+    cfg = Config.fromfile(recipe)
+    threads = torch.get_num_threads()
+    expected = predict_by_recipe(trained_model(cfg, str(checkpoint)), cfg, str(image))
+    code = USE if compat.is_installed('onedl-mmcv') else STUB + USE
+    text = elsewhere(code, threads, shipped[0], image, toy_voc, tmp_path)
+    got = torch.load(tmp_path / 'prediction.pth')
+    assert torch.equal(got['logits'], expected.logits)
+    assert torch.equal(got['labels'], expected.labels)
+    assert got['classes'][1] == 'disc'
+    assert 0 <= float(text.split('mIoU after one iteration')[1]) <= 100
+
+
+def test_onnx(shipped):
+    onnxruntime = pytest.importorskip('onnxruntime')
+    onnx = pytest.importorskip('onnx')
+    pytest.importorskip('onnxscript')
+    from mmseg.apis import init_model
+
+    out, text = shipped
+    assert 'student.onnx: input batch x 3 x height x width -> logits batch x 7 x height' in text
+    model = onnx.load(str(out / 'student.onnx'))
+    meta = {entry.key: entry.value for entry in model.metadata_props}
+    assert meta['channel_order'] == 'RGB' and json.loads(meta['mean']) == [123.675, 116.28, 103.53]
+    assert json.loads(meta['classes'])[1] == 'disc' and meta['test_mode'] == 'whole'
+    report = json.loads((out / 'export.json').read_text())
+    assert meta['checkpoint_sha256'] == report['checkpoint']['sha256']
+    cases = report['onnx']['cases']
+    assert [case['shape'][0] for case in cases] == [1, 3, 1, 3]
+    assert len({tuple(case['shape'][2:]) for case in cases}) == 3
+    for case in cases:
+        assert case['difference'] <= case['tolerance'] < 1e-2 and case['same_labels'] > 0.999
+
+    # Once more by hand, at a size that the tool has not tried.
+    student = init_model(str(out / 'student.py'), str(out / 'student.pth'), device='cpu')
+    torch.manual_seed(0)
+    batch = torch.randn(2, 3, 57, 71)
+    size = dict(img_shape=(57, 71), pad_shape=(57, 71))
+    with torch.no_grad():
+        expected = student.encode_decode(batch, [size, size])
+    session = onnxruntime.InferenceSession(
+        str(out / 'student.onnx'), providers=['CPUExecutionProvider']
+    )
+    (got,) = session.run(None, {'input': batch.numpy()})
+    assert got.shape == (2, 7, 57, 71)
+    assert torch.allclose(torch.from_numpy(got), expected, atol=1e-4)
+
+
+def test_arguments(command, repo):
+    tool = repo / 'tools/export_student.py'
+    text = command(tool, 'a.py', 'b.pth', 'out', '--onnx-size', '64', '64', ok=False)
+    assert '--onnx-size and --onnx-dynamic need --onnx' in text

@@ -1,0 +1,104 @@
+"""Ship the student of a distillation: a config and a checkpoint for mmseg alone, and ONNX."""
+
+import argparse
+from pathlib import Path
+from typing import Any, Optional
+
+from mmengine import DictAction
+
+from mmrazor_tat import compat
+from mmrazor_tat.engine.export import OnnxInput, export_student
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='of the recipe: a path, or PACKAGE::NAME')
+    parser.add_argument('checkpoint', help='of its training')
+    parser.add_argument(
+        'out', type=Path, help='folder for student.py, student.pth, student.onnx and export.json'
+    )
+    parser.add_argument(
+        '--image', metavar='PATH', help='for the proof; default: the first validation image'
+    )
+    parser.add_argument('--onnx', action='store_true', help='write student.onnx as well')
+    sizes = parser.add_mutually_exclusive_group()
+    sizes.add_argument(
+        '--onnx-size',
+        type=int,
+        nargs=2,
+        metavar=('H', 'W'),
+        help='of the input of student.onnx; default: that of the test image',
+    )
+    sizes.add_argument('--onnx-dynamic', action='store_true', help='any height and width')
+    parser.add_argument('--force', action='store_true', help='write over an earlier export')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='settings that override the config, e.g. data_root=PATH',
+    )
+    args = parser.parse_args()
+    if (args.onnx_size or args.onnx_dynamic) and not args.onnx:
+        parser.error('--onnx-size and --onnx-dynamic need --onnx')
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    compat.silence_harmless_warnings()
+    try:
+        report = export_student(
+            args.config,
+            args.checkpoint,
+            args.out,
+            args.image,
+            onnx_input(args),
+            args.force,
+            args.cfg_options,
+        )
+    except (ValueError, FileNotFoundError) as error:
+        raise SystemExit(f'export_student: {error}') from error
+    print_report(report, args.out)
+
+
+def onnx_input(args: argparse.Namespace) -> Optional[OnnxInput]:
+    if not args.onnx:
+        return None
+    size = tuple(args.onnx_size) if args.onnx_size else None
+    return OnnxInput(size=size, is_dynamic=args.onnx_dynamic)
+
+
+def print_report(report: dict[str, Any], out: Path) -> None:
+    network, proof = report['network'], report['proof']
+    print(
+        f'{network["type"]}, {network["backbone"]} + {network["decode_head"]}, '
+        f'{len(network["classes"])} classes, {network["parameters"] / 1e6:.2f} M parameters'
+    )
+    if report['left_out']:
+        print(f'left out of the config: {", ".join(report["left_out"])}')
+    print(
+        f'{proof["image"]["name"]}: {len(network["classes"])} x {proof["logits"][1]} x '
+        f'{proof["logits"][2]} logits and the labels by mmseg.apis equal those of the recipe, bit '
+        'by bit'
+    )
+    if 'onnx' in report:
+        print(
+            f'student.onnx: input {text(report["onnx"]["input"])} -> logits '
+            f'{text(report["onnx"]["logits"])}'
+        )
+        for case in report['onnx']['cases']:
+            print(
+                f'  {text(case["shape"])}: greatest difference {case["difference"]:.1e} (at most '
+                f'{case["tolerance"]:.1e}), same label at {case["same_labels"]:.4%} of the pixels'
+            )
+    print(f'{out}: {", ".join([*report["sha256"], "export.json"])}')
+
+
+def text(shape: list) -> str:
+    return ' x '.join(map(str, shape))
+
+
+if __name__ == '__main__':
+    main()
