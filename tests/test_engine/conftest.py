@@ -4,9 +4,7 @@ import itertools
 
 import pytest
 from mmengine import Config
-from mmengine.config import config as config_module
 from mmengine.runner import Runner
-from yapf.yapflib import yapf_api
 
 import mmrazor_tat
 
@@ -19,9 +17,11 @@ def distillation(toy_voc, tmp_path, save_weights):
 
     def make(iterations: int = 2, name: str = 'run', **settings) -> Runner:
         cfg = Config.fromfile(mmrazor_tat.config_path('demo/tat_student.py'))
-        cfg.work_dir, cfg.experiment_name = str(tmp_path / name), f'{tmp_path.name}_{name}'
-        # mmengine keeps visualizers by name, each with the folder of its first run.
-        cfg.log_level, cfg.visualizer.name = 'ERROR', f'{cfg.experiment_name}_{next(_NUMBERS)}'
+        cfg.work_dir, cfg.log_level = str(tmp_path / name), 'ERROR'
+        # mmengine keeps message hubs and visualizers by name, each with the state of its first run;
+        # to a hub's name it adds the second of the start.
+        cfg.experiment_name = f'{tmp_path.name}_{name}_{next(_NUMBERS)}'
+        cfg.visualizer.name = cfg.experiment_name
         for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
             loader.update(num_workers=0, persistent_workers=False)
             loader.dataset.data_root = str(toy_voc)
@@ -34,10 +34,3 @@ def distillation(toy_voc, tmp_path, save_weights):
         return Runner.from_cfg(cfg)
 
     return make
-
-
-@pytest.fixture
-def unformatted(monkeypatch):
-    """mmengine lays out a config's text, a second each, for the log and each checkpoint."""
-    for owner in (config_module, yapf_api):  # where mmengine looks, and where its OneDL fork
-        monkeypatch.setattr(owner, 'FormatCode', lambda text, **_: (text, False), raising=False)

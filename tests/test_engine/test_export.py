@@ -17,9 +17,6 @@ from mmrazor_tat.engine.trained import student_weights, trained_model
 RECIPE = config_path('demo/tat_student.py')
 
 
-pytestmark = pytest.mark.usefixtures('unformatted')
-
-
 @pytest.fixture
 def options(toy_voc) -> dict:
     return dict(data_root=str(toy_voc))

@@ -11,8 +11,6 @@ from mmengine.runner import Runner
 from mmrazor_tat import config_path
 from mmrazor_tat.engine.hooks import StudentCheckpointHook
 
-pytestmark = pytest.mark.usefixtures('unformatted')
-
 
 def hook(**settings) -> dict:
     return {
