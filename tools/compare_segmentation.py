@@ -5,6 +5,7 @@ import argparse
 from pathlib import Path
 
 from mmengine import Config
+from mmengine.logging import MMLogger
 
 from mmrazor_tat import compat
 from mmrazor_tat.engine import panels
@@ -31,6 +32,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     compat.silence_harmless_warnings()
+    MMLogger.get_current_instance().setLevel('WARNING')
     try:
         compare(args)
     except (ValueError, FileNotFoundError) as error:

@@ -4,9 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Any, Optional
 
-from mmengine import DictAction
+from mmengine.logging import MMLogger
 
 from mmrazor_tat import compat
+from mmrazor_tat.engine.command_line import add_cfg_options
 from mmrazor_tat.engine.export import OnnxInput, export_student
 
 
@@ -31,14 +32,7 @@ def parse_args() -> argparse.Namespace:
     )
     sizes.add_argument('--onnx-dynamic', action='store_true', help='any height and width')
     parser.add_argument('--force', action='store_true', help='write over an earlier export')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='settings that override the config, e.g. data_root=PATH',
-    )
+    add_cfg_options(parser, 'settings that override the config, e.g. data_root=PATH')
     args = parser.parse_args()
     if (args.onnx_size or args.onnx_dynamic) and not args.onnx:
         parser.error('--onnx-size and --onnx-dynamic need --onnx')
@@ -48,6 +42,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     compat.silence_harmless_warnings()
+    MMLogger.get_current_instance().setLevel('WARNING')
     try:
         report = export_student(
             args.config,

@@ -3,10 +3,8 @@
 import hashlib
 import json
 import os
-import platform
 import shutil
 import tempfile
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Optional
 
@@ -18,6 +16,7 @@ from ...models.checkpoint_file import read_checkpoint
 from ..command_line import apply_options
 from ..model_config import config_file
 from ..trained import trained_model
+from ..versions import versions
 from .checkpoint import dataset_meta, save_checkpoint, student_checkpoint
 from .onnx_check import check_onnx
 from .onnx_file import OnnxInput, WholeImage, require_onnx, write_onnx
@@ -32,7 +31,6 @@ from .proof import (
 )
 
 CONFIG, CHECKPOINT, ONNX, REPORT = 'student.py', 'student.pth', 'student.onnx', 'export.json'
-_PACKAGES = ('torch', 'mmengine', 'mmcv', 'mmseg', 'mmrazor', 'mmrazor_tat')
 
 
 def export_student(
@@ -121,7 +119,7 @@ def export_student(
         if onnx is not None:
             report['onnx'] = _write_onnx(shipped, got.inputs, onnx, report, folder / ONNX)
         report['sha256'] = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
-        report['versions'] = _versions(with_onnx=onnx is not None)
+        report['versions'] = versions(*(('onnx', 'onnxruntime') if onnx is not None else ()))
         (folder / REPORT).write_text(json.dumps(report, indent=2) + '\n', encoding='utf-8')
         _move(folder, out)
     return report
@@ -230,9 +228,3 @@ def _sha256(path: Any) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _versions(with_onnx: bool) -> dict[str, str]:
-    names = _PACKAGES + ('onnx', 'onnxruntime') * with_onnx
-    versions = {name: str(import_module(name).__version__) for name in names}
-    return {'python': platform.python_version(), **versions}

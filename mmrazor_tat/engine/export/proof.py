@@ -1,5 +1,7 @@
 """That the exported network predicts what the recipe's trained student predicts, to the bit."""
 
+import contextlib
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +45,8 @@ def load_by_mmseg(config: Path, checkpoint: Path) -> nn.Module:
     """``mmseg.apis.init_model`` on the CPU."""
     from mmseg.apis import init_model
 
-    return init_model(str(config), str(checkpoint), device='cpu')
+    with contextlib.redirect_stdout(io.StringIO()):  # mmengine prints the file's name
+        return init_model(str(config), str(checkpoint), device='cpu')
 
 
 def prove_equal(expected: Prediction, got: Prediction) -> float:

@@ -48,7 +48,7 @@ class StudentCheckpointHook(Hook):
 
     Raises:
         ValueError: an argument that does not fit; before training, a config of which no plain one
-            can be made; at the first validation, there is no such metric.
+            can be made. A metric that the validation does not give is warned of.
     """
 
     # After the averaging (EMAHook) and the hooks that give metrics, before the CheckpointHook,
@@ -129,10 +129,13 @@ class StudentCheckpointHook(Hook):
         if self.save_best is None or not hasattr(self, '_folder'):  # a validation without training
             return
         if self.save_best not in (metrics or {}):
-            raise ValueError(
+            # As mmengine's CheckpointHook: a training of days is not ended for it.
+            runner.logger.warning(
                 f'StudentCheckpointHook: save_best={self.save_best!r}, but the validation gives '
                 + (', '.join(metrics) if metrics else 'no metrics')
+                + f': {_BEST} is not written'
             )
+            return
         value = float(metrics[self.save_best])
         if value != value or not (self._best is None or self._is_better(value, self._best)):
             return

@@ -10,8 +10,12 @@ from ..curves import draw_runs
 from ..files import write_atomically
 from ..panels import panels_context
 from ..run_summary import Metric, RunSummary
+from ..versions import versions
 from ..web_page import figure_uri, file_uri, render
 from .gather import Report, checkpoint_of
+
+# Half a page of compiler flags, and what mmengine draws while it looks.
+_NO_ENVIRONMENT = ('PyTorch compiling details', 'numpy_random_seed')
 
 
 def save_report(report: Report, path: Path) -> None:
@@ -40,7 +44,7 @@ def check_page(path: Path, argument: str = 'path') -> None:
 def _context(report: Report) -> dict:
     summary = report.summaries[0]
     columns, rows = _table(report)
-    environment = [*summary.versions.items(), *summary.environment.items()]
+    environment = summary.environment and {**summary.versions, **summary.environment}
     return dict(
         title=report.title,
         status=_status(summary),
@@ -60,7 +64,11 @@ def _context(report: Report) -> dict:
         ],
         # A quiet run logs none: then it is that of the machine at hand.
         is_logged=bool(summary.environment),
-        environment=environment if summary.environment else [*collect_env().items()],
+        environment=[
+            (name, value)
+            for name, value in (environment or {**versions(), **collect_env()}).items()
+            if name not in _NO_ENVIRONMENT
+        ],
         config=report.config,
     )
 

@@ -11,6 +11,7 @@ from typing import Any, Optional
 from ...datasets.toy_scenes import write_toy_voc
 from ..benchmark import describe_machine
 from ..files import write_atomically
+from ..versions import PACKAGES
 from . import record as records
 from .definition import Suite
 from .errors import SuiteError
@@ -23,7 +24,6 @@ from .report import report_path, write_report
 from .schedule import SKIPPED, WAITING, Schedule
 
 _ABOUT = ('machine', 'versions', 'commit')
-_PACKAGES = ('torch', 'mmengine', 'mmcv', 'mmseg', 'mmrazor', 'mmrazor_tat')
 
 
 def run_suite(
@@ -137,7 +137,7 @@ def _about(launch: Launch) -> dict[str, Any]:
         processes=launch.processes,
         launcher=launch.launcher,
     )
-    versions = {name: getattr(sys.modules.get(name), '__version__', None) for name in _PACKAGES}
+    versions = {name: getattr(sys.modules.get(name), '__version__', None) for name in PACKAGES}
     return dict(machine=machine, versions=versions, commit=_commit())
 
 
