@@ -2,12 +2,11 @@
 
 import re
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
-from mmengine import Config
-from mmengine.registry import MODELS
-
-SECTION = 'Distil your own pair'
 
 
 @pytest.fixture(scope='module')
@@ -22,8 +21,7 @@ def recipe(readme) -> str:
 
 
 def python_blocks(readme) -> list[str]:
-    section = readme.split(f'## {SECTION}')[1].split('\n## ')[0]
-    return re.findall(r'```python\n(.*?)```', section, re.S)
+    return re.findall(r'```python\n(.*?)```', readme, re.S)
 
 
 def test_the_recipe_has_at_most_ten_lines(recipe):
@@ -60,15 +58,25 @@ def test_the_recipe_trains(repo, own_pair, command, toy_options):
     assert (elsewhere / 'work_dirs/my_recipe/iter_2.pth').exists()
 
 
-def test_the_schedule_and_the_shares_train(repo, own_pair, readme, command, toy_options):
-    hooks = next(block for block in python_blocks(readme) if 'LossScheduleHook' in block)
-    with open(own_pair / 'my_recipe.py', 'a') as file:
-        file.write(hooks)
+def test_all_hooks_that_are_shown_train(repo, own_pair, readme, command, toy_options):
+    pytest.importorskip('tensorboard')
+    shown = [block for block in python_blocks(readme) if block.startswith('default_hooks = ')]
+    assert len(shown) == 3
+    name = 'my_recipe.py'
+    for number, hooks in enumerate(shown):  # each over the last, as mmengine merges them
+        base, name = name, f'with_hooks_{number}.py'
+        (own_pair / name).write_text(f"_base_ = './{base}'\n{hooks}")
     options = ['--cfg-options', *toy_options, *FIT]
-    log = command(repo / 'tools/train.py', own_pair / 'my_recipe.py', *options, cwd=own_pair)
+    log = command(repo / 'tools/train.py', own_pair / name, *options, cwd=own_pair)
     # The first of a warm-up of 1,000 iterations.
     assert 'factor/tat: 0.0010' in log
     assert 'grad_share/feature/task: ' in log and 'grad_share/feature/tat: ' in log
+    work_dir = own_pair / 'work_dirs' / Path(name).stem
+    pictures = sorted(path.name for path in work_dir.glob('*/vis_data/vis_image/attention_*.png'))
+    assert pictures == [f'attention_val_0000{k}_{step}.png' for k in (0, 1) for step in (0, 2)]
+    assert list(work_dir.glob('*/vis_data/events.out.tfevents.*'))
+    files = {path.name for path in (work_dir / 'student').iterdir()}
+    assert files == {'student.py', 'student_iter_2.pth', 'student_best.pth'}
 
 
 def test_the_recipe_with_mmseg_s_own_tool(repo, own_pair, recipe, readme, command, toy_options):
@@ -90,24 +98,38 @@ def test_the_recipe_with_mmseg_s_own_tool(repo, own_pair, recipe, readme, comman
     assert 'distill.loss_tat' in log and 'mIoU' in log
 
 
-def test_the_student_is_taken_out_as_the_readme_says(readme, repo, tmp_path, monkeypatch):
-    import torch
-    from mmseg.apis import init_model
+def test_pictures_report_and_export_as_the_readme_says(
+    repo, readme, demo_run, tmp_path, monkeypatch
+):
+    """Its commands to the letter, on the demo with four iterations."""
+    pytest.importorskip('onnxruntime')
+    shown = [b for b in re.findall(r'```bash\n(.*?)```', readme, re.S) if '$RUN' in b]
+    assert len(shown) == 2
+    commands = '\n'.join(shown)
+    assert len(re.findall('iter_1000', commands)) == 4
+    (tmp_path / 'work_dirs').mkdir()
+    (tmp_path / 'work_dirs/demo').symlink_to(demo_run[0])
+    for there in ('tools', 'configs'):
+        (tmp_path / there).symlink_to(repo / there)
+    commands = commands.replace('.venv/bin/python', sys.executable).replace('_1000', '_4')
+    run = subprocess.run(
+        ['bash', '-ec', commands],
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert run.returncode == 0, run.stdout[-4000:]
+    for path in ('tat_student/attention/val_00003.png', 'tat_student/report.html'):
+        assert (demo_run[0] / path).is_file()
+    for name in ('panel.html', 'curves.png', 'student/student.onnx', 'student/export.json'):
+        assert (tmp_path / name).is_file()
 
-    code = re.search(r'```python\n(import torch\n.*?)```', readme, re.S).group(1)
-    name = re.search(r"torch.load\('([^']*)'", code).group(1)
-    cfg = Config.fromfile(repo / 'configs/demo/student.py')
-    student = MODELS.build(cfg.model)
-    weights = {f'architecture.{key}': value for key, value in student.state_dict().items()}
-    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-    weights['teacher.x'] = torch.zeros(1)
-    meta = dict(dataset_meta=dict(cfg.train_dataloader.dataset.metainfo))
-    torch.save({'state_dict': weights, 'meta': meta}, tmp_path / name)
+    (code,) = [block for block in python_blocks(readme) if 'inference_model' in block]
+    done: dict = {}
     monkeypatch.chdir(tmp_path)
-    exec(code, {})
-    loaded = init_model(cfg, 'student.pth', device='cpu').state_dict()
-    assert loaded.keys() == student.state_dict().keys()
-    assert all(torch.equal(loaded[key], value) for key, value in student.state_dict().items())
+    exec(code, done)
+    assert done['result'].pred_sem_seg.data.shape == (1, 64, 64)
 
 
 def test_every_file_that_is_named_exists(readme, repo):
