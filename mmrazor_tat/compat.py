@@ -25,6 +25,7 @@ _NEWEST_MMCV_OF_MMRAZOR = '2.1.0'
 
 # Said once a run by the packages below us, and nothing that a user of ours can act on.
 _HARMLESS_WARNINGS = (
+    'DeprecationWarning: pretrained is a deprecated',
     'pkg_resources is deprecated',
     r'Fail to import ``MultiScaleDeformableAttention``',
     r'``build_loss`` would be deprecated',

@@ -21,7 +21,7 @@ from .suite.results import diverged_at
 
 _NO_METRICS = ('step', 'iter', 'epoch', 'time', 'data_time', 'memory')
 # By the name of a module, as the record of a suite has it: mmengine's names.
-_LOGGED_VERSIONS = dict(python='Python', torch='PyTorch', mmengine='MMEngine', cv2='OpenCV')
+LOGGED_VERSIONS = dict(python='Python', torch='PyTorch', mmengine='MMEngine', cv2='OpenCV')
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ def _versions(folder: Path, environment: dict[str, str], meta: dict) -> dict[str
     versions = {}
     if meta.get('mmengine_version'):  # with the commit right behind it where mmengine is a clone
         versions['mmengine'] = re.sub(r'[0-9a-f]{40}$', '', meta['mmengine_version'])
-    for module, name in _LOGGED_VERSIONS.items():
+    for module, name in LOGGED_VERSIONS.items():
         if name in environment:
             versions[module] = environment[name]
     recorded = (read_record(folder) or {}).get('versions') or {}

@@ -9,7 +9,7 @@ from ..attention.panel import attention_panel
 from ..curves import draw_runs
 from ..files import write_atomically
 from ..panels import panels_context
-from ..run_summary import Metric, RunSummary
+from ..run_summary import LOGGED_VERSIONS, Metric, RunSummary
 from ..versions import versions
 from ..web_page import figure_uri, file_uri, render
 from .gather import Report, checkpoint_of
@@ -44,7 +44,6 @@ def check_page(path: Path, argument: str = 'path') -> None:
 def _context(report: Report) -> dict:
     summary = report.summaries[0]
     columns, rows = _table(report)
-    environment = summary.environment and {**summary.versions, **summary.environment}
     return dict(
         title=report.title,
         status=_status(summary),
@@ -64,13 +63,19 @@ def _context(report: Report) -> dict:
         ],
         # A quiet run logs none: then it is that of the machine at hand.
         is_logged=bool(summary.environment),
-        environment=[
-            (name, value)
-            for name, value in (environment or {**versions(), **collect_env()}).items()
-            if name not in _NO_ENVIRONMENT
-        ],
+        environment=_environment(summary),
         config=report.config,
     )
+
+
+def _environment(summary: RunSummary) -> list[tuple[str, str]]:
+    environment, packages = summary.environment, summary.versions
+    if not environment:
+        environment, packages = collect_env(), versions()
+    # mmengine's words for some of the packages stand there already.
+    rows = {k: v for k, v in packages.items() if LOGGED_VERSIONS.get(k) not in environment}
+    rows.update(environment)
+    return [(name, value) for name, value in rows.items() if name not in _NO_ENVIRONMENT]
 
 
 def _status(summary: RunSummary) -> str:
