@@ -53,7 +53,7 @@ def main() -> None:
             args.force,
             args.cfg_options,
         )
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         raise SystemExit(f'export_student: {error}') from error
     print_report(report, args.out)
 
@@ -83,6 +83,8 @@ def print_report(report: dict[str, Any], out: Path) -> None:
             f'student.onnx: input {text(report["onnx"]["input"])} -> logits '
             f'{text(report["onnx"]["logits"])}'
         )
+        if report['onnx']['test_mode'] != 'whole':
+            print('  it computes one window: sliding it over an image is left to its caller')
         for case in report['onnx']['cases']:
             print(
                 f'  {text(case["shape"])}: greatest difference {case["difference"]:.1e} (at most '

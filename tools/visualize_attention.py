@@ -32,8 +32,9 @@ def parse_args() -> argparse.Namespace:
         '--before',
         default=START,
         metavar='CHECKPOINT|none',
-        help='what to compare with; default: the network as its training began, by the seed in '
-        'the checkpoint',
+        help='what to compare with; default: the network as its training began, drawn anew by '
+        'the seed in the checkpoint (a training on a GPU drew other numbers than this machine '
+        'draws without one)',
     )
     parser.add_argument(
         '--out',

@@ -13,6 +13,8 @@ from .crop_size import set_crop_size
 from .data_root import set_data_root
 from .pretrained import set_pretrained
 
+_ITS_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """``--work-dir``, ``--cfg-options``, ``--launcher``, as in OpenMMLab's tools."""
@@ -73,6 +75,7 @@ def load_config(args: argparse.Namespace) -> Config:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = Config.fromfile(args.config)
     apply_options(cfg, args.cfg_options)
+    _drop_hooks(cfg)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
@@ -100,3 +103,10 @@ def apply_options(cfg: Config, options: dict) -> None:
         set_data_root(cfg, options['data_root'])
     if 'pretrained' in options:
         set_pretrained(cfg, options['pretrained'])
+
+
+def _drop_hooks(cfg: Config) -> None:
+    """Leave out hooks that are None; mmengine does so with its own ones alone."""
+    hooks = cfg.get('default_hooks') or {}
+    for name in [name for name, hook in hooks.items() if hook is None and name not in _ITS_HOOKS]:
+        del hooks[name]

@@ -1,15 +1,15 @@
 """Weights for several trainings to start from."""
 
 import logging
-import os
 from pathlib import Path
 
-import torch
 from mmengine import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import set_random_seed
 from torch import nn
+
+from .files import save_atomically
 
 
 def student_config(cfg: Config) -> dict:
@@ -47,8 +47,5 @@ def initial_weights(cfg: Config, path: Path, seed: int) -> str:
     set_random_seed(seed)
     model = MODELS.build(student_config(cfg))
     init_quietly(model)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f'{path.name}.tmp')
-    torch.save({'state_dict': model.state_dict()}, unfinished)
-    os.replace(unfinished, path)
+    save_atomically({'state_dict': model.state_dict()}, path)
     return str(path)

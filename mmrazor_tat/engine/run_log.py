@@ -1,6 +1,7 @@
 """What mmengine logged of a run: the lines of its scalars.json files."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any, Optional
 
@@ -39,3 +40,19 @@ def parse_line(text: str) -> Optional[dict[str, Any]]:
     except ValueError:
         return None
     return line if isinstance(line, dict) else None
+
+
+def diverged_at(losses: dict[int, float]) -> Optional[int]:
+    """Since which iteration the loss is no finite number, up to the end.
+
+    Not finite for a while and then again is a step that was left out, as with AMP.
+
+    Args:
+        losses: by iteration.
+    """
+    since = None
+    for iteration in sorted(losses, reverse=True):
+        if math.isfinite(losses[iteration]):
+            break
+        since = iteration
+    return since

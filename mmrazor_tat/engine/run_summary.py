@@ -12,12 +12,11 @@ from mmengine import Config
 from ..models.checkpoint_file import read_checkpoint
 from ..models.teacher_identity import KEY, TeacherIdentity
 from . import text_log
+from .checkpoints import last_checkpoint, step_of
 from .curves.run import Run, epoch_length, read_run
 from .curves.series import series
-from .run_log import log_files, read_starts
-from .suite.checkpoints import last_checkpoint, step_of
+from .run_log import diverged_at, log_files, read_starts
 from .suite.record import read_record
-from .suite.results import diverged_at
 
 _NO_METRICS = ('step', 'iter', 'epoch', 'time', 'data_time', 'memory')
 # By the name of a module, as the record of a suite has it: mmengine's names.
@@ -126,7 +125,7 @@ def summarize_run(folder: Path) -> RunSummary:
         config=max(folder.glob('*.py'), key=lambda path: path.stat().st_mtime, default=None),
         last_config=last_config,
         environment=environment,
-        versions=_versions(folder, environment, content.get('meta', {})),
+        versions=_versions(folder, environment, content),
         starts=len(starts),
         resumed=sum(iteration > 0 for iteration in begun),
         wall_seconds=sum(walls) if walls else None,
@@ -229,8 +228,9 @@ def _read_checkpoint(path: Optional[Path], notes: list[str]) -> dict[str, Any]:
         return {}
 
 
-def _versions(folder: Path, environment: dict[str, str], meta: dict) -> dict[str, str]:
-    versions = {}
+def _versions(folder: Path, environment: dict[str, str], checkpoint: dict) -> dict[str, str]:
+    meta, hub = checkpoint.get('meta') or {}, checkpoint.get('message_hub') or {}
+    versions = dict(hub.get('runtime_info', {}).get('versions') or {})  # of RecipeCheckHook
     if meta.get('mmengine_version'):  # with the commit right behind it where mmengine is a clone
         versions['mmengine'] = re.sub(r'[0-9a-f]{40}$', '', meta['mmengine_version'])
     for module, name in LOGGED_VERSIONS.items():

@@ -17,6 +17,7 @@ from .model_config import is_recipe
 _STUDENT = 'architecture.'
 # What a test pipeline reads beside the image.
 _READS_LABELS = ('LoadAnnotations',)
+_SHOWN = 3  # lines of what does not fit
 
 
 def trained_model(
@@ -34,7 +35,8 @@ def trained_model(
     Raises:
         FileNotFoundError: there is no such checkpoint, or no such ``teacher_ckpt``.
         ValueError: a checkpoint that does not fit the model, that is damaged, or that holds pickled
-            code; a recipe without ``teacher_ckpt`` whose teacher is needed.
+            code; a recipe without ``teacher_ckpt`` whose teacher is needed, or with another one
+            than that of the checkpoint.
     """
     init_default_scope(cfg.get('default_scope') or 'mmseg')
     model_cfg = copy.deepcopy(cfg.model)  # mmseg writes into it
@@ -47,6 +49,12 @@ def trained_model(
         model._require_loaded_teacher()
     if checkpoint is not None:
         load_trained_weights(model, checkpoint)
+        if with_teacher and getattr(model, 'teacher_of_checkpoint', None):
+            raise ValueError(
+                f'checkpoint {checkpoint!r} was made with another teacher than teacher_ckpt '
+                f'{model.teacher_ckpt!r}: one {model.teacher_of_checkpoint}. Set '
+                'model.teacher_ckpt to that one'
+            )
     return revert_sync_batchnorm(model).eval()
 
 
@@ -62,12 +70,20 @@ def load_trained_weights(model: nn.Module, checkpoint: str) -> None:
         raise ValueError(f'checkpoint {checkpoint!r} holds no weights')
     if not hasattr(model, 'architecture') and any(key.startswith(_STUDENT) for key in weights):
         weights = student_weights(weights)
+    elif hasattr(model, 'architecture') and not any(key.startswith(_STUDENT) for key in weights):
+        raise ValueError(
+            f'checkpoint {checkpoint!r} holds a plain network, the config is of a distillation: '
+            "take the checkpoint of the distillation, or the student's own config"
+        )
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:] if line.strip()]
+        more = f' (and {len(lines) - _SHOWN} more such lines)' if len(lines) > _SHOWN else ''
         raise ValueError(
             f'checkpoint {checkpoint!r} does not fit the {type(model).__name__} of the config: '
-            f'{error}'
+            + ' '.join(line[:300] for line in lines[:_SHOWN])
+            + more
         ) from error
 
 

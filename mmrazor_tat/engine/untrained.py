@@ -3,6 +3,7 @@
 from typing import Optional
 
 from mmengine import Config
+from mmengine.device import get_device
 from mmengine.runner import set_random_seed
 from mmengine.runner.loops import _InfiniteDataloaderIterator
 from torch import nn
@@ -21,7 +22,8 @@ class NoInitialWeightsError(ValueError):
 def untrained_model(cfg: Config, seed: int) -> nn.Module:
     """The model of a config as the Runner starts to train it, in eval mode on the CPU.
 
-    The global random numbers are seeded.
+    That holds for a training on the kind of device at hand: the same seed gives a GPU and a CPU
+    other numbers. The global random numbers are seeded.
 
     Args:
         cfg: of a plain network or of a distillation recipe, whose teacher is loaded.
@@ -33,7 +35,8 @@ def untrained_model(cfg: Config, seed: int) -> nn.Module:
             from the internet) cannot be loaded.
     """
     set_random_seed(seed)
-    model = trained_model(cfg, with_teacher=is_recipe(cfg))
+    # The Runner draws on the device that it trains on, and a GPU draws other numbers.
+    model = trained_model(cfg, with_teacher=is_recipe(cfg)).to(get_device())
     if 'max_iters' in (cfg.get('train_cfg') or {}):
         # The Runner's loop by iterations wraps the data loader before it calls init_weights; in
         # mmengine 0.10.7 that draws a number, in 0.10.12 it does not.
@@ -47,7 +50,7 @@ def untrained_model(cfg: Config, seed: int) -> nn.Module:
         raise NoInitialWeightsError(
             f'the weights that the training began with cannot be had: {error}'
         ) from error
-    return model.eval()
+    return model.cpu().eval()
 
 
 def seed_of(cfg: Config, meta: dict) -> Optional[int]:

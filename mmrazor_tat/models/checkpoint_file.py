@@ -27,7 +27,7 @@ def read_checkpoint(
         trust_advice: how the caller can be told to trust, for the error.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: there is no such file, or a URL that cannot be had.
         ValueError: it is damaged, no checkpoint, or holds pickled code and is not trusted.
     """
     is_path = '://' not in checkpoint
@@ -41,6 +41,10 @@ def read_checkpoint(
     try:
         with weights_only(not trust):
             return CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
+    except OSError as error:  # of a URL that cannot be had, among others
+        raise FileNotFoundError(
+            f'{argument}: {checkpoint!r} cannot be had: {error}' + (f'; {advice}' if advice else '')
+        ) from error
     except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
         if re.search('GLOBAL|Unsupported (global|class)', str(error)):
             raise ValueError(

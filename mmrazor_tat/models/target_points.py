@@ -29,7 +29,7 @@ def choose_points(
 
     Returns:
         (row, column) of each point, in the order of choice; fewer than ``count`` only where the
-        map has no more positions.
+        map has no more positions whose features are finite numbers.
 
     Raises:
         ValueError: ``count`` is no positive integer, or ``feature`` no map of one image.
@@ -42,7 +42,9 @@ def choose_points(
     smooth = feature.detach().cpu().double()
     smooth = F.avg_pool2d(smooth[None], 3, 1, 1, count_include_pad=False)[0]  # (C, H, W)
     height, width = smooth.shape[1:]
-    allowed = _inner(height, width, within)
+    finite = smooth.isfinite().all(0)
+    smooth = smooth.nan_to_num(0, 0, 0)
+    allowed = _inner(height, width, within) & finite
     rows = torch.arange(height).view(-1, 1)
     columns = torch.arange(width).view(1, -1)
     apart = max(1, min(height, width) // 4)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass
 
 import torch
@@ -16,7 +17,7 @@ class TeacherIdentity:
     """Where a teacher came from, and what it is.
 
     Attributes:
-        checkpoint: the file or URL that it was loaded from.
+        checkpoint: the file, by its whole path, or the URL that it was loaded from.
         sha256: of its weights and statistics: names, types, shapes and values.
     """
 
@@ -33,6 +34,8 @@ class TeacherIdentity:
             value = value.detach().cpu().contiguous()
             digest.update(f'{name} {value.dtype} {tuple(value.shape)}\n'.encode())
             digest.update(value.flatten().view(torch.uint8).numpy())
+        if '://' not in checkpoint:
+            checkpoint = os.path.abspath(os.path.expanduser(checkpoint))
         return cls(checkpoint, digest.hexdigest())
 
     def to_tensor(self) -> Tensor:

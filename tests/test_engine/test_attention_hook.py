@@ -99,6 +99,25 @@ def test_the_training_is_untouched_to_the_bit(distillation, in_memory):
     assert all(torch.equal(x, with_it[name]) for name, x in without.items())
 
 
+def test_a_training_that_diverges_goes_on(distillation, in_memory, monkeypatch, caplog):
+    """Its maps are not finite; and what cannot be painted at all is warned of."""
+    settings = {'optim_wrapper.optimizer.lr': 1e30, 'log_level': 'WARNING'}
+    runner = distillation(3, **settings, **with_hook('InMemory', interval=1, num_images=1))
+    runner.logger.addHandler(caplog.handler)
+    paint = AttentionVisualizationHook._add_pictures
+
+    def fail_at_two(self, runner, step):
+        if step == 2:
+            raise RuntimeError('out of memory')
+        paint(self, runner, step)
+
+    monkeypatch.setattr(AttentionVisualizationHook, '_add_pictures', fail_at_two)
+    runner.train()
+    assert not runner.model.student.decode_head.conv_seg.weight.isfinite().all()
+    assert runner.iter == 3 and [step for _, step, _ in in_memory] == [0, 1, 3]
+    assert 'no picture at 2: out of memory' in caplog.text
+
+
 def test_the_first_picture_is_of_the_network_that_is_drawn_anew(distillation, monkeypatch):
     """What tools/visualize_attention.py calls "before"."""
     runner = distillation(1, **with_hook('InMemory', num_images=1))

@@ -1,16 +1,19 @@
 """A trained student is shipped once it is proven to predict the same, or nothing is left."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine import Config
 from mmengine.hooks import EMAHook
 from mmengine.model import revert_sync_batchnorm
+from mmseg.registry import MODELS
 
 from mmrazor_tat import config_path
 from mmrazor_tat.engine.export import OnnxInput, export_student, make
 from mmrazor_tat.engine.export.checkpoint import dataset_meta
+from mmrazor_tat.engine.export.preprocessing import preprocessing
 from mmrazor_tat.engine.export.proof import Prediction, prove_equal, prove_same_weights
 from mmrazor_tat.engine.trained import student_weights, trained_model
 
@@ -76,6 +79,42 @@ def test_what_is_written(checkpoint, options, toy_voc, tmp_path):
     assert str(tmp_path) not in (out / 'export.json').read_text()
 
 
+def test_into_the_present_folder(checkpoint, options, tmp_path, monkeypatch):
+    (tmp_path / 'here').mkdir()
+    monkeypatch.chdir(tmp_path / 'here')
+    export_student(RECIPE, checkpoint, '.', options=options)
+    files = {'student.py', 'student.pth', 'export.json'}
+    assert {path.name for path in (tmp_path / 'here').iterdir()} == files
+    assert [path.name for path in tmp_path.glob('*here*')] == ['here']
+
+
+@pytest.mark.parametrize('setting', ['bgr_to_rgb', 'rgb_to_bgr', None])
+def test_an_image_that_is_prepared_as_the_report_says_is_the_network_s_input(setting):
+    """mmseg's preprocessor on a BGR image, against the numbers that are written."""
+    own = dict(type='SegDataPreProcessor', mean=[10.0, 20.0, 30.0], std=[2.0, 4.0, 5.0])
+    if setting:
+        own[setting] = True
+    network = SimpleNamespace(
+        data_preprocessor=MODELS.build(dict(own)),
+        cfg=Config(dict(model=dict(data_preprocessor=own))),
+    )
+    image = torch.arange(3 * 4 * 5, dtype=torch.uint8).view(3, 4, 5)  # B, G, R
+    (expected,) = network.data_preprocessor(dict(inputs=[image]))['inputs']
+    said = preprocessing(network)
+    order = dict(BGR=[0, 1, 2], RGB=[2, 1, 0])[said['channel_order']]
+    mean, std = (torch.tensor(said[key]).view(3, 1, 1) for key in ('mean', 'std'))
+    torch.testing.assert_close((image.float()[order] - mean) / std, expected)
+
+
+def test_a_student_that_has_diverged(checkpoint, options, tmp_path):
+    content = torch.load(checkpoint, weights_only=False)
+    content['state_dict']['architecture.decode_head.conv_seg.bias'][0] = float('nan')
+    torch.save(content, tmp_path / 'diverged.pth')
+    with pytest.raises(ValueError, match='decode_head.conv_seg.bias of the checkpoint has values'):
+        export_student(RECIPE, str(tmp_path / 'diverged.pth'), tmp_path / 'out', options=options)
+    assert not (tmp_path / 'out').exists()
+
+
 def test_another_image_over_an_earlier_export(checkpoint, options, toy_voc, tmp_path):
     out = tmp_path / 'out'
     out.mkdir()
@@ -130,7 +169,7 @@ def test_averaged_weights_are_shipped(distillation, options, tmp_path):
 
 @pytest.mark.parametrize('where', ['model', 'test_pipeline', 'weights'])
 def test_without_proof_nothing_is_left(checkpoint, options, tmp_path, monkeypatch, where):
-    plain_config, save = make.plain_config, make.save_checkpoint
+    plain_config, save = make.plain_config, make.save_atomically
 
     def wrong_config(cfg):
         plain, left_out = plain_config(cfg)
@@ -146,7 +185,7 @@ def test_without_proof_nothing_is_left(checkpoint, options, tmp_path, monkeypatc
         save(content, path)
 
     monkeypatch.setattr(make, 'plain_config', wrong_config)
-    monkeypatch.setattr(make, 'save_checkpoint', wrong_weights)
+    monkeypatch.setattr(make, 'save_atomically', wrong_weights)
     message = {
         'model': r'does not predict what the recipe predicts: [\d,]+ of 28,672 logits differ, by '
         r'up to .* the first at \(\d, \d+, \d+\) of \(7, 64, 64\); the networks differ',

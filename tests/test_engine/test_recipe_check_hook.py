@@ -5,9 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 from mmengine import ConfigDict
-from mmengine.logging import MMLogger
+from mmengine.logging import MessageHub, MMLogger
 from torch import nn
 
+import mmrazor_tat
 from mmrazor_tat.engine.hooks import RecipeCheckHook
 
 
@@ -28,6 +29,7 @@ def runner():
             dataset=SimpleNamespace(metainfo=dict(classes=tuple('abcdefg'))),
         ),
         optim_wrapper=SimpleNamespace(_accumulative_counts=1),
+        message_hub=MessageHub.get_instance('recipe_check'),
         model=model,
     )
 
@@ -54,6 +56,12 @@ def test_another_batch_names_the_scaled_learning_rate(told):
     assert 'the learning rate 0.01 is meant for 16' in message
     assert 'scaled linearly it is 0.0025. Train with 4 processes (torchrun, ' in message
     assert message.endswith(', or --auto-scale-lr')
+
+
+def test_the_versions_go_into_the_checkpoints(told, runner):
+    told()
+    versions = runner.message_hub.state_dict()['runtime_info']['versions']
+    assert versions['mmrazor_tat'] == mmrazor_tat.__version__ and 'mmseg' in versions
 
 
 def test_accumulated_iterations_count(told, runner):

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from mmrazor_tat.engine.suite.checkpoints import keep_last, last_checkpoint, point_to_last
+from mmrazor_tat.engine.checkpoints import keep_last, last_checkpoint, point_to_last
 from mmrazor_tat.engine.suite.results import (
     discard_logs,
     last_training_line,

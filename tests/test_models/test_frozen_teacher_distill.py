@@ -218,7 +218,7 @@ class TestTeacher:
             for count, content in enumerate((with_weights, other.state_dict()), start=1):
                 model.load_state_dict(content)
                 assert caplog.text.count('another teacher than teacher_ckpt') == count
-            assert "one 'another.pth' (sha256 " in caplog.text
+            assert "another.pth' (sha256 " in caplog.text
             model.load_state_dict(model.state_dict())
             assert caplog.text.count('another teacher than teacher_ckpt') == 2
         finally:

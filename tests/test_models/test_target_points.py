@@ -76,3 +76,13 @@ def test_cell_at():
     assert cell_at(0.0, 0.0, (4, 8)) == (0, 0)
     assert cell_at(0.49, 0.51, (4, 8)) == (1, 4)
     assert cell_at(1.0, 1.0, (4, 8)) == (3, 7)
+
+
+def test_positions_that_are_not_finite_are_never_chosen():
+    feature = torch.randn(3, 8, 8, generator=torch.Generator().manual_seed(0))
+    feature[1, 3, 3] = float('nan')
+    feature[0, 5, 5] = float('inf')
+    chosen = choose_points(feature, 30)
+    assert len(chosen) > 3
+    assert all(max(abs(r - k), abs(c - k)) > 1 for r, c in chosen for k in (3, 5))  # smoothed
+    assert choose_points(torch.full((3, 8, 8), float('nan')), 2) == []

@@ -118,3 +118,11 @@ class TestTest:
         assert cfg.model.module.type == 'FrozenTeacherDistill'
         kinds = [transform['type'] for transform in cfg.test_dataloader.dataset.pipeline]
         assert kinds == ['LoadImageFromFile', 'TestTimeAug']
+
+
+def test_a_hook_of_ours_can_be_left_out(run, repo):
+    """mmengine takes None for its own hooks alone."""
+    options = '--cfg-options', 'default_hooks.teacher_check=None'
+    cfg, _ = run('train.py', repo / CONFIG, *options)
+    assert 'teacher_check' not in cfg.default_hooks
+    assert 'teacher_evaluation' in cfg.default_hooks and 'checkpoint' in cfg.default_hooks

@@ -4,15 +4,18 @@ import base64
 import io
 import re
 import shutil
+import urllib.error
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import torch
 from mmengine import Config
 from PIL import Image
 
 from mmrazor_tat.datasets.toy_scenes import PALETTE
 from mmrazor_tat.engine.report import gather, save_report
+from mmrazor_tat.models import checkpoint_file
 
 
 class Page(HTMLParser):
@@ -116,6 +119,72 @@ def test_what_cannot_be_had_is_named_and_the_rest_is_shown(run):
     assert 'holds no checkpoint' in gather(run).notes[0]
 
 
+def test_names_come_from_the_folders(demo_run, tmp_path):
+    """The command as the README has it: without labels."""
+    runs = [demo_run[0] / name for name in ('tat_student', 'student', 'teacher')]
+    found = gather(runs[0], runs[1], runs[2:], count=2, attention_images=0)
+    save_report(found, tmp_path / 'page.html')
+    page = Page(tmp_path / 'page.html')
+    text = ''.join(page.text)
+    assert 'Report of tat_student' in text and 'Best gains: tat_student over student' in text
+    assert 'only tat_student right' in text and 'only student right' in text
+    assert [row[0] for row in page.rows[1:4]] == ['tat_student', 'student', 'teacher']
+    before_the_environment = text.split('Environment')[1]  # the first is the link
+    assert 'None' not in before_the_environment
+    assert found.notes == []
+
+
+def test_another_plain_network_is_pointed_out(demo_run):
+    found = gather(
+        demo_run[0] / 'tat_student', demo_run[0] / 'teacher', count=2, attention_images=0
+    )
+    (note,) = found.notes
+    assert note.startswith('teacher trained another network than the student of tat_student')
+
+
+def test_a_diverged_run_has_a_page(run, tmp_path):
+    path = run / 'iter_4.pth'
+    content = torch.load(path, weights_only=False)
+    for name, value in content['state_dict'].items():
+        if name.endswith('bottleneck.conv.weight'):
+            value.fill_(float('nan'))
+    torch.save(content, path)
+    found = gather(run, count=1, attention_images=1)
+    save_report(found, tmp_path / 'page.html')
+    page = Page(tmp_path / 'page.html')
+    assert sum(alt.startswith('Attention on') for alt in page.images) == 1
+
+
+def test_a_config_that_was_half_written(run):
+    (config,) = run.glob('*/vis_data/config.py')
+    config.write_text(config.read_text()[:300])
+    found = gather(run, count=1, attention_images=0)
+    assert found.comparison is not None  # by the config in the work dir
+    assert any('vis_data/config.py cannot be read' in note for note in found.notes)
+
+
+def test_a_teacher_that_cannot_be_fetched_or_is_another(run, demo_run, monkeypatch):
+    load = checkpoint_file.CheckpointLoader.load_checkpoint
+
+    def offline(name, *args, **kwargs):
+        if '://' in name:
+            raise urllib.error.URLError('no network')
+        return load(name, *args, **kwargs)
+
+    url = 'https://example.invalid/teacher.pth'
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint_file.CheckpointLoader, 'load_checkpoint', offline)
+        found = gather(run, options={'model.teacher_ckpt': url})
+    assert f"no segmentation panels: teacher_ckpt: '{url}' cannot be had: " in found.notes[0]
+    other = torch.load(demo_run[0] / 'teacher/iter_4.pth', weights_only=False)
+    other['state_dict']['decode_head.conv_seg.bias'] += 1
+    torch.save(other, run / 'other.pth')
+    found = gather(run, options={'model.teacher_ckpt': str(run / 'other.pth')}, count=1)
+    assert found.comparison is None and found.attention == {}
+    assert all('was made with another teacher than teacher_ckpt' in note for note in found.notes)
+    assert len(found.notes) == 2
+
+
 def test_logs_only_and_names_that_look_like_markup(run):
     found = gather(run, labels=['<b>bold</b>'], with_networks=False)
     assert found.comparison is None and found.attention == {} and found.notes == []
@@ -133,6 +202,8 @@ def test_pictures_of_the_hook(run):
     found = gather(run, with_networks=False)
     assert [step for step, _ in found.pictures['val_00001']] == [0, 4]
     save_report(found, run / 'page.html')
+    (run / '2/vis_data/vis_image/attention_val_00001_6.png').write_bytes(b'half of a PNG')
+    assert gather(run, with_networks=False).pictures == found.pictures
     page = Page(run / 'page.html')
     assert (page.pixels('Attention on val_00001 at iteration 0') == 10).all()
     assert (page.pixels('Attention on val_00001 at iteration 4') == 30).all()
@@ -172,7 +243,8 @@ def test_the_tool(repo, command, run, demo_run):
     [
         (['--out', 'page.pdf'], "report: --out 'page.pdf' must end with .html"),
         (['--count', 0], 'report: count must be at least 1, got 0'),
-        (['--labels', 'a', 'b'], 'report: '),
+        (['--num-images', 0], 'report: num_images must be at least 1, got 0'),
+        (['--labels', 'a', 'b'], 'report: 2 labels for 1 runs: a, b'),
     ],
 )
 def test_bad_input(repo, command, run, arguments, message):

@@ -115,6 +115,10 @@ def attention_of_image(
                     )
                 ]
                 cells = choose_points(feature, count, tuple(within))
+                if not cells:
+                    raise ValueError(
+                        f"the teacher's map of {str(path)!r} holds no finite number to look at"
+                    )
                 pixels = [
                     ((c + 0.5) / size[1] * extent[1], (r + 0.5) / size[0] * extent[0])
                     for r, c in cells

@@ -53,17 +53,16 @@ def attention_panel(states: dict[str, ImageAttention]) -> Figure:
                 if number == 1:
                     axis.set_title(f'{_title(heat, first)}\n{label}'.strip(), fontsize=9)
     axes[0, 0].set_title('image and point', fontsize=9)
-    colours = plt.get_cmap(_COLOUR_MAP)
     kinds = {heat.kind for heat in first.maps[0]}
     handles = [
         Patch(facecolor='none', edgecolor=SKY, linewidth=1.5, label='rebuilt position'),
-        Patch(facecolor=colours(0.5), label='half of max'),
-        Patch(facecolor=colours(1.0), edgecolor='grey', label='max'),
+        Patch(facecolor=_painted(0.5), edgecolor='grey', label='half of max'),
+        Patch(facecolor=_painted(1.0), edgecolor='grey', label='max'),
     ]
     if 'patch' in kinds:
-        white = Patch(facecolor='dimgrey', edgecolor='white', label='its patch group (white)')
+        white = Patch(facecolor='dimgrey', edgecolor='white', label='white frames: its patch group')
         handles.insert(1, white)
-    handles.append(Patch(alpha=0, label='below: max, effective number of positions'))
+    handles.append(Patch(alpha=0, label='below: largest weight, effective number of positions'))
     figure.legend(
         handles=handles,
         loc='outside lower center',
@@ -83,6 +82,13 @@ def panel_pixels(figure: Figure, dpi: int = 100) -> np.ndarray:
     return pixels
 
 
+def _painted(share: float) -> tuple[float, ...]:
+    """The colour of a share of the maximum, over the middle of the grey image."""
+    opacity = _OPACITY[0] + (_OPACITY[1] - _OPACITY[0]) * share
+    colour = np.array(plt.get_cmap(_COLOUR_MAP)(share)[:3])
+    return tuple(opacity * colour + (1 - opacity) * sum(_GREY) / 2)
+
+
 def _title(heat: AttentionMap, first: ImageAttention) -> str:
     same = [other for other in first.maps[0] if other.title == heat.title]
     return heat.title if len(same) == 1 else f'{heat.title}, {heat.name}'
@@ -96,7 +102,8 @@ def _draw_point(axis: Axes, attention: ImageAttention, number: int) -> None:
             for box in heat.places:
                 axis.add_patch(_outline(_edges(box, attention), 'white', 0.8))
     x, y = attention.points[number - 1]
-    axis.plot(x, y, 'o', markersize=7, color=VERMILION, markeredgecolor='white')
+    axis.plot(x, y, 'o', markersize=7, color=VERMILION, markeredgecolor='white',
+              clip_on=False, zorder=5)  # fmt: skip
     left = x > width * 0.75
     axis.annotate(
         str(number),
@@ -118,7 +125,8 @@ def _draw_heat(axis: Axes, attention: ImageAttention, heat: AttentionMap) -> Non
     edges = [_edges(box, attention) for box in heat.places]
     axis.imshow(_background(attention.image, edges), extent=(0, width, height, 0))
     weights = heat.weights.numpy()
-    for top, left, bottom, right in edges:
+    is_finite = np.isfinite(weights).all()  # not of a network that has diverged
+    for top, left, bottom, right in edges if is_finite else ():
         axis.imshow(
             weights / weights.max(),
             extent=(left, right, bottom, top),
@@ -134,6 +142,10 @@ def _draw_heat(axis: Axes, attention: ImageAttention, heat: AttentionMap) -> Non
     target = _around(_edges(heat.target, attention), window[3] - window[1])
     axis.add_patch(_outline(target, 'black', 2.6))
     axis.add_patch(_outline(target, SKY, 1.4))
+    if not is_finite:
+        axis.set_xlabel('not finite', fontsize=7.5, labelpad=2)
+        _frame(axis, window)
+        return
     peak = weights.max()
     text = f'max {peak:.2f}' if peak >= 0.01 else f'max {peak:.1e}'
     effective = heat.effective_positions

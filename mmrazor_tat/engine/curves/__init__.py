@@ -1,6 +1,7 @@
 """Training curves: runs read from their logs, compared in one picture."""
 
 from .figure import check_picture, draw_runs, plot_runs
+from .labels import labels_of
 from .panels import Line, Panel, panels_of
 from .run import Run, read_run, read_runs
 from .series import Series
@@ -12,6 +13,7 @@ __all__ = [
     'Series',
     'check_picture',
     'draw_runs',
+    'labels_of',
     'panels_of',
     'plot_runs',
     'read_run',

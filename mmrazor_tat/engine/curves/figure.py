@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ..figures import GREY, LINES, ORANGE, STYLES, plt, save_figure
-from ..suite.results import diverged_at
+from ..run_log import diverged_at
 from .labels import labels_of
 from .panels import Panel, panels_of
 from .run import Run

@@ -1,8 +1,6 @@
 """A student's checkpoint as mmseg has it: its weights, its classes, nothing else."""
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
@@ -32,16 +30,6 @@ def student_checkpoint(
         'meta': {'dataset_meta': _plain(own), 'cfg': config_text, **_plain(meta)},
         'state_dict': {name: _stored(value) for name, value in weights.items()},
     }
-
-
-def save_checkpoint(checkpoint: dict, path: Path) -> None:
-    """Write a checkpoint; it is never there in part."""
-    unfinished = path.with_name(f'{path.name}.tmp')
-    try:
-        torch.save(checkpoint, unfinished)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def dataset_meta(cfg: Config, meta: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:

@@ -14,10 +14,11 @@ from torch import nn
 
 from ...models.checkpoint_file import read_checkpoint
 from ..command_line import apply_options
+from ..files import save_atomically
 from ..model_config import config_file
 from ..trained import trained_model
 from ..versions import versions
-from .checkpoint import dataset_meta, save_checkpoint, student_checkpoint
+from .checkpoint import dataset_meta, student_checkpoint
 from .onnx_check import check_onnx
 from .onnx_file import OnnxInput, WholeImage, require_onnx, write_onnx
 from .plain_config import plain_config
@@ -66,7 +67,7 @@ def export_student(
         ValueError: a part that does not fit or is needed and not mmseg's, by name; what was
             written does not predict the same. Nothing is left then.
     """
-    out = Path(out)
+    out = Path(out).resolve()  # "." has no name
     _check_folder(out, force)
     if onnx is not None:
         require_onnx()
@@ -80,6 +81,7 @@ def export_student(
     model = trained_model(cfg, str(checkpoint))
     student = getattr(model, 'architecture', model)
     _check_segmentor(student)
+    _check_finite(student)
     meta = read_checkpoint(str(checkpoint)).get('meta') or {}
     progress = {key: meta[key] for key in ('epoch', 'iter') if isinstance(meta.get(key), int)}
 
@@ -89,7 +91,7 @@ def export_student(
         folder.mkdir()
         text = plain.pretty_text
         (folder / CONFIG).write_text(text, encoding='utf-8')
-        save_checkpoint(
+        save_atomically(
             student_checkpoint(student.state_dict(), text, dataset_meta(cfg, meta), **progress),
             folder / CHECKPOINT,
         )
@@ -162,6 +164,15 @@ def _check_segmentor(student: nn.Module) -> None:
             f"the student is a {type(student).__name__}, and what is exported are mmseg's "
             'segmentors with a backbone (EncoderDecoder)'
         )
+
+
+def _check_finite(student: nn.Module) -> None:
+    for name, value in student.state_dict().items():
+        if not value.isfinite().all():
+            raise ValueError(
+                f'{name} of the checkpoint has values that are no finite numbers: the training has '
+                'diverged'
+            )
 
 
 def _network(student: nn.Module) -> dict[str, Any]:

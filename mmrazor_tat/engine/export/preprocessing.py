@@ -21,7 +21,8 @@ def preprocessing(network: nn.Module) -> dict[str, Any]:
     padding = getattr(processor, 'test_cfg', None) or {}
     has_mean = own.get('mean') is not None
     return {
-        'channel_order': 'RGB' if own.get('bgr_to_rgb') else 'BGR',  # mmcv loads BGR
+        # mmcv loads BGR; both settings of mmseg's turn the order around.
+        'channel_order': 'RGB' if own.get('bgr_to_rgb') or own.get('rgb_to_bgr') else 'BGR',
         'mean': list(own['mean']) if has_mean else [0.0, 0.0, 0.0],
         'std': list(own['std']) if has_mean else [1.0, 1.0, 1.0],
         'size': list(padding['size']) if padding.get('size') else None,

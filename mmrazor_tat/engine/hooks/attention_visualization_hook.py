@@ -23,7 +23,8 @@ class AttentionVisualizationHook(Hook):
     ``vis_data/vis_image/attention_IMAGE_ITERATION.png``, with its ``TensorboardVisBackend`` images
     ``attention_IMAGE`` by iteration. The images go through the validation's pipeline, whole. The
     training goes on as if there were no hook: no weight, statistic or random number is touched.
-    With several processes the main one paints and the others wait.
+    A picture that cannot be made after that is warned of. With several processes the main one
+    paints and the others wait.
 
     Args:
         interval: iterations between two pictures.
@@ -62,7 +63,8 @@ class AttentionVisualizationHook(Hook):
         self.points = points
         self.count = count
         self._paths: dict[str, str] = {}  # by name in the visualizer
-        self._last: Optional[int] = None  # the iteration of the last pictures
+        self._first: Optional[int] = None  # the iteration of the first pictures
+        self._last: Optional[int] = None  # and of the last
 
     def before_train(self, runner) -> None:
         try:
@@ -77,6 +79,7 @@ class AttentionVisualizationHook(Hook):
             while name in self._paths:
                 name, number = f'{stem}-{number}', number + 1
             self._paths[name] = str(path)
+        self._first = runner.iter
         self._paint(runner, runner.iter)
 
     def after_train_iter(
@@ -94,12 +97,20 @@ class AttentionVisualizationHook(Hook):
             self._paint(runner, runner.iter)
 
     def _paint(self, runner, step: int) -> None:
-        # Here, as it chooses a backend for matplotlib, which is no business of an import of ours.
-        from ..attention.panel import attention_panel, panel_pixels
-
         self._last = step
         if not is_main_process():
             return
+        try:
+            self._add_pictures(runner, step)
+        except Exception as error:
+            if step == self._first:  # before the first iteration: nothing is lost
+                raise
+            runner.logger.warning(f'AttentionVisualizationHook: no picture at {step}: {error}')
+
+    def _add_pictures(self, runner, step: int) -> None:
+        # Here, as it chooses a backend for matplotlib, which is no business of an import of ours.
+        from ..attention.panel import attention_panel, panel_pixels
+
         model = bare_model(runner)
         for name, path in self._paths.items():
             attention = attention_of_image(

@@ -10,6 +10,7 @@ from torch import nn
 
 from ..batch import Batch
 from ..evaluation import bare_model
+from ..versions import versions
 
 _LAUNCH = '{} processes (torchrun, with --launcher pytorch)'
 
@@ -29,6 +30,8 @@ class RecipeCheckHook(Hook):
     priority = 'VERY_HIGH'
 
     def before_train(self, runner) -> None:
+        # For reports: mmengine's log of the environment does not know our packages.
+        runner.message_hub.update_info('versions', versions())
         self._check_batch(runner)
         self._check_classes(runner)
 

@@ -12,9 +12,9 @@ from mmrazor.registry import HOOKS
 
 from ...models.checkpoint_file import read_checkpoint
 from ..evaluation import bare_model
-from ..export.checkpoint import dataset_meta, save_checkpoint, student_checkpoint
+from ..export.checkpoint import dataset_meta, student_checkpoint
 from ..export.plain_config import plain_config
-from ..files import write_atomically
+from ..files import save_atomically, write_atomically
 from ..trained import student_weights
 
 _CONFIG, _BEST = 'student.py', 'student_best.pth'
@@ -44,7 +44,7 @@ class StudentCheckpointHook(Hook):
             there is none.
         rule: 'greater' or 'less', which value is better; None: mmengine's guess by the name.
         max_keep: how many of those by interval stay, the newest; -1: all.
-        out_dir: the folder; None: 'student' in the work dir.
+        out_dir: the folder, seen from the current one; None: 'student' in the work dir.
 
     Raises:
         ValueError: an argument that does not fit; before training, a config of which no plain one
@@ -172,7 +172,7 @@ class StudentCheckpointHook(Hook):
         weights = checkpoint['state_dict']
         if hasattr(model, 'architecture'):
             weights = student_weights(weights)
-        save_checkpoint(
+        save_atomically(
             student_checkpoint(weights, self._config_text, self._dataset_meta, **meta),
             self._folder / name,
         )

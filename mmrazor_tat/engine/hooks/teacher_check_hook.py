@@ -48,7 +48,7 @@ class TeacherCheckHook(Hook):
         if runner.cfg.get('val_dataloader') is None:
             raise ValueError(
                 'TeacherCheckHook: the config has no val_dataloader to evaluate the teacher on; '
-                'add one, or set the hook to None'
+                'add one, or leave the hook out (default_hooks.teacher_check=None, with our tools)'
             )
         loader = build_loader(runner, 'val')
         metrics, images = evaluate(runner, 'val', loader, model.teacher_val_step, self.num_images)

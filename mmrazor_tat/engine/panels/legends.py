@@ -35,7 +35,10 @@ def class_legend(comparison: Comparison) -> tuple[list[Entry], int]:
             pixels += np.bincount(ids[is_class], minlength=num_classes)
     occurring = [i for i in np.argsort(-pixels, kind='stable') if pixels[i]]
     entries = [
-        Entry(comparison.classes[i], '#{:02x}{:02x}{:02x}'.format(*comparison.palette[i]))
+        Entry(
+            comparison.classes[i].replace('_', ' '),
+            '#{:02x}{:02x}{:02x}'.format(*comparison.palette[i]),
+        )
         for i in sorted(occurring[:MOST_CLASSES])
     ]
     if _has_ignored(comparison):

@@ -83,7 +83,7 @@ class _Sheet:
         """As many to a line as the longest name allows."""
         if not entries:
             return
-        names = [_short(entry.name.replace('_', ' '), 34) for entry in entries]
+        names = [_short(entry.name, 34) for entry in entries]
         columns = _fitting_columns([len(name) for name in names], self.width - 2 * _MARGIN)
         lines = -(-len(entries) // columns)
         # matplotlib fills columns: the entries are put so that they read along the lines.

@@ -1,18 +1,19 @@
 """What a report shows of a run, from its work dir."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
 
 from mmengine import Config
+from PIL import Image
 
 from ..attention.comparison import compare_attention
 from ..attention.image import ImageAttention
 from ..command_line import apply_options
-from ..curves import Run, read_runs
-from ..model_config import is_recipe
-from ..panels import Comparison, compare, load_networks, validation_data
+from ..curves import Run, labels_of, read_runs
+from ..model_config import is_recipe, model_of
+from ..panels import Comparison, check_counts, compare, load_networks, validation_data
 from ..run_summary import RunSummary, summarize_run
 
 
@@ -80,11 +81,12 @@ def gather(
         FileNotFoundError, ValueError: a folder that is no work dir, a number out of range, or an
             option that does not fit.
     """
-    for name, value, least in (('count', count, 1), ('attention_images', attention_images, 0)):
-        if value < least:
-            raise ValueError(f'{name} must be at least {least}, got {value}')
+    check_counts(count, num_images)
+    if attention_images < 0:
+        raise ValueError(f'attention_images must be at least 0, got {attention_images}')
     folders = [Path(f) for f in (folder, *([plain] if plain else []), *others)]
     runs = read_runs(folders, labels)
+    runs = [replace(run, label=label) for run, label in zip(runs, labels_of(runs))]
     summaries = [summarize_run(f) for f in folders]
     notes = [note for summary in summaries for note in summary.notes]
     cfg = _config(summaries[0], options or {}, notes)
@@ -98,6 +100,7 @@ def gather(
                 summaries[0],
                 summaries[1] if plain else None,
                 ('teacher', runs[1].label if plain else '', runs[0].label),
+                notes,
                 count,
                 num_images,
                 progress,
@@ -123,20 +126,25 @@ def gather(
 
 
 def _config(summary: RunSummary, options: dict, notes: list[str]) -> Optional[Config]:
-    path = summary.last_config or summary.config
-    if path is None:
-        notes.append(f'{summary.folder} holds no config: no config, panels and attention')
-        return None
-    cfg = Config.fromfile(path)
-    apply_options(cfg, options)
-    return cfg
+    for path in (summary.last_config, summary.config):
+        if path is None:
+            continue
+        try:
+            cfg = Config.fromfile(path)
+        except Exception as error:  # whatever a half-written Python file may raise
+            notes.append(f'{path} cannot be read: {error}')
+            continue
+        apply_options(cfg, options)
+        return cfg
+    notes.append(f'{summary.folder} holds no config that can be read: no panels, no attention')
+    return None
 
 
 def _attempt(what: str, notes: list[str], make: Callable[[], Any]) -> Any:
     """What ``make`` gives; None, and a note, where files are missing or do not fit."""
     try:
         return make()
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError, RuntimeError, KeyError) as error:
         notes.append(f'no {what}: {error}')
         return None
 
@@ -158,6 +166,7 @@ def _compare(
     run: RunSummary,
     plain: Optional[RunSummary],
     names: tuple[str, str, str],
+    notes: list[str],
     count: int,
     num_images: Optional[int],
     progress: Optional[Callable[[int, int], None]],
@@ -165,6 +174,12 @@ def _compare(
     plain_cfg = None
     if plain is not None and plain.last_config is not None:
         plain_cfg = Config.fromfile(plain.last_config)
+        own, other = (model_of(c) for c in (cfg, plain_cfg))
+        if any(own.get(part) != other.get(part) for part in ('backbone', 'decode_head')):
+            notes.append(
+                f'{names[1]} trained another network than the student of {names[2]}: its "gains" '
+                'are not those of the distillation alone'
+            )
     networks = load_networks(
         cfg, checkpoint_of(run), plain and checkpoint_of(plain), plain_cfg, names=names
     )
@@ -193,9 +208,19 @@ def _pictures(folder: Path) -> dict[str, list[tuple[int, Path]]]:
     found: dict[str, dict[int, Path]] = {}
     for path in sorted(folder.glob('*/vis_data/vis_image/attention_*.png')):
         name, _, step = path.stem.rpartition('_')
-        if step.isdigit():
+        if step.isdigit() and _is_whole(path):
             found.setdefault(name.removeprefix('attention_'), {})[int(step)] = path
     return {
         name: [(step, by_step[step]) for step in dict.fromkeys((min(by_step), max(by_step)))]
         for name, by_step in found.items()
     }
+
+
+def _is_whole(picture: Path) -> bool:
+    """A run that is killed may leave half of one."""
+    try:
+        with Image.open(picture) as image:
+            image.load()
+    except (OSError, SyntaxError):  # Pillow's words for a damaged file
+        return False
+    return True

@@ -71,7 +71,7 @@ def _context(report: Report) -> dict:
 def _environment(summary: RunSummary) -> list[tuple[str, str]]:
     environment, packages = summary.environment, summary.versions
     if not environment:
-        environment, packages = collect_env(), versions()
+        environment, packages = collect_env(), packages if 'mmseg' in packages else versions()
     # mmengine's words for some of the packages stand there already.
     rows = {k: v for k, v in packages.items() if LOGGED_VERSIONS.get(k) not in environment}
     rows.update(environment)

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any, Optional
 
-from ..run_log import log_files, parse_line, read_lines
+from ..run_log import diverged_at, log_files, parse_line, read_lines
 
 _TAIL_BYTES = 2**15
 _ERROR = re.compile(r'^(?:\[rank\d+\]: ?)?((?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b.*)')
@@ -56,22 +56,6 @@ def validated_names(folder: Path) -> list[str]:
     validations = [line for line in read_lines(folder) if 'loss' not in line]
     names = dict.fromkeys(name for line in validations for name in line)
     return [name for name in names if name not in _NO_METRICS]
-
-
-def diverged_at(losses: dict[int, float]) -> Optional[int]:
-    """Since which iteration the loss is no finite number, up to the end.
-
-    Not finite for a while and then again is a step that was left out, as with AMP.
-
-    Args:
-        losses: by iteration.
-    """
-    since = None
-    for iteration in sorted(losses, reverse=True):
-        if math.isfinite(losses[iteration]):
-            break
-        since = iteration
-    return since
 
 
 def _summary(curve: dict[int, float]) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Optional
 
+from ..checkpoints import keep_last, last_checkpoint, point_to_last, step_of
 from . import record as records
-from .checkpoints import keep_last, last_checkpoint, point_to_last, step_of
 from .errors import SuiteError
 from .launch import Command, Launch, Process, as_line, train_command
 from .plan import Job, Key

@@ -138,7 +138,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         probe(self.student, self.teacher, self.distiller, weight.new_zeros(1, 3, *size))
         self._padding_is_checked = False
         self._learning_is_checked = False
-        self._teacher_of_checkpoint: Optional[str] = None  # of one that holds another teacher
+        # What is known of the teacher of a checkpoint that was loaded, where it is another one.
+        self.teacher_of_checkpoint: Optional[str] = None
         self._register_state_dict_hook(_name_teacher)
         self._register_load_state_dict_pre_hook(self._keep_teacher)
 
@@ -163,27 +164,27 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             return  # nothing to hold them against: they are the teacher
         others = {k: state_dict[k] for k in own if k in state_dict}
         state_dict.update(own)
-        self._teacher_of_checkpoint = None
+        self.teacher_of_checkpoint = None
         if self.teacher_identity is None:
             return
         if named is not None and named.sha256 != self.teacher_identity.sha256:
-            self._teacher_of_checkpoint = str(named)
+            self.teacher_of_checkpoint = str(named)
         elif any(not torch.equal(v.to(own[k].device), own[k]) for k, v in others.items()):
-            self._teacher_of_checkpoint = 'whose weights it holds'
-        if self._teacher_of_checkpoint is not None:
+            self.teacher_of_checkpoint = 'whose weights it holds'
+        if self.teacher_of_checkpoint is not None:
             MMLogger.get_current_instance().warning(
                 'the checkpoint that is loaded was made with another teacher than teacher_ckpt '
-                f'{self.teacher_identity}: one {self._teacher_of_checkpoint}. That of teacher_ckpt '
+                f'{self.teacher_identity}: one {self.teacher_of_checkpoint}. That of teacher_ckpt '
                 'is kept'
             )
 
     def _check_resumed_teacher(self) -> None:
         """Raise ValueError before the first iteration of a run resumed with another teacher."""
-        other = self._teacher_of_checkpoint
+        other = self.teacher_of_checkpoint
         if other is None:
             return
         if MessageHub.get_current_instance().get_info('iter', 0) == 0:
-            self._teacher_of_checkpoint = None  # a mere load_from: another teacher is a choice
+            self.teacher_of_checkpoint = None  # a mere load_from: another teacher is a choice
         else:
             raise ValueError(
                 f'teacher_ckpt {self.teacher_identity} is another teacher than that of the run '

@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 from typing import Optional
 
-from ..files import write_atomically
+from .files import write_atomically
 
 _POINTER = 'last_checkpoint'  # mmengine's
 
