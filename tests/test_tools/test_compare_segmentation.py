@@ -104,7 +104,7 @@ def test_networks_that_do_not_fit(recipe, checkpoints):
     distilled, plain = checkpoints
     with pytest.raises(FileNotFoundError, match="--plain: there is no file 'gone.pth'"):
         load_networks(recipe, distilled, 'gone.pth')
-    with pytest.raises(ValueError, match='does not fit the FrozenTeacherDistill of the config'):
+    with pytest.raises(ValueError, match='holds a plain network'):
         load_networks(recipe, plain)
     with pytest.raises(ValueError, match='does not fit the EncoderDecoder of the config'):
         load_networks(recipe, distilled, recipe.model.teacher_ckpt, with_teacher=False)
