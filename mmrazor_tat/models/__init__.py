@@ -1,28 +1,43 @@
 from .algorithms import FrozenTeacherDistill
+from .backbones import CIFARVGG, CIFARResNet
 from .connectors import MarginReLUConnector, ReviewKDConnector, TaTConnector
 from .distillers import SharedConnectorDistiller
 from .losses import (
+    AFDLoss,
     AnchorPointTaTLoss,
+    CCLoss,
+    FSPLoss,
     HierarchicalTaTLoss,
     ICKDLoss,
+    NSTLoss,
     PatchGroupTaTLoss,
     PixelWiseKDLoss,
+    PKTLoss,
     ReviewKDLoss,
+    SPLoss,
     TaTLoss,
 )
 from .recorders import PreActivationRecorder, TokenMapRecorder
 
 __all__ = [
+    'AFDLoss',
     'AnchorPointTaTLoss',
+    'CCLoss',
+    'CIFARResNet',
+    'CIFARVGG',
+    'FSPLoss',
     'FrozenTeacherDistill',
     'HierarchicalTaTLoss',
     'ICKDLoss',
     'MarginReLUConnector',
+    'NSTLoss',
+    'PKTLoss',
     'PatchGroupTaTLoss',
     'PixelWiseKDLoss',
     'PreActivationRecorder',
     'ReviewKDConnector',
     'ReviewKDLoss',
+    'SPLoss',
     'SharedConnectorDistiller',
     'TaTConnector',
     'TaTLoss',

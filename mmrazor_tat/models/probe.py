@@ -91,14 +91,15 @@ def _set_channels(records: dict, distiller: nn.Module) -> None:
 
 
 def _set_channels_of_loss(name: str, records: dict, distiller: nn.Module) -> None:
-    """Tell a loss with projections of its own the channels of its two maps."""
+    """Tell a loss with projections of its own the channels of its two maps, or lists of maps."""
     loss = distiller.distill_losses[name]
     if not hasattr(loss, 'set_channels'):
         return
     widths = []
-    for argument in ('s_feature', 't_feature'):
-        if argument not in records:
-            raise ValueError(f'loss_forward_mappings.{name} gives it no {argument}')
+    for arguments in (('s_feature', 's_features'), ('t_feature', 't_features')):
+        argument = next((argument for argument in arguments if argument in records), None)
+        if argument is None:
+            raise ValueError(f'loss_forward_mappings.{name} gives it no {arguments[0]}')
         x = distiller.get_record(**records[argument])
         widths.append(_channels(argument, f"loss '{name}'", x))
     loss.set_channels(*widths)

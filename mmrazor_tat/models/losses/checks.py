@@ -20,3 +20,18 @@ def check_same_shape(s_name: str, s_map: Tensor, t_name: str, t_map: Tensor) -> 
             f'{s_name} has shape {tuple(s_map.shape)}, {t_name} has {tuple(t_map.shape)}: this '
             'loss compares maps (B, C, H, W) of one shape'
         )
+
+
+def check_map(name: str, x: Tensor) -> None:
+    """Raise ValueError unless ``x`` is a map (B, C, H, W)."""
+    if x.dim() != 4:
+        raise ValueError(f'{name} has shape {tuple(x.shape)}, this loss takes maps (B, C, H, W)')
+
+
+def check_same_batch(s_name: str, s: Tensor, t_name: str, t: Tensor) -> None:
+    """Raise ValueError unless both have as many images, at least two: they are compared."""
+    if len(s) != len(t) or len(s) < 2:
+        raise ValueError(
+            f'{s_name} has {len(s)} images, {t_name} has {len(t)}: this loss compares the images '
+            'of a batch, the same of both, at least two for each process'
+        )
