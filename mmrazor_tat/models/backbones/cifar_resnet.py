@@ -11,7 +11,7 @@ _WIDTHS = (16, 16, 32, 64)
 
 @MODELS.register_module()
 class CIFARResNet(BaseModule):
-    """A 3 x 3 convolution, then three stages of (depth - 2) / 6 basic blocks at 32, 16 and 8 pixels.
+    """A convolution, then three stages of (depth - 2) / 6 basic blocks at 32, 16 and 8 pixels.
 
     Where the width or the size changes, the shortcut is a 1 x 1 convolution with batch norm (option
     B of the paper), as in the code that the published distillation results of ResNet-20, 32, 56 and
