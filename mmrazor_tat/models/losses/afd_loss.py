@@ -10,7 +10,7 @@ from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
 from ...functional import at_least_float32, full_precision
-from .checks import check_map, check_weight
+from .checks import check_count, check_map, check_weight
 
 
 @MODELS.register_module()
@@ -46,8 +46,7 @@ class AFDLoss(nn.Module):
     ) -> None:
         super().__init__()
         check_weight('loss_weight', loss_weight)
-        if not isinstance(dim, int) or isinstance(dim, bool) or dim < 1:
-            raise ValueError(f'dim must be a positive integer, got {dim!r}')
+        check_count('dim', dim)
         self.dim = dim
         self.loss_weight = loss_weight
         self.s_channels: Optional[tuple[int, ...]] = None

@@ -8,7 +8,7 @@ from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
 from ...functional import at_least_float32, full_precision
-from .checks import check_same_batch, check_weight
+from .checks import check_count, check_same_batch, check_weight
 
 
 @MODELS.register_module()
@@ -40,8 +40,7 @@ class CCLoss(nn.Module):
         super().__init__()
         check_weight('loss_weight', loss_weight)
         check_weight('gamma', gamma, positive=True)
-        if not isinstance(order, int) or isinstance(order, bool) or order < 1:
-            raise ValueError(f'order must be a positive integer, got {order!r}')
+        check_count('order', order)
         self.loss_weight = loss_weight
         self.gamma = gamma
         self.order = order

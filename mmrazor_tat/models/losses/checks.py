@@ -13,6 +13,13 @@ def check_weight(name: str, value: float, positive: bool = False) -> None:
         raise ValueError(f'{name} must be a finite number {least}, got {value!r}')
 
 
+def check_count(name: str, value: int, least: int = 1) -> None:
+    """Raise ValueError unless ``value`` is an integer of at least ``least``."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        wanted = 'a positive integer' if least == 1 else f'an integer of at least {least}'
+        raise ValueError(f'{name} must be {wanted}, got {value!r}')
+
+
 def check_same_shape(s_name: str, s_map: Tensor, t_name: str, t_map: Tensor) -> None:
     """Raise ValueError unless two maps (B, C, H, W) have one shape."""
     if s_map.dim() != 4 or s_map.shape != t_map.shape:
