@@ -1,28 +1,49 @@
 from .algorithms import FrozenTeacherDistill
+from .backbones import CIFARVGG, CIFARResNet
 from .connectors import MarginReLUConnector, ReviewKDConnector, TaTConnector
 from .distillers import SharedConnectorDistiller
 from .losses import (
+    AFDLoss,
     AnchorPointTaTLoss,
+    CCLoss,
+    ContrastiveDistillLoss,
+    FSPLoss,
     HierarchicalTaTLoss,
     ICKDLoss,
+    NSTLoss,
     PatchGroupTaTLoss,
     PixelWiseKDLoss,
+    PKTLoss,
     ReviewKDLoss,
+    RKDLoss,
+    SCKDLoss,
+    SPLoss,
     TaTLoss,
 )
 from .recorders import PreActivationRecorder, TokenMapRecorder
 
 __all__ = [
+    'AFDLoss',
     'AnchorPointTaTLoss',
+    'CCLoss',
+    'CIFARResNet',
+    'CIFARVGG',
+    'ContrastiveDistillLoss',
+    'FSPLoss',
     'FrozenTeacherDistill',
     'HierarchicalTaTLoss',
     'ICKDLoss',
     'MarginReLUConnector',
+    'NSTLoss',
+    'PKTLoss',
     'PatchGroupTaTLoss',
     'PixelWiseKDLoss',
     'PreActivationRecorder',
     'ReviewKDConnector',
     'ReviewKDLoss',
+    'RKDLoss',
+    'SCKDLoss',
+    'SPLoss',
     'SharedConnectorDistiller',
     'TaTConnector',
     'TaTLoss',

@@ -13,9 +13,9 @@ from .distillers.shared_connector_distiller import recorder_names
 def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: Tensor) -> None:
     """Run both models once, give the connectors and losses their channels and try every loss.
 
-    A record of the student that inference does not fill (e.g. in an auxiliary head) cannot be
-    looked at here; the losses that read it are left to the first iteration, and their connectors
-    need channels of their own.
+    A record of the student that inference does not fill (an auxiliary head, the data samples)
+    cannot be looked at here; the losses that read it are left to the first iteration, and what
+    reads that record needs channels of its own.
 
     Args:
         student, teacher: models whose ``forward(inputs, mode='tensor')`` runs the features.
@@ -34,13 +34,13 @@ def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: 
     size = ' x '.join(str(length) for length in inputs.shape[-2:])
     for name, records in distiller.loss_forward_mappings.items():
         _check_fired(name, records, distiller)
-        if not all(_fired(record, distiller) for record in records.values()):
-            continue
+        fired = {key: record for key, record in records.items() if _fired(record, distiller)}
         try:
-            _set_channels(records, distiller)
-            _set_channels_of_loss(name, records, distiller)
-            with evaluating(distiller):  # a batch norm in a connector learns nothing from zeros
-                distiller.compute_loss(name)
+            _set_channels(fired, distiller)
+            _set_channels_of_loss(name, records, fired, distiller)
+            if len(fired) == len(records):
+                with evaluating(distiller):  # a batch norm in a connector learns nothing from zeros
+                    distiller.compute_loss(name)
         except Exception as error:
             raise ValueError(
                 f"distill_losses['{name}'] does not fit the records of an input of {size}: "
@@ -90,15 +90,18 @@ def _set_channels(records: dict, distiller: nn.Module) -> None:
         connector.set_channels(channels, width)
 
 
-def _set_channels_of_loss(name: str, records: dict, distiller: nn.Module) -> None:
-    """Tell a loss with projections of its own the channels of its two maps."""
+def _set_channels_of_loss(name: str, records: dict, fired: dict, distiller: nn.Module) -> None:
+    """Tell a loss with projections of its own the channels of its two maps, or lists of maps."""
     loss = distiller.distill_losses[name]
     if not hasattr(loss, 'set_channels'):
         return
     widths = []
-    for argument in ('s_feature', 't_feature'):
-        if argument not in records:
-            raise ValueError(f'loss_forward_mappings.{name} gives it no {argument}')
+    for arguments in (('s_feature', 's_features'), ('t_feature', 't_features')):
+        argument = next((argument for argument in arguments if argument in records), None)
+        if argument is None:
+            raise ValueError(f'loss_forward_mappings.{name} gives it no {arguments[0]}')
+        if argument not in fired:
+            return
         x = distiller.get_record(**records[argument])
         widths.append(_channels(argument, f"loss '{name}'", x))
     loss.set_channels(*widths)

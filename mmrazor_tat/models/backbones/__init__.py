@@ -1,0 +1,4 @@
+from .cifar_resnet import CIFARResNet
+from .cifar_vgg import CIFARVGG
+
+__all__ = ['CIFARResNet', 'CIFARVGG']

@@ -1,0 +1,82 @@
+r"""Relational knowledge distillation."""
+
+import torch
+import torch.nn.functional as F
+from mmrazor.registry import MODELS
+from torch import Tensor, nn
+
+from ...functional import at_least_float32, full_precision
+from .checks import check_same_batch, check_weight
+
+
+@MODELS.register_module()
+class RKDLoss(nn.Module):
+    r"""Relational knowledge distillation (Park et al., CVPR 2019), by distances and angles.
+
+    The distances of a batch's pairs and the angles of its triples, compared:
+
+    .. math:: L = w \Big( w_D \frac{1}{B^2} \sum_{i,j} l(d^t_{ij}, d^s_{ij})
+        + w_A \frac{1}{B^3} \sum_{i,j,k} l(a^t_{ijk}, a^s_{ijk}) \Big), \quad
+        d_{ij} = \frac{\|f_i - f_j\|}{\mu}, \quad a_{ijk} = \cos \angle f_i f_j f_k
+
+    mu is the mean of the batch's distances that are not 0; l is Huber's loss, a square up to 1
+    and linear beyond. The means are over all pairs and triples, the images paired
+    with themselves too, as in the authors' code; a vector of length 0 has the cosine 0. Student
+    and teacher may differ in width. Two images have one distance and no angle: nothing to learn.
+
+    MMRazor's ``DistanceWiseRKD`` and ``AngleWiseRKD`` compute the same with
+    ``with_l2_norm=False``, but a batch of one gives NaN, so do angles in float16, maps in
+    channels_last raise, and two images that coincide for the student alone have a gradient of
+    1e8 or more.
+
+    Args:
+        distance_weight: w_D, at least 0. On CIFAR-100 the usual value is 25.
+        angle_weight: w_A, at least 0. On CIFAR-100 the usual value is 50. The authors' metric
+            learning has 1 and 2, the same proportion.
+        loss_weight: w, at least 0.
+
+    Raises:
+        ValueError: a weight out of range; in ``forward`` another number of images.
+    """
+
+    def __init__(
+        self, distance_weight: float = 25.0, angle_weight: float = 50.0, loss_weight: float = 1.0
+    ) -> None:
+        super().__init__()
+        check_weight('distance_weight', distance_weight)
+        check_weight('angle_weight', angle_weight)
+        check_weight('loss_weight', loss_weight)
+        self.distance_weight = distance_weight
+        self.angle_weight = angle_weight
+        self.loss_weight = loss_weight
+
+    def forward(self, s_feature: Tensor, t_feature: Tensor) -> Tensor:
+        """The loss of a batch.
+
+        Args:
+            s_feature: (B, ...), of the student; the usual one is the pooled last map.
+            t_feature: (B, ...), of the teacher; no gradient flows into it.
+
+        Returns:
+            A scalar in float32, or float64 where an input is.
+        """
+        check_same_batch('s_feature', s_feature, 't_feature', t_feature)
+        with full_precision(s_feature):
+            s, t = at_least_float32(s_feature.flatten(1), t_feature.detach().flatten(1))
+            (s_distance, s_angle), (t_distance, t_angle) = _relations(s), _relations(t)
+            loss = self.distance_weight * F.smooth_l1_loss(s_distance, t_distance)
+            loss = loss + self.angle_weight * F.smooth_l1_loss(s_angle, t_angle)
+        return self.loss_weight * loss
+
+
+def _relations(x: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, D) -> distances over their mean (B, B), cosines (B, B, B) with the vertex first."""
+    vectors = x[None] - x[:, None]  # (B, B, D), from the first to the second
+    squares = vectors.square().sum(2)
+    apart = squares > 0
+    # The square root has no gradient at 0; there the distance is 0 and its gradient left out.
+    lengths = torch.where(apart, squares, 1).sqrt()
+    distances = lengths * apart
+    mean = distances.sum() / apart.sum().clamp(min=1)
+    directions = vectors / lengths[..., None]
+    return distances / torch.where(mean > 0, mean, 1), directions @ directions.mT
