@@ -1,3 +1,4 @@
+from .cifar_archive import CIFARArchive
 from .squash_to_size import SquashToSize
 
-__all__ = ['SquashToSize']
+__all__ = ['CIFARArchive', 'SquashToSize']

@@ -16,6 +16,16 @@ from typing import IO, Optional
 from .check import is_plain, read_list
 from .layouts import DataError
 
+# What a damaged archive, or a file that is none, makes ``read_members`` raise.
+DAMAGE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    EOFError,
+    zlib.error,
+    RuntimeError,  # zipfile's for a password and for an unknown compression
+)
+
 
 @dataclass(frozen=True)
 class Archive:
@@ -28,13 +38,13 @@ class Archive:
     # which would lead outside on Windows.
     members: re.Pattern
     holds: str  # the same for the user
-    lists: tuple[str, ...]
+    lists: tuple[str, ...]  # always there; of names of files, where there are any
     files: tuple[str, ...]  # one of each for every name in the lists, which {} stands for
 
     def lacks(self, folder: Path) -> list[str]:
         """What of the needed files an unpacked folder has not."""
         missing = [path for path in self.lists if not (folder / path).is_file()]
-        if missing:
+        if missing or not self.files:
             return missing
         names = [name for path in self.lists for name in read_list(folder / path)]
         files = (file.format(name) for name in names if is_plain(name) for file in self.files)
@@ -87,7 +97,7 @@ class Archive:
         """
         found = False
         try:
-            with closing(_members(path)) as members:
+            with closing(read_members(path)) as members:
                 for name, open_member in members:
                     match = self.members.fullmatch(name.removeprefix('./'))
                     if match is None:
@@ -97,14 +107,7 @@ class Archive:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     with open_member() as source, target.open('wb') as sink:
                         shutil.copyfileobj(source, sink, 1 << 20)
-        except (
-            tarfile.TarError,
-            zipfile.BadZipFile,
-            gzip.BadGzipFile,  # an OSError, so it must stand before that
-            EOFError,
-            zlib.error,
-            RuntimeError,  # zipfile's for a password and for an unknown compression
-        ) as error:
+        except DAMAGE as error:  # one of them is an OSError, so it must stand before that
             reason = str(error).partition('\n')[0].rstrip(':')
             raise DataError(
                 f'{path} cannot be unpacked ({reason}): it is damaged, incomplete or another '
@@ -150,6 +153,15 @@ COCO_ARCHIVE = Archive(
     lists=('imageLists/train.txt', 'imageLists/test.txt'),
     files=('images/{}.jpg', 'annotations/{}.mat'),
 )
+CIFAR_ARCHIVE = Archive(
+    file_name='cifar-100-python.tar.gz',
+    page='the CIFAR page',
+    flag='--archive',
+    members=re.compile(r'cifar-100-python/(train|test|meta)'),
+    holds='cifar-100-python/ with train, test and meta',
+    lists=('train', 'test', 'meta'),
+    files=(),
+)
 
 
 def _incomplete(path: Path, lacks: list[str]) -> str:
@@ -157,11 +169,14 @@ def _incomplete(path: Path, lacks: list[str]) -> str:
     return f'{path} is incomplete: it lacks {lacks[0]}{more}'
 
 
-def _members(path: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
+def read_members(path: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
     """(name, function that opens it) of every plain file in a zip or a tar.
 
     Links and devices are left out and the contents alone are written, so there is nothing that
     tarfile's own filters would have to judge, on any version of Python.
+
+    Raises:
+        DataError: a member would lie outside of the folder that it is unpacked to.
     """
     if path.suffix == '.zip':
         with zipfile.ZipFile(path) as archive:

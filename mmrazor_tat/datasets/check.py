@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import Optional
+from typing import ClassVar, Optional
 
 from PIL import Image
 
@@ -28,21 +28,25 @@ class RootReport:
     read: int  # pairs of image and label that were decoded
     problems: tuple[str, ...]
     notes: tuple[str, ...]  # counts that ``subset`` lets pass
+    unit: ClassVar[str] = 'pairs of image and label'
 
     @property
     def ok(self) -> bool:
         return not self.problems
 
+    @property
+    def official(self) -> dict[str, int]:
+        return {split.name: split.count for split in LAYOUTS[self.kind].splits}
+
     def __str__(self) -> str:
         if self.ok:
-            official = {split.name: split.count for split in LAYOUTS[self.kind].splits}
             counts = ', '.join(
-                f'{name} {count:,}' + (f' of {official[name]:,}' if self.notes else '')
+                f'{name} {count:,}' + (f' of {self.official[name]:,}' if self.notes else '')
                 for name, count in self.counts.items()
             )
             return (
                 f'{self.kind} root {self.root} is in order{" as a subset" if self.notes else ""}: '
-                f'{counts}; {self.read:,} pairs of image and label read'
+                f'{counts}; {self.read:,} {self.unit} read'
             )
         found = self.problems + tuple(f'note: {note}' for note in self.notes)
         return '\n- '.join([f'{self.kind} root {self.root} is not in order:', *found])

@@ -9,7 +9,7 @@ from typing import Optional
 UNFINISHED = 'prepare_data.unfinished'
 
 
-class DataError(Exception):
+class DataError(ValueError):
     """A root or an archive that cannot be used; its text is one line for the user."""
 
 

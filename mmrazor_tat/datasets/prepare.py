@@ -52,24 +52,22 @@ def prepare_voc12aug(
     unpacked_sbd = [folder / name for folder in near for name in ('benchmark_RELEASE', 'VOCaug')]
     voc = VOC_ARCHIVE.find(voc_archive, near, [root], damaged)
     sbd = SBD_ARCHIVE.find(sbd_archive, near, unpacked_sbd, damaged)
-    _refuse_missing(
-        'voc12aug', near, [(VOC_ARCHIVE, voc, [root]), (SBD_ARCHIVE, sbd, unpacked_sbd)]
-    )
+    refuse_missing('voc12aug', near, [(VOC_ARCHIVE, voc, [root]), (SBD_ARCHIVE, sbd, unpacked_sbd)])
     if voc.is_dir() and voc != root:
         raise DataError(f'--voc-archive: {voc} is a folder; to use it, name it as the root')
 
     origins = voc, sbd
-    with _staging(root) as staging:
+    with staging(root) as folder:
         if voc.is_file():
-            _unpack(VOC_ARCHIVE, voc, staging / 'voc', say)
-            voc = staging / 'voc'
+            unpack(VOC_ARCHIVE, voc, folder / 'voc', say)
+            voc = folder / 'voc'
         if sbd.is_file():
-            _unpack(SBD_ARCHIVE, sbd, staging / 'sbd', say)
-            sbd = staging / 'sbd'
-        convert_voc12aug(voc, sbd, staging / 'devkit', origins, subset, workers, say)
+            unpack(SBD_ARCHIVE, sbd, folder / 'sbd', say)
+            sbd = folder / 'sbd'
+        convert_voc12aug(voc, sbd, folder / 'devkit', origins, subset, workers, say)
         if voc != root:
-            _move_into(voc, root)
-        _move_into(staging / 'devkit/VOC2012', root)
+            move_into(voc, root)
+        move_into(folder / 'devkit/VOC2012', root)
     return check_root('voc12aug', root, **how)
 
 
@@ -108,15 +106,15 @@ def prepare_coco_stuff10k(
     near = [root, root.parent]
     unpacked = [root, *(folder / 'cocostuff-10k-v1.1' for folder in near)]
     source = COCO_ARCHIVE.find(archive, near, unpacked, prefer_archive=before is not None)
-    _refuse_missing('coco-stuff10k', near, [(COCO_ARCHIVE, source, unpacked)])
+    refuse_missing('coco-stuff10k', near, [(COCO_ARCHIVE, source, unpacked)])
 
     origin = source
-    with _staging(root) as staging:
+    with staging(root) as folder:
         if source.is_file():
-            _unpack(COCO_ARCHIVE, source, staging / 'coco', say)
-            source = staging / 'coco'
-        convert_coco_stuff10k(source, staging / 'converted', origin, subset, workers, say)
-        _move_into(staging / 'converted', root)
+            unpack(COCO_ARCHIVE, source, folder / 'coco', say)
+            source = folder / 'coco'
+        convert_coco_stuff10k(source, folder / 'converted', origin, subset, workers, say)
+        move_into(folder / 'converted', root)
     return check_root('coco-stuff10k', root, **how)
 
 
@@ -149,9 +147,14 @@ def _prepared_before(kind: str, root: Path, how: dict) -> Optional[RootReport]:
     return report
 
 
-def _refuse_missing(
+def refuse_missing(
     kind: str, near: list[Path], sources: list[tuple[Archive, Optional[Path], list[Path]]]
 ) -> None:
+    """Name the archives that were not found, with where they were looked for.
+
+    Raises:
+        DataError: there are such.
+    """
     needed = [archive.needed(unpacked) for archive, path, unpacked in sources if path is None]
     if needed:
         looked = ', '.join(map(str, near))
@@ -161,7 +164,7 @@ def _refuse_missing(
 
 
 @contextlib.contextmanager
-def _staging(root: Path) -> Iterator[Path]:
+def staging(root: Path) -> Iterator[Path]:
     """A folder in the root, so that renaming out of it never copies; gone in the end.
 
     So is what was made for it, the root and its parents, where nothing came into them.
@@ -173,26 +176,27 @@ def _staging(root: Path) -> Iterator[Path]:
         root.mkdir(parents=True, exist_ok=True)
         # A new name each time: a converter whose parent was killed may still write under an old
         # one.
-        staging = Path(tempfile.mkdtemp(prefix=f'{UNFINISHED}.', dir=root))
+        folder = Path(tempfile.mkdtemp(prefix=f'{UNFINISHED}.', dir=root))
         try:
-            yield staging
+            yield folder
         finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
     finally:
         with contextlib.suppress(OSError):  # not empty, or not made after all
             for folder in made:
                 folder.rmdir()
 
 
-def _unpack(archive: Archive, path: Path, folder: Path, say: Callable[[str], None]) -> None:
+def unpack(archive: Archive, path: Path, folder: Path, say: Callable[[str], None]) -> None:
+    """``archive.unpack``, announced."""
     say(f'unpacking {path} ({path.stat().st_size / 1e9:.1f} GB)')
     archive.unpack(path, folder)
 
 
-def _move_into(source: Path, target: Path) -> None:
+def move_into(source: Path, target: Path) -> None:
     """Rename everything below ``source`` to below ``target``; files there are replaced."""
     for path in source.iterdir():
         if path.is_dir() and (target / path.name).is_dir():
-            _move_into(path, target / path.name)
+            move_into(path, target / path.name)
         else:
             os.replace(path, target / path.name)

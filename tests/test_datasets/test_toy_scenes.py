@@ -171,14 +171,14 @@ def test_boundary_band_parts_all_regions_and_is_thin():
 
 def test_later_objects_hide_earlier_ones(monkeypatch):
     drawn = []
-    original = toy_scenes._coverage
+    original = toy_scenes.coverage
 
     def recording(rng, name, *rest):
         cover = original(rng, name, *rest)
         drawn.append((CLASSES.index(name), cover >= 0.5))
         return cover
 
-    monkeypatch.setattr(toy_scenes, '_coverage', recording)
+    monkeypatch.setattr(toy_scenes, 'coverage', recording)
     hidden = 0
     for seed in range(30):
         drawn.clear()
