@@ -4,13 +4,15 @@ images, the best and the worst gains first, as a PNG or as a web page that stand
 import argparse
 from pathlib import Path
 
-from mmengine import Config
 from mmengine.logging import MMLogger
 
-from mmrazor_tat import compat
 from mmrazor_tat.engine import panels
-from mmrazor_tat.engine.command_line import add_cfg_options, apply_options, progress_bar
-from mmrazor_tat.engine.model_config import config_file
+from mmrazor_tat.engine.command_line import (
+    add_cfg_options,
+    one_line_errors,
+    progress_bar,
+    read_config,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -31,20 +33,16 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    compat.silence_harmless_warnings()
     MMLogger.get_current_instance().setLevel('WARNING')
-    try:
+    with one_line_errors('compare_segmentation'):
         compare(args)
-    except (ValueError, FileNotFoundError) as error:
-        raise SystemExit(f'compare_segmentation: {error}') from error
 
 
 def compare(args: argparse.Namespace) -> None:
     panels.check_out(args.out, args.count)
     panels.check_counts(args.count, args.num_images)
-    cfg = Config.fromfile(config_file(args.config))
-    apply_options(cfg, args.cfg_options)
-    plain_cfg = args.plain_config and Config.fromfile(config_file(args.plain_config))
+    cfg = read_config(args.config, args.cfg_options)
+    plain_cfg = args.plain_config and read_config(args.plain_config, {})
     panels.validation_data(cfg)  # what is wrong with it shows before the networks are loaded
     networks = panels.load_networks(
         cfg, args.checkpoint, args.plain, plain_cfg, not args.no_teacher

@@ -6,8 +6,7 @@ from typing import Any, Optional
 
 from mmengine.logging import MMLogger
 
-from mmrazor_tat import compat
-from mmrazor_tat.engine.command_line import add_cfg_options
+from mmrazor_tat.engine.command_line import add_cfg_options, one_line_errors
 from mmrazor_tat.engine.export import OnnxInput, export_student
 
 
@@ -41,9 +40,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    compat.silence_harmless_warnings()
     MMLogger.get_current_instance().setLevel('WARNING')
-    try:
+    with one_line_errors('export_student', (ValueError, OSError)):
         report = export_student(
             args.config,
             args.checkpoint,
@@ -53,8 +51,6 @@ def main() -> None:
             args.force,
             args.cfg_options,
         )
-    except (ValueError, OSError) as error:
-        raise SystemExit(f'export_student: {error}') from error
     print_report(report, args.out)
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mmrazor_tat import compat
+from mmrazor_tat.engine.command_line import one_line_errors
 from mmrazor_tat.engine.distillation_cost import distillation_cost
 from mmrazor_tat.engine.new_recipe import (
     METHODS,
@@ -48,11 +48,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    compat.silence_harmless_warnings()
-    try:
+    with one_line_errors('new_recipe'):
         make(args)
-    except (ValueError, FileNotFoundError) as error:
-        raise SystemExit(f'new_recipe: {error}') from error
 
 
 def make(args: argparse.Namespace) -> None:

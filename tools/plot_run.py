@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mmrazor_tat import compat
+from mmrazor_tat.engine.command_line import one_line_errors
 from mmrazor_tat.engine.curves import check_picture, panels_of, plot_runs, read_runs
 
 
@@ -26,11 +26,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    compat.silence_harmless_warnings()
-    try:
+    with one_line_errors('plot_run'):
         make(args)
-    except (ValueError, FileNotFoundError) as error:
-        raise SystemExit(f'plot_run: {error}') from error
 
 
 def make(args: argparse.Namespace) -> None:

@@ -5,8 +5,12 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
-from mmrazor_tat import compat
-from mmrazor_tat.engine.command_line import add_cfg_options, point, progress_bar
+from mmrazor_tat.engine.command_line import (
+    add_cfg_options,
+    one_line_errors,
+    point,
+    progress_bar,
+)
 from mmrazor_tat.engine.report import check_page, gather, save_report
 
 
@@ -44,12 +48,9 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    compat.silence_harmless_warnings()
     MMLogger.get_current_instance().setLevel('WARNING')
-    try:
+    with one_line_errors('report'):
         report(args)
-    except (ValueError, FileNotFoundError) as error:
-        raise SystemExit(f'report: {error}') from error
 
 
 def report(args: argparse.Namespace) -> None:

@@ -3,15 +3,12 @@
 import argparse
 from pathlib import Path
 
-from mmengine import Config
 from mmengine.logging import MMLogger
 
-from mmrazor_tat import compat
 from mmrazor_tat.engine.attention.comparison import START, compare_attention
 from mmrazor_tat.engine.attention.panel import attention_panel
-from mmrazor_tat.engine.command_line import add_cfg_options, apply_options, point
+from mmrazor_tat.engine.command_line import add_cfg_options, one_line_errors, point, read_config
 from mmrazor_tat.engine.figures import save_figure
-from mmrazor_tat.engine.model_config import config_file
 
 
 def parse_args() -> argparse.Namespace:
@@ -48,20 +45,16 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    compat.silence_harmless_warnings()
     MMLogger.get_current_instance().setLevel('WARNING')
-    try:
+    with one_line_errors('visualize_attention'):
         visualize(args)
-    except (ValueError, FileNotFoundError) as error:
-        raise SystemExit(f'visualize_attention: {error}') from error
 
 
 def visualize(args: argparse.Namespace) -> None:
     paths = picture_paths(args.images, args.out or Path(args.checkpoint).parent / 'attention')
     if args.count < 1:
         raise ValueError(f'--count must be at least 1, got {args.count}')
-    cfg = Config.fromfile(config_file(args.config))
-    apply_options(cfg, args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     before = None if args.before == 'none' else args.before
     states, notes = compare_attention(
         cfg, args.checkpoint, args.images, args.points, args.count, before

@@ -1,16 +1,19 @@
 """What the training and the test tool share: OpenMMLab's arguments, applied to a config."""
 
 import argparse
+import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Optional
 
 from mmengine import Config, DictAction, ProgressBar
 
+from .. import compat
 from .crop_size import set_crop_size
 from .data_root import set_data_root
+from .model_config import config_file
 from .pretrained import set_pretrained
 
 _ITS_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
@@ -43,6 +46,30 @@ def add_cfg_options(
         metavar='KEY=VALUE',
         help=text,
     )
+
+
+@contextlib.contextmanager
+def one_line_errors(
+    tool: str, errors: tuple[type[Exception], ...] = (ValueError, FileNotFoundError)
+) -> Iterator[None]:
+    """What a tool does: without the chatter of others, and with errors in one line.
+
+    Args:
+        tool: its name, which begins the line.
+        errors: those that are the user's to mend.
+    """
+    compat.silence_harmless_warnings()
+    try:
+        yield
+    except errors as error:
+        raise SystemExit(f'{tool}: {error}') from error
+
+
+def read_config(name: str, options: dict) -> Config:
+    """A config by path or ``PACKAGE::NAME``, with options as ``--cfg-options`` has them."""
+    cfg = Config.fromfile(config_file(name))
+    apply_options(cfg, options)
+    return cfg
 
 
 def point(text: str) -> tuple[float, float]:

@@ -1,6 +1,5 @@
 """How all pictures look, and how they are written."""
 
-import os
 from pathlib import Path
 
 import matplotlib
@@ -8,6 +7,8 @@ import matplotlib
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
+
+from .files import replacing  # noqa: E402
 
 # Okabe and Ito: told apart by colour-blind readers too.
 ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
@@ -34,8 +35,6 @@ def save_figure(figure: Figure, path: Path, dpi: int = 120) -> None:
         dpi: of a .png.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f'{path.stem}.tmp{path.suffix}')
-    figure.savefig(unfinished, dpi=dpi)
-    plt.close(figure)
-    os.replace(unfinished, path)
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished, dpi=dpi, format=path.suffix[1:])
+        plt.close(figure)

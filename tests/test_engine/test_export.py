@@ -11,6 +11,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmseg.registry import MODELS
 
 from mmrazor_tat import config_path
+from mmrazor_tat.engine.command_line import apply_options
 from mmrazor_tat.engine.export import OnnxInput, export_student, make
 from mmrazor_tat.engine.export.checkpoint import dataset_meta
 from mmrazor_tat.engine.export.preprocessing import preprocessing
@@ -254,7 +255,7 @@ def test_a_mobilenet_recipe_of_the_mmseg_protocol(toy_voc, tmp_path):
         'model.teacher.auxiliary_head': narrow[1],
     }
     cfg = Config.fromfile(config_path(name))
-    make.apply_options(cfg, settings)
+    apply_options(cfg, settings)
     torch.manual_seed(1)
     model = trained_model(cfg)
     path = tmp_path / 'iter_40000.pth'

@@ -13,9 +13,8 @@ from mmengine.registry import DATASETS, init_default_scope
 from torch import nn
 
 from ...models.checkpoint_file import read_checkpoint
-from ..command_line import apply_options
+from ..command_line import read_config
 from ..files import save_atomically
-from ..model_config import config_file
 from ..trained import trained_model
 from ..versions import versions
 from .checkpoint import dataset_meta, student_checkpoint
@@ -74,8 +73,7 @@ def export_student(
     for name, path in (('--image', image), ('checkpoint', checkpoint)):
         if path is not None and not Path(path).is_file():
             raise FileNotFoundError(f'{name}: there is no file {str(path)!r}')
-    cfg = Config.fromfile(config_file(str(config)))
-    apply_options(cfg, options or {})
+    cfg = read_config(str(config), options or {})
     plain, left_out = plain_config(cfg)
     image = str(image) if image is not None else _first_image(cfg)
     model = trained_model(cfg, str(checkpoint))

@@ -4,8 +4,9 @@ import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
-from ...functional import at_least_float32, full_precision
-from .checks import check_same_batch, check_weight
+from ...functional import full_precision
+from .checks import check_weight
+from .image_vectors import image_vectors
 
 
 @MODELS.register_module()
@@ -47,9 +48,8 @@ class PKTLoss(nn.Module):
         Returns:
             A scalar in float32, or float64 where an input is.
         """
-        check_same_batch('s_feature', s_feature, 't_feature', t_feature)
         with full_precision(s_feature):
-            s, t = at_least_float32(s_feature.flatten(1), t_feature.detach().flatten(1))
+            s, t = image_vectors(s_feature, t_feature)
             p_s, p_t = _neighbours(s), _neighbours(t)
             loss = (p_t * ((p_t + self.eps) / (p_s + self.eps)).log()).mean()
         return self.loss_weight * loss
