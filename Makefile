@@ -1,17 +1,21 @@
-# make demo | test | lint | test-onedl: each sets up what it needs first.
+# make demo | test | test-mmpretrain | test-onedl | lint: each sets up what it needs first.
 PYTHON ?= python3
 # A process for each core, a file of tests each at a time.
 PYTEST_OPTIONS ?= -n auto --maxprocesses=4 --dist loadfile
 VENV ?= .venv
+VENV_MMPRETRAIN ?= .venv-mmpretrain
 VENV_ONEDL ?= .venv-onedl
 
-.PHONY: demo test lint format test-onedl clean
+.PHONY: demo test test-mmpretrain test-onedl lint format clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python tools/demo.py $(ARGS)
 
 test: $(VENV)/installed
 	$(VENV)/bin/python -m pytest $(PYTEST_OPTIONS) $(ARGS)
+
+test-mmpretrain: $(VENV_MMPRETRAIN)/installed
+	$(VENV_MMPRETRAIN)/bin/python -m pytest $(PYTEST_OPTIONS) -m mmpretrain $(ARGS)
 
 lint: $(VENV)/installed
 	PATH="$(abspath $(VENV))/bin:$$PATH" pre-commit run --all-files
@@ -30,6 +34,16 @@ $(VENV)/installed: requirements/default.txt requirements/dev.txt setup.py
 	$(VENV)/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	touch $@
 
+# Sees what the default environment has, which stays as it is; mmpretrain comes on top.
+$(VENV_MMPRETRAIN)/installed: $(VENV)/installed requirements/mmpretrain.txt
+	$(PYTHON) -m venv --clear --without-pip $(VENV_MMPRETRAIN)
+	$(VENV)/bin/python -c "import sysconfig; print('import site; site.addsitedir(%r)' \
+	  % sysconfig.get_path('purelib'))" > $(VENV_MMPRETRAIN)/default.pth
+	mv $(VENV_MMPRETRAIN)/default.pth $(VENV_MMPRETRAIN)/lib/python*/site-packages/
+	$(VENV)/bin/python -m pip --python $(VENV_MMPRETRAIN)/bin/python install -q \
+	  -r requirements/mmpretrain.txt
+	touch $@
+
 $(VENV_ONEDL)/installed: requirements/onedl.txt requirements/dev.txt setup.py
 	$(PYTHON) -m venv $(VENV_ONEDL)
 	$(VENV_ONEDL)/bin/python -m pip install -q -r requirements/onedl.txt -r requirements/dev.txt
@@ -37,4 +51,4 @@ $(VENV_ONEDL)/installed: requirements/onedl.txt requirements/dev.txt setup.py
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV_ONEDL) build *.egg-info work_dirs
+	rm -rf $(VENV) $(VENV_MMPRETRAIN) $(VENV_ONEDL) build *.egg-info work_dirs

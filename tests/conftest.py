@@ -12,23 +12,15 @@ import pytest
 import torch
 
 
-def _import_torchvision() -> None:
-    """Where it is installed (mmpretrain needs it): its wheel is linked with CUDA, and its import
-    fails on a CPU-only torch for want of two operators that no test calls."""
-    try:
-        import torchvision  # noqa: F401
-    except ImportError:
-        return
-    except RuntimeError:
-        global _operators  # they live as long as the library does
-        _operators = torch.library.Library('torchvision', 'DEF')
-        for name in ('nms', 'qnms'):
-            _operators.define(f'{name}(Tensor dets, Tensor scores, float iou) -> Tensor')
-        for name in [name for name in sys.modules if name.split('.')[0] == 'torchvision']:
-            del sys.modules[name]
+# Where torchvision is installed (mmpretrain needs it), here and in the tools that tests start.
+_CPU_TORCHVISION = str(Path(__file__).parent / 'cpu_torchvision')
+sys.path.insert(0, _CPU_TORCHVISION)
+os.environ['PYTHONPATH'] = os.pathsep.join(
+    filter(None, (_CPU_TORCHVISION, os.environ.get('PYTHONPATH')))
+)
+import torchvision_operators  # noqa: E402
 
-
-_import_torchvision()
+torchvision_operators.install()
 
 from mmengine import Config, ConfigDict  # noqa: E402
 from mmengine.config import config as config_module  # noqa: E402

@@ -20,7 +20,8 @@ def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: 
     Args:
         student, teacher: models whose ``forward(inputs, mode='tensor')`` runs the features.
         distiller: a ``SharedConnectorDistiller`` prepared from both.
-        inputs: (1, 3, H, W), of the size that training will use.
+        inputs: (B, 3, H, W), of the size that training will use; as many images as every loss
+            needs (its ``least_images``).
 
     Raises:
         ValueError: a record that never fires, channels that cannot be read, or a loss whose

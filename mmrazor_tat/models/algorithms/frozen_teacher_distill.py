@@ -134,8 +134,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self.train(self.training)
 
         size = probe_size or getattr(self.data_preprocessor, 'size', None) or _DEFAULT_PROBE_SIZE
-        weight = next(self.student.parameters())
-        probe(self.student, self.teacher, self.distiller, weight.new_zeros(1, 3, *size))
+        losses = self.distiller.distill_losses.values()
+        images = max((getattr(loss, 'least_images', 1) for loss in losses), default=1)
+        inputs = next(self.student.parameters()).new_zeros(images, 3, *size)
+        probe(self.student, self.teacher, self.distiller, inputs)
         self._padding_is_checked = False
         self._learning_is_checked = False
         # What is known of the teacher of a checkpoint that was loaded, where it is another one.

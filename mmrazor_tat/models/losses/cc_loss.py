@@ -37,6 +37,8 @@ class CCLoss(nn.Module):
         ValueError: a setting out of range; in ``forward`` another number of images.
     """
 
+    least_images = 2  # a batch of one has nothing to compare; the dry run asks
+
     def __init__(self, loss_weight: float = 1.0, gamma: float = 0.4, order: int = 2) -> None:
         super().__init__()
         check_weight('loss_weight', loss_weight)

@@ -31,6 +31,8 @@ class PKTLoss(nn.Module):
         ValueError: a setting out of range; in ``forward`` another number of images.
     """
 
+    least_images = 2  # a batch of one has nothing to compare; the dry run asks
+
     def __init__(self, loss_weight: float = 1.0, eps: float = 1e-7) -> None:
         super().__init__()
         check_weight('loss_weight', loss_weight)

@@ -40,6 +40,8 @@ class RKDLoss(nn.Module):
         ValueError: a weight out of range; in ``forward`` another number of images.
     """
 
+    least_images = 2  # a batch of one has nothing to compare; the dry run asks
+
     def __init__(
         self, distance_weight: float = 25.0, angle_weight: float = 50.0, loss_weight: float = 1.0
     ) -> None:

@@ -28,6 +28,8 @@ class SPLoss(nn.Module):
         ValueError: a weight out of range; in ``forward`` another number of images.
     """
 
+    least_images = 2  # a batch of one has nothing to compare; the dry run asks
+
     def __init__(self, loss_weight: float = 1.0) -> None:
         super().__init__()
         check_weight('loss_weight', loss_weight)

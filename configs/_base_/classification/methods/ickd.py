@@ -1,0 +1,11 @@
+# Inter-channel correlation of the last map; projection and weight of the authors' code.
+method = dict(
+    distiller=dict(
+        _scope_='mmrazor',
+        type='SharedConnectorDistiller',
+        connectors=dict(projection=dict(type='TaTConnector', norm_cfg=dict(type='BN'))),
+        distill_losses=dict(loss_ickd=dict(type='ICKDLoss', loss_weight=2.5)),
+        loss_forward_mappings=dict(
+            loss_ickd=dict(
+                s_feature=dict(recorder='feature', from_student=True, connector='projection'),
+                t_feature=dict(recorder='feature', from_student=False)))))

@@ -1,0 +1,4 @@
+# Beside KD, as the paper's table on ImageNet has it; weights of kd_imagenet.py.
+_base_ = ['./rkd.py', './kl_term_imagenet.py']
+method = dict(
+    architecture=dict(head=dict(loss=dict(loss_weight=0.5))), distiller=_base_.pop('kl_term'))

@@ -1,0 +1,7 @@
+_base_ = './cifar100.py'
+
+from mmengine import Config  # noqa: E402
+
+_config = Config.fromfile('{{ fileDirname }}/../../../cifar100/resnet110_1xb64-240e_cifar100.py')
+teacher = dict(teacher=_config.model)
+del Config, _config

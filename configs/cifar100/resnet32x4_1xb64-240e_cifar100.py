@@ -1,0 +1,4 @@
+_base_ = '../_base_/classification/cifar100.py'
+model = dict(
+    backbone=dict(type='mmrazor.CIFARResNet', depth=32, widths=(32, 64, 128, 256)),
+    head=dict(in_channels=256))

@@ -1,0 +1,4 @@
+_base_ = '../_base_/classification/cifar100.py'
+model = dict(
+    backbone=dict(type='mmrazor.CIFARVGG', depth=13),
+    head=dict(in_channels=512))

@@ -1,0 +1,6 @@
+_base_ = [
+    '../_base_/classification/pairs/resnet32x4_resnet8x4_1xb64-240e_cifar100.py',
+    '../_base_/classification/methods/fsp.py',
+]
+model = _base_.pop('method')
+default_hooks = _base_.pop('method_hooks')

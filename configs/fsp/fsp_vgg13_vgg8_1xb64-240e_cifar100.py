@@ -1,0 +1,6 @@
+_base_ = [
+    '../_base_/classification/pairs/vgg13_vgg8_1xb64-240e_cifar100.py',
+    '../_base_/classification/methods/fsp_four_stages.py',
+]
+model = _base_.pop('method')
+default_hooks = _base_.pop('method_hooks')

@@ -1,0 +1,5 @@
+_base_ = [
+    '../_base_/classification/pairs/resnet32x4_resnet8x4_1xb64-240e_cifar100.py',
+    '../_base_/classification/methods/sckd.py',
+]
+model = _base_.pop('method')
