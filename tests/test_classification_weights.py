@@ -1,0 +1,142 @@
+"""The weights that the READMEs of the classification recipes give are those of the fragments."""
+
+import inspect
+import math
+import re
+
+import pytest
+from classification_docs import (
+    FILES,
+    PAIRS,
+    fragment,
+    labels,
+    losses,
+    one_weight,
+    readme,
+    section,
+)
+
+from mmrazor_tat.models.losses import AFDLoss, CCLoss, ContrastiveDistillLoss
+
+
+class TestMethods:
+    @pytest.mark.parametrize('folder', ['afd', 'cc', 'crd', 'fsp', 'nst', 'pkt', 'sp'])
+    def test_one(self, folder):
+        assert section(folder, 'Weights').startswith(f'{one_weight(folder)}: ')
+
+    @pytest.mark.parametrize('folder', ['at', 'fitnet', 'ickd', 'review_kd'])
+    def test_one_beside_segmentation(self, folder):
+        text = section(folder, 'Classification')
+        assert re.search(rf'\b[Ww]eight {re.escape(one_weight(folder))}\b', text)
+
+    @pytest.mark.parametrize('name', ['afd', 'at', 'nst'])
+    def test_those_of_four_stages_are_the_same(self, name):
+        assert one_weight(f'{name}_four_stages') == one_weight(name)
+
+    def test_rkd(self):
+        loss = losses('rkd').loss_rkd
+        assert losses('rkd_kl_imagenet').loss_rkd == loss and 'loss_weight' not in loss
+        opening = (
+            f'{loss.distance_weight:g} on the distances, {loss.angle_weight:g} on the angles: '
+        )
+        assert section('rkd', 'Weights').startswith(opening)
+
+    @pytest.mark.parametrize('folder, title', [('kd', 'Classification'), ('sckd', 'Weights')])
+    def test_with_a_temperature(self, folder, title):
+        (here,), (there,) = losses(folder).values(), losses(f'{folder}_imagenet').values()
+        text = section(folder, title)
+        assert (
+            rf'$\tau = {here.tau:g}$, {labels(folder):g} on the labels, '
+            f'{here.loss_weight:g} on the teacher'
+        ) in text
+        there = (
+            rf'$\tau = {there.tau:g}$, {labels(f"{folder}_imagenet"):g} and {there.loss_weight:g}'
+        )
+        assert there in text
+
+    @pytest.mark.parametrize('name', ['cc', 'rkd', 'tat'])
+    def test_the_kl_beside_them_on_imagenet_is_kd_s(self, name):
+        assert losses(f'{name}_kl_imagenet').loss_kl == losses('kd_imagenet').loss_kl
+        assert labels(f'{name}_kl_imagenet') == labels('kd_imagenet')
+
+    def test_cc_is_small(self):
+        """The kernel of vectors without negative values, from a cosine of 0 to one of 1."""
+        loss = CCLoss()
+        text = section('cc', 'Parts')
+        assert rf'$\gamma = {loss.gamma:g}$ and $P = {loss.order}$' in text
+        terms = [(2 * loss.gamma) ** p / math.factorial(p) for p in range(loss.order + 1)]
+        low, high = (math.exp(-2 * loss.gamma) * k for k in (terms[0], sum(terms)))
+        bound = losses('cc').loss_cc.loss_weight * (high - low) ** 2
+        text = section('cc', 'Weights')
+        assert f'between {low:.3f} and {high:.3f}' in text
+        assert 'below 0.0051' in text and 0.0050 < bound < 0.0051
+
+    def test_crd(self):
+        default = {
+            name: value.default
+            for name, value in inspect.signature(ContrastiveDistillLoss).parameters.items()
+        }
+        assert (
+            f'{default["num_negatives"]} negatives, {default["dim"]} dimensions, temperature '
+            f'{default["temperature"]} and momentum {default["momentum"]}'
+        ) in section('crd', 'Weights')
+        here, there = (losses(name).loss_crd.num_samples for name in ('crd', 'crd_imagenet'))
+        text = section('crd', 'Parts')
+        numbers = 2 * default['dim'] * 4  # bytes an image
+        assert f'{here * numbers / 2**20:.0f} MiB for CIFAR-100' in text
+        assert f'{there * numbers / 2**30:.2f} GiB for ImageNet' in text and f'{there:,}' in text
+
+    def test_afd_and_review_kd(self):
+        assert f'$d = {AFDLoss().dim}$' in section('afd', 'Parts')
+        text = section('review_kd', 'Classification')
+        for name in ('review_kd', 'review_kd_four_stages', 'review_kd_imagenet'):
+            width = fragment(name).method.distiller.connectors.fusion.mid_channel
+            assert f'weight {one_weight(name)} and {width} fused channels' in text
+
+    def test_fsp_stops(self):
+        """After 30 epochs of 50,000 images by 64, the last batch smaller; one pair cannot."""
+        iterations = math.ceil(50000 / 64)
+        schedule = fragment('fsp').method_hooks.loss_schedule.schedules.loss_fsp
+        assert schedule == dict(stop=30 * iterations)
+        assert f'after 30 x {iterations} iterations' in section('fsp', 'Parts')
+        assert {name[len('fsp_') :] for name in FILES['fsp']} == set(PAIRS) - {
+            'wrn-40-2_wrn-40-1_1xb64-240e_cifar100'
+        }
+
+
+class TestTaT:
+    def test_the_table_of_keys(self):
+        """Each leads somewhere in the recipe with all three terms, where the fragment sets it."""
+        method = fragment('tat_kl').method
+        rows = dict(re.findall(r'^\| (.*?) \|.*\| `model\.(\S+)` \|$', readme('tat'), re.MULTILINE))
+        found = {}
+        for symbol, key in rows.items():
+            value = method
+            for part in key.split('.'):
+                value = value[part]
+            found[symbol] = value
+        assert found == {
+            r'$\alpha$': 0.1,
+            r'$\beta$': 0.9,
+            r'$\epsilon$': 1.0,
+            r'$\tau$': 4.0,
+            r'$\gamma, \phi, \theta$': ('gamma', 'phi'),
+            'kernel': 3,
+        }
+
+    @pytest.mark.parametrize(
+        'name, recipes',
+        [
+            ('tat', 'tat_*_cifar100'),
+            ('tat_kl', 'tat-kl_*_cifar100'),
+            ('tat_imagenet', 'tat_resnet34_resnet18_8xb256-100e_imagenet'),
+            ('tat_kl_imagenet', 'tat-kl_resnet34_resnet18_8xb256-100e_imagenet'),
+        ],
+    )
+    def test_the_weights(self, name, recipes):
+        loss, kl = losses(name).loss_tat, losses(name).get('loss_kl')
+        beta, tau = (f'{kl.loss_weight:g} ', f'{kl.tau:g} ') if kl else ('', '')
+        row = f'| `{recipes}` | {labels(name):g} | {beta}| {loss.loss_weight:g} | {tau}| '
+        assert row in readme('tat')
+        assert loss.kernel_size == 3 and loss.projections == ('gamma', 'phi')
+        assert loss.views == [dict(type='whole')] and loss.norm_cfg == dict(type='BN')
