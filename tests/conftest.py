@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 
-
 # Where torchvision is installed (mmpretrain needs it), here and in the tools that tests start.
 _CPU_TORCHVISION = str(Path(__file__).parent / 'cpu_torchvision')
 sys.path.insert(0, _CPU_TORCHVISION)

@@ -1,4 +1,5 @@
-"""Every recipe trains for two iterations and validates, through the Runner, on generated images.
+"""Every recipe for segmentation trains for two iterations and validates, through the Runner, on
+generated images.
 
 Widths, crop and the grids that go with it are reduced, the teacher is a ResNet-50
 (test_configs.py builds all in full).
@@ -25,6 +26,7 @@ CONFIGS = sorted(
     path.relative_to(REPO / 'configs')
     for folder in METHODS + PLAIN
     for path in (REPO / 'configs' / folder).glob('*.py')
+    if not path.stem.endswith(('_cifar100', '_imagenet'))
 )
 CROP = 64
 WIDTH = 8

@@ -68,6 +68,7 @@ def test_the_tables_name_every_recipe():
         for folder in METHODS + ('deeplabv3', 'deeplabv3plus')
         for path in (CONFIGS / folder).glob('*.py')
         if not ('deeplabv3plus' in path.name and '512x512' in path.name)
+        and not path.stem.endswith(('_cifar100', '_imagenet'))
     }
     assert named == shipped
 

@@ -29,7 +29,8 @@ class ReviewKDConnector(BaseConnector):
         in_channels: of the student's maps, from the shallowest to the deepest. None:
             :class:`~mmrazor_tat.models.algorithms.FrozenTeacherDistill` reads them.
         out_channels: of the teacher's maps, likewise.
-        mid_channel: width of the fused maps. The authors use 256, or 512 for ImageNet's ResNet-18.
+        mid_channel: width of the fused maps. The authors use 512 for ImageNet's ResNet-18, 256 for
+            its MobileNet, the width of the last map on CIFAR-100.
         init_cfg: see mmengine's BaseModule.
     """
 

@@ -25,7 +25,7 @@ class FSPLoss(nn.Module):
     ``LossScheduleHook`` and ``calculate_student_loss`` are for that.
 
     Args:
-        loss_weight: w, at least 0. On CIFAR-100 the usual value is 50.
+        loss_weight: w, at least 0. The usual code on CIFAR-100 has 1, before the labels come.
 
     Raises:
         ValueError: a weight out of range; in ``forward`` fewer than two stages, or widths that

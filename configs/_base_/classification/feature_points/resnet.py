@@ -1,6 +1,6 @@
-# Where to read a ResNet: the results of the stem and of the stages, all after their ReLU; the
-# last map, its mean over the positions, (B, C, 1, 1), and the logits. A method reads those that it
-# needs.
+# Where to read a classifier: the results of the stem and of the stages (of a ResNet after their
+# ReLU); the last map, its mean over the positions, (B, C, 1, 1), and the logits. A method reads
+# those that it needs.
 _points = dict(
     stem=dict(type='ModuleOutputs', source='backbone.relu'),
     stage1=dict(type='ModuleOutputs', source='backbone.layer1'),

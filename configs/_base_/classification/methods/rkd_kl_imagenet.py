@@ -1,4 +1,6 @@
-# Beside KD, as the paper's table on ImageNet has it; weights of kd_imagenet.py.
+# Beside KD, as the paper's table on ImageNet has it, with the weights of kd_imagenet.py; those of
+# RKD are the ones that TaT's authors released for ImageNet.
 _base_ = ['./rkd.py', './kl_term_imagenet.py']
+_base_.method.distiller.distill_losses.loss_rkd.update(distance_weight=1.0, angle_weight=2.0)
 method = dict(
     architecture=dict(head=dict(loss=dict(loss_weight=0.5))), distiller=_base_.pop('kl_term'))
