@@ -41,7 +41,7 @@ def read_toy_data(value: Any) -> Optional[dict[str, Any]]:
             f"dict(layout='cifar', {', '.join(f'{key}=...' for key in _arguments('cifar'))}))"
         )
     layout = value.get('layout', _DEFAULT)
-    if layout not in _WRITERS:
+    if not isinstance(layout, str) or layout not in _WRITERS:
         known = ', '.join(map(repr, _WRITERS))
         raise SuiteError(f'toy_data: layout must be one of {known}, got {layout!r}')
     known = _arguments(layout)
