@@ -37,7 +37,12 @@ def main() -> None:
     if args.show_dir is not None:
         # Every image: mmseg's hook would keep one in fifty.
         if is_classifier(cfg):
-            cfg.default_hooks.visualization.update(enable=True, interval=1, out_dir=args.show_dir)
+            cfg.default_hooks.visualization.update(
+                enable=True,
+                interval=1,
+                out_dir=args.show_dir,
+                resize=224,  # else the text hides an image of 32 x 32
+            )
         else:
             cfg.default_hooks.visualization.update(draw=True, interval=1)
             cfg.visualizer.save_dir = args.show_dir
