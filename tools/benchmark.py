@@ -25,7 +25,10 @@ def parse_args() -> argparse.Namespace:
         '--seeds', type=int, nargs='+', help="instead of the suite's; a run's own seeds stay"
     )
     parser.add_argument(
-        '--only', nargs='+', metavar='NAME', help='these runs, and the teachers that they need'
+        '--only',
+        nargs='+',
+        metavar='NAME',
+        help='these runs, by name or shell pattern ("resnet56-*"), and the teachers that they need',
     )
     parser.add_argument(
         '--cfg-options',

@@ -14,7 +14,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--out', type=Path, default=Path('curves.png'), help='.png, .svg or .pdf; is replaced'
     )
-    parser.add_argument('--metric', help='of the validations; default: mIoU where there is one')
+    parser.add_argument('--metric', help='of the validations; default: mIoU or accuracy/top1')
     parser.add_argument(
         '--smooth',
         type=int,

@@ -6,6 +6,7 @@ from mmengine.runner import Runner
 
 from mmrazor_tat import compat
 from mmrazor_tat.engine.command_line import add_common_arguments, load_config
+from mmrazor_tat.engine.model_config import is_classifier
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,11 +29,23 @@ def main() -> None:
     if 'teacher_ckpt' in cfg.model:
         cfg.model.teacher_ckpt = None  # nothing of it is needed
     if args.out is not None:
+        if is_classifier(cfg):
+            raise SystemExit(
+                f'--out: label maps are of segmentation, {args.config} is a classifier'
+            )
         cfg.test_evaluator.update(output_dir=args.out, keep_results=True)
     if args.show_dir is not None:
         # Every image: mmseg's hook would keep one in fifty.
-        cfg.default_hooks.visualization.update(draw=True, interval=1)
-        cfg.visualizer.save_dir = args.show_dir
+        if is_classifier(cfg):
+            cfg.default_hooks.visualization.update(
+                enable=True,
+                interval=1,
+                out_dir=args.show_dir,
+                resize=224,  # else the text hides an image of 32 x 32
+            )
+        else:
+            cfg.default_hooks.visualization.update(draw=True, interval=1)
+            cfg.visualizer.save_dir = args.show_dir
     if args.tta:
         if 'tta_pipeline' not in cfg or 'tta_model' not in cfg:
             raise SystemExit(f'--tta: {args.config} has no tta_model and tta_pipeline')

@@ -11,6 +11,7 @@ from typing import Optional
 from mmengine import Config, DictAction, ProgressBar
 
 from .. import compat
+from .config_file import MissingPackageError, read_config_file
 from .crop_size import set_crop_size
 from .data_root import set_data_root
 from .model_config import config_file
@@ -67,7 +68,7 @@ def one_line_errors(
 
 def read_config(name: str, options: dict) -> Config:
     """A config by path or ``PACKAGE::NAME``, with options as ``--cfg-options`` has them."""
-    cfg = Config.fromfile(config_file(name))
+    cfg = read_config_file(config_file(name))
     apply_options(cfg, options)
     return cfg
 
@@ -100,7 +101,10 @@ def progress_bar() -> Optional[Callable[[int, int], None]]:
 def load_config(args: argparse.Namespace) -> Config:
     """The config named by ``args.config`` with the common arguments applied."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = Config.fromfile(args.config)
+    try:
+        cfg = read_config_file(args.config)
+    except MissingPackageError as error:
+        raise SystemExit(str(error)) from error
     apply_options(cfg, args.cfg_options)
     _drop_hooks(cfg)
     cfg.launcher = args.launcher

@@ -8,6 +8,20 @@ from mmengine.config import utils as config_utils
 from mmengine.utils import get_installed_path
 
 
+def is_classifier(cfg: Config) -> bool:
+    """Whether a config's network gives an image one class, as mmpretrain's do, not each pixel."""
+    return cfg.get('default_scope') == 'mmpretrain'
+
+
+def require_segmentation(cfg: Config, what: str) -> None:
+    """Raise ValueError for the config of a classifier; ``what`` begins the error."""
+    if is_classifier(cfg):
+        raise ValueError(
+            f'{what} are of segmentation, and the network of config {cfg.filename!r} is a '
+            'classifier (default_scope mmpretrain)'
+        )
+
+
 def config_file(name: str) -> str:
     """The path of a config, given as a path or as ``PACKAGE::NAME``, e.g. ``'mmseg::fcn/...py'``.
 

@@ -334,9 +334,10 @@ class TestMd5:
                 assert len(CIFARArchive(place, split, check_md5=True)) == count
 
 
+@pytest.mark.mmpretrain
 def test_in_an_mmpretrain_pipeline(root):
     """mmpretrain's own config of CIFAR-100, told no more than our data set: R, G, B stays."""
-    mmpretrain = pytest.importorskip('mmpretrain')
+    import mmpretrain
     from mmengine import Config
     from mmengine.dataset import pseudo_collate
 

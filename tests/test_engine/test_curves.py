@@ -287,6 +287,17 @@ class TestFigure:
         assert titles(figure)[1] == 'learning rate, the same in all runs'
         assert points(figure.axes[1]) == [('#999999', [[1, 0.3], [2, 0.2]])]
 
+    def test_of_a_classifier_the_accuracy_is_shown(self, log):
+        """Without being asked for; the teacher's is a line of its own."""
+        val = {'accuracy/top1': 60.0, 'accuracy/top5': 90.0, 'teacher/accuracy/top1': 70.0}
+        run = read_run(log('r', '1', plain(1), dict(val, step=2), plain(4)))
+        panel = panels_of([run])[-1]
+        assert panel.title == 'validation accuracy/top1'
+        assert [(line.name, *map(list, line.series)) for line in panel.lines] == [
+            ('student', [2], [60.0]),
+            ('teacher', [0, 4], [70.0, 70.0]),
+        ]
+
     def test_one_teacher_is_one_dashed_line(self, log):
         def val(step, own, teacher):
             return {'mIoU': own, 'teacher/mIoU': teacher, 'step': step}

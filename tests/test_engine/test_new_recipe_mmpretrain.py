@@ -1,6 +1,4 @@
-"""A pair of mmpretrain classifiers; mmpretrain is no dependency, so only where it is installed."""
-
-import importlib.util
+"""A pair of mmpretrain classifiers."""
 
 import numpy as np
 import pytest
@@ -12,9 +10,7 @@ from PIL import Image
 from mmrazor_tat.engine.features import build_model
 from mmrazor_tat.engine.new_recipe import new_recipe
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec('mmpretrain') is None, reason='mmpretrain is not installed'
-)
+pytestmark = pytest.mark.mmpretrain
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A batch that the learning rate is not meant for, and data of other classes than the head's."""
 
 import re
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,7 @@ from torch import nn
 
 import mmrazor_tat
 from mmrazor_tat.engine.hooks import RecipeCheckHook
+from mmrazor_tat.engine.versions import loaded_versions, versions
 
 
 @pytest.fixture
@@ -125,6 +127,27 @@ def test_an_auxiliary_head_is_looked_at_too(told, runner):
     runner.model.auxiliary_head = nn.ModuleList([head])
     with pytest.raises(ValueError, match='auxiliary_head.num_classes is 19'):
         told()
+
+
+def test_the_head_of_a_classifier_is_looked_at_too(told, runner):
+    head, runner.model = nn.Module(), nn.Module()
+    runner.model.head = head
+    head.num_classes = 100
+    with pytest.raises(
+        ValueError, match=r'7 classes \(a, b, c, ...\), head.num_classes is 100: set it'
+    ):
+        told()
+    head.num_classes = 7
+    told()
+
+
+def test_packages_that_are_not_used_are_not_named(monkeypatch):
+    """mmpretrain is no dependency: its version counts where it is imported."""
+    monkeypatch.delitem(sys.modules, 'mmpretrain', raising=False)
+    assert 'mmpretrain' not in versions() and 'mmpretrain' not in loaded_versions()
+    monkeypatch.setitem(sys.modules, 'mmpretrain', SimpleNamespace(__version__='9.9'))
+    assert versions()['mmpretrain'] == loaded_versions()['mmpretrain'] == '9.9'
+    assert loaded_versions()['mmseg'] == versions()['mmseg']
 
 
 def test_both_in_a_run(repo, command, toy_options, tmp_path):

@@ -48,9 +48,17 @@ def test_what_is_read(suite, repo):
     assert [run.baseline for run in (teacher, student, tat)] == [None, None, 'student']
     assert [run.paper for run in (teacher, student, tat)] == [None, 72.07, None]
     assert [run.note for run in (teacher, student, tat)] == [None, None, 'Mind it.']
+    assert tat.group is None
     assert tat.config == repo / 'configs/demo/tat_student.py'
     assert read.teacher_of(tat, 1) == ('teacher', 0)  # its single seed
     assert [read.start_of(run) for run in (teacher, student, tat)] == [None, 'student', 'student']
+
+
+def test_a_group_and_drawn_cifar_data(suite):
+    toy_data = dict(layout='cifar', num_train=400)
+    read = suite(runs=with_run('tat', group='ResNet-56 -> ResNet-20'), toy_data=toy_data)
+    assert [run.group for run in read.runs.values()] == [None, None, 'ResNet-56 -> ResNet-20']
+    assert read.toy_data == toy_data
 
 
 def test_seeds_of_the_call(suite):
@@ -94,6 +102,7 @@ FAULTS = [
         "run 'tat' has no key 'teached'; nearest: 'teacher'",
     ),
     (dict(runs=with_run('tat', paper='72')), "run 'tat': paper must be a number or None"),
+    (dict(runs=with_run('tat', group='')), "run 'tat': group must be a text, got ''"),
     (dict(runs=with_run('tat', note=3)), "run 'tat': note must be a text, got 3"),
     (dict(runs=with_run('tat', label=1)), "run 'tat': label must be a text, got 1"),
     (

@@ -66,6 +66,21 @@ def test_only(plan):
         found.jobs(['tats'])
 
 
+def test_only_by_pattern(plan):
+    """In the order of the suite, each once, with the teachers."""
+    found = plan(seeds=[3])
+    assert keys(found.jobs(['s*', 't?t', 'tat'])) == [
+        'teacher seed 0',
+        'tat seed 3',
+        'student seed 3',
+    ]
+    assert keys(found.jobs(['[st]*t'])) == ['teacher seed 0', 'tat seed 3', 'student seed 3']
+    with pytest.raises(SuiteError, match=r"--only: there is no run 'teach\?'; nearest: 'teacher'"):
+        found.jobs(['tat', 'teach?'])
+    with pytest.raises(SuiteError, match=r"there is no run 'x-\*'; known: teacher, tat, student"):
+        found.jobs(['x-*'])
+
+
 def test_seeds_that_lie_there_are_reported(plan, tmp_path):
     (tmp_path / 'out/runs/tat/seed7').mkdir(parents=True)
     (tmp_path / 'out/runs/tat/seed7/run.json').touch()

@@ -27,6 +27,21 @@ def test_several_versions_are_said():
     assert text.endswith('. The runs had several versions: differences may come from these.')
 
 
+def test_the_package_of_the_task_is_named():
+    """Which of the two trained a run is in its settings; the tool may have imported both."""
+    versions = {**VERSIONS, 'mmpretrain': '1.1'}
+    classification = dict(versions=versions, settings={'default_scope': "'mmpretrain'"})
+    segmentation = dict(versions=versions, settings={'default_scope': "'mmseg'"})
+    of_classification = PACKAGES.replace('mmsegmentation 1.2', 'mmpretrain 1.1')
+    assert provenance([classification]) == f'Made with {of_classification}.'
+    assert provenance([segmentation]) == f'Made with {PACKAGES}.'
+    assert provenance([dict(versions=versions)]) == f'Made with {PACKAGES}.'
+    # Of an older record, and where it was not installed.
+    assert provenance([{**classification, 'versions': VERSIONS}]) == (
+        f'Made with {PACKAGES.replace("mmsegmentation 1.2, ", "")}.'
+    )
+
+
 def test_what_is_not_known_is_not_said():
     assert provenance([]) == provenance([{}]) == ''
     assert provenance([dict(commit=None, versions=dict(torch='2', mmseg=None))]) == (

@@ -1,7 +1,6 @@
 """How labels and image indices reach a loss: a recorder of the head's loss, in a real step."""
 
 import copy
-import importlib.util
 
 import numpy as np
 import pytest
@@ -137,9 +136,7 @@ def test_the_dry_run_leaves_a_connector_of_what_it_did_not_see_to_its_channels()
         )
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec('mmpretrain') is None, reason='mmpretrain is not installed'
-)
+@pytest.mark.mmpretrain
 def test_in_a_step_of_mmpretrain_s_classifier():
     """Its own transform, preprocessor, classifier and head; PackInputs as it is by default."""
     from mmengine.registry import init_default_scope

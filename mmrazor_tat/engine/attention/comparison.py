@@ -8,7 +8,7 @@ from torch import nn
 
 from ...models.attention_maps import require_tat_loss
 from ...models.checkpoint_file import read_checkpoint
-from ..model_config import is_recipe
+from ..model_config import is_recipe, require_segmentation
 from ..trained import trained_model
 from ..untrained import NoInitialWeightsError, seed_of, untrained_model
 from .image import ImageAttention, attention_of_image, read_image
@@ -43,6 +43,7 @@ def compare_attention(
     Raises:
         FileNotFoundError, ValueError: whatever does not fit, before any network runs.
     """
+    require_segmentation(cfg, 'attention pictures')
     for image in images:
         read_image(image, points)
     content = read_checkpoint(checkpoint)

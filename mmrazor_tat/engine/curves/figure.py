@@ -60,7 +60,7 @@ def draw_runs(
 
     Args:
         runs: at least one, from :func:`read_run`.
-        metric: of the validations; None: mIoU where there is one.
+        metric: of the validations; None: mIoU or accuracy/top1, where there is one.
         smooth: losses and shares are drawn as running means over so many logged points (of an even
             number: one more), with what was logged faintly behind; 1: as they are; None: by the
             length of the longest run.

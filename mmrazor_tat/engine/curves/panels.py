@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
+from ..metrics import main_metric
 from . import series as curves
 from .run import Run
 from .series import Series
-
-_METRIC = 'mIoU'
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def panels_of(runs: Sequence[Run], metric: Optional[str] = None) -> list[Panel]:
 
     Args:
         runs: to compare.
-        metric: of the validations; None: mIoU where there is one.
+        metric: of the validations; None: mIoU or accuracy/top1, where there is one.
 
     Raises:
         ValueError: no validation of any run has ``metric``; one that was not asked for may lack.
@@ -138,10 +137,10 @@ def _gradients(runs: Sequence[Run]) -> list[Panel]:
 
 
 def _metric(runs: Sequence[Run], metric: Optional[str]) -> Panel:
-    name = metric or _METRIC
+    logged = dict.fromkeys(key for run in runs for line in run.validation for key in line)
+    name = metric or main_metric(logged)
     lines = _lines(runs, 'student', lambda run: curves.series(run.validation, name))
     if not lines and metric is not None:
-        logged = dict.fromkeys(key for run in runs for line in run.validation for key in line)
         known = [key for key in logged if key not in ('step', 'iter', 'time', 'data_time')]
         raise ValueError(
             f'metric {metric!r} is in no validation of these runs; '

@@ -161,8 +161,8 @@ class _Cleaner:
                 if is_of_mmrazor(value, scope):
                     raise ValueError(
                         f'{here} = {value!r} is needed, and is of mmrazor or mmrazor_tat, which '
-                        'mmseg alone lacks: choose a part of mmseg or mmengine, in the recipe or '
-                        'with --cfg-options'
+                        f'{self.plain_scope} alone lacks: choose a part of {self.plain_scope} or '
+                        'mmengine, in the recipe or with --cfg-options'
                     )
                 if scope == 'mmrazor' or value.startswith('mmrazor.'):
                     value = name_elsewhere(value, scope, self.plain_scope)

@@ -11,6 +11,7 @@ from mmrazor.registry import HOOKS
 from ...models.attention_maps import require_tat_loss
 from ..attention.image import attention_of_image, read_image
 from ..evaluation import bare_model
+from ..model_config import require_segmentation
 
 
 @HOOKS.register_module()
@@ -67,6 +68,7 @@ class AttentionVisualizationHook(Hook):
         self._last: Optional[int] = None  # and of the last
 
     def before_train(self, runner) -> None:
+        require_segmentation(runner.cfg, 'AttentionVisualizationHook: its pictures')
         try:
             require_tat_loss(bare_model(runner))
         except ValueError as error:

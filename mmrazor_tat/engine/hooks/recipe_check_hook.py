@@ -12,6 +12,7 @@ from ..batch import Batch
 from ..evaluation import bare_model
 from ..versions import versions
 
+_HEADS = ('decode_head', 'auxiliary_head', 'head')  # the last is mmpretrain's
 _LAUNCH = '{} processes (torchrun, with --launcher pytorch)'
 
 
@@ -57,7 +58,7 @@ class RecipeCheckHook(Hook):
             classes = getattr(loader.dataset, 'metainfo', {}).get('classes')
             if classes is None:
                 continue
-            for name in ('decode_head', 'auxiliary_head'):
+            for name in _HEADS:
                 heads = getattr(student, name, None)
                 for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
                     width = getattr(head, 'num_classes', None)

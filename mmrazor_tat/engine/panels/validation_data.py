@@ -4,14 +4,18 @@ from mmengine import Config
 from mmengine.registry import DATASETS, init_default_scope
 from torch.utils.data import Dataset
 
+from ..model_config import require_segmentation
+
 
 def validation_data(cfg: Config) -> Dataset:
     """The data set of ``val_dataloader``, of which one image has been read.
 
     Raises:
-        ValueError: there is none, it has no class names, no image or no labels.
+        ValueError: there is none, it has no class names, no image or no labels; the config is of a
+            classifier.
         FileNotFoundError: a file of it is missing.
     """
+    require_segmentation(cfg, 'panels')
     if not cfg.get('val_dataloader'):
         raise ValueError(f'config {cfg.filename!r} has no val_dataloader: no images to compare on')
     init_default_scope(cfg.get('default_scope') or 'mmseg')

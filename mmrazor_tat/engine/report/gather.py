@@ -12,7 +12,7 @@ from ..attention.comparison import compare_attention
 from ..attention.image import ImageAttention
 from ..command_line import apply_options
 from ..curves import Run, labels_of, read_runs
-from ..model_config import is_recipe, model_of
+from ..model_config import is_classifier, is_recipe, model_of
 from ..panels import Comparison, check_counts, compare, load_networks, validation_data
 from ..run_summary import RunSummary, summarize_run
 
@@ -91,7 +91,9 @@ def gather(
     notes = [note for summary in summaries for note in summary.notes]
     cfg = _config(summaries[0], options or {}, notes)
     comparison, attention = None, {}
-    if with_networks and cfg is not None:
+    if with_networks and cfg is not None and is_classifier(cfg):
+        notes.append('no panels and no attention pictures: these are of segmentation')
+    elif with_networks and cfg is not None:
         comparison = _attempt(
             'segmentation panels',
             notes,

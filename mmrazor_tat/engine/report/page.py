@@ -8,6 +8,7 @@ from mmengine.utils.dl_utils import collect_env
 from ..attention.panel import attention_panel
 from ..curves import draw_runs
 from ..files import write_atomically
+from ..metrics import main_metric
 from ..panels import panels_context
 from ..run_summary import LOGGED_VERSIONS, Metric, RunSummary
 from ..versions import versions
@@ -93,13 +94,14 @@ def _status(summary: RunSummary) -> str:
 
 def _table(report: Report) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """Titles and rows (run, cells); columns that no run fills are left out."""
-    columns = ['iterations', 'last mIoU', 'best mIoU', 'training', 'GPU memory']
+    main = main_metric(report.summaries[0].metrics)
+    columns = ['iterations', f'last {main}', f'best {main}', 'training', 'GPU memory']
     rows = []
-    teacher = report.summaries[0].metrics.get('teacher/mIoU')
+    teacher = report.summaries[0].metrics.get(f'teacher/{main}')
     if teacher is not None:  # as it was evaluated in the first validation
         rows.append(('teacher', ['', f'{teacher.last:.2f}', '', '', '']))
     for run, summary in zip(report.runs, report.summaries):
-        metric = summary.metrics.get('mIoU')
+        metric = summary.metrics.get(main)
         cells = [
             f'{summary.iterations:,}',
             '' if metric is None else f'{metric.last:.2f}',

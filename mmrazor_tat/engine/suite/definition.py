@@ -1,6 +1,5 @@
 """What a suite asks for: its file is read and checked as a whole before anything runs."""
 
-import inspect
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,14 +9,16 @@ from typing import Any, NoReturn, Optional
 from mmengine import Config
 
 from ... import config_path
-from ...datasets.toy_scenes import write_toy_voc
 from .errors import SuiteError, nearest
 from .options import read_options
+from .toy_data import read_toy_data
 
 _SUITE_KEYS = ('title', 'seeds', 'metric', 'baseline', 'options', 'toy_data', 'runs')
-_RUN_KEYS = ('config', 'label', 'seeds', 'teacher', 'start', 'paper', 'note', 'options', 'baseline')
+_RUN_KEYS = (
+    *('config', 'label', 'group', 'seeds', 'teacher', 'start', 'paper', 'note', 'options'),
+    'baseline',
+)
 _SUITES = Path(__file__).parents[2] / '.mim' / 'configs' / 'suites'
-_TOY_KEYS = tuple(name for name in inspect.signature(write_toy_voc).parameters if name != 'root')
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Run:
     note: Optional[str]  # below the table
     options: dict[str, Any]
     baseline: Optional[str]  # the run that the gain is counted from; the suite's unless it is named
+    group: Optional[str] = None  # the heading of its table
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def load_suite(suite: str, seeds: Optional[Sequence[int]] = None) -> Suite:
         seeds=own_seeds,
         metric=metric,
         options=options,
-        toy_data=_toy_data(content.get('toy_data')),
+        toy_data=read_toy_data(content.get('toy_data')),
         runs=runs,
     )
 
@@ -144,7 +146,7 @@ def _run(name: str, of: Any, seeds: tuple[int, ...], folder: Path, options: dict
     if 'config' not in of:
         raise SuiteError(f'{where} needs a config')
     own = of.get('seeds')
-    paper, note = of.get('paper'), of.get('note')
+    paper, note, group = of.get('paper'), of.get('note'), of.get('group')
     if paper is not None and (isinstance(paper, bool) or not isinstance(paper, (int, float))):
         _wrong(f'{where}: paper', 'a number or None', paper)
     run = Run(
@@ -158,6 +160,7 @@ def _run(name: str, of: Any, seeds: tuple[int, ...], folder: Path, options: dict
         note=None if note is None else _text(note, f'{where}: note'),
         options=read_options(of.get('options', {}), f'{where}: options'),
         baseline=of.get('baseline'),
+        group=None if group is None else _text(group, f'{where}: group'),
     )
     if run.teacher is not None and 'model.teacher_ckpt' in {**options, **run.options}:
         raise SuiteError(f'{where} has a teacher and the option model.teacher_ckpt: one of the two')
@@ -240,12 +243,3 @@ def _seeds(value: Any, where: str) -> tuple[int, ...]:
     if not fits:
         _wrong(where, 'different integers of at least 0, such as (0, 1, 2)', value)
     return tuple(value)
-
-
-def _toy_data(value: Any) -> Optional[dict[str, Any]]:
-    if value is None:
-        return None
-    if not isinstance(value, dict):
-        _wrong('toy_data', f'a dict of {", ".join(_TOY_KEYS)}', value)
-    _known(value, _TOY_KEYS, 'toy_data')
-    return dict(value)

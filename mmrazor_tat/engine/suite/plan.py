@@ -4,24 +4,24 @@ import copy
 import functools
 import hashlib
 import json
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-import torch
 from mmengine import Config
-from mmengine.registry import MODELS, init_default_scope
 
 from ..batch import Batch
 from ..command_line import apply_options
+from ..config_file import MissingPackageError, read_config_file
 from ..initial_weights import student_config
 from ..model_config import is_recipe
 from .batch import batch_warning
+from .choice import choose_runs
 from .definition import Run, Suite
-from .errors import SuiteError, nearest
+from .errors import SuiteError
 from .options import as_arguments, flatten
+from .shapes import Shapes, network_shapes
 from .starts import Start
 
 TOY_FOLDER = 'data'
@@ -85,7 +85,7 @@ class Plan:
         self.call_options = options or {}
         self.makes_toy_data = suite.toy_data is not None and 'data_root' not in self.call_options
         as_arguments({'out': str(self.out)}, 'the folder of the suite')
-        self._networks: dict[str, Optional[_Shapes]] = {}
+        self._networks: dict[str, Optional[Shapes]] = {}
         self._configs = {run.name: self._resolve(run) for run in suite.runs.values()}
         for run in suite.runs.values():
             self._check_scaling(run)
@@ -98,16 +98,14 @@ class Plan:
         A suite that is ended early has then compared all runs with the seeds it got to.
 
         Args:
-            only: names of runs; the teachers that they need are added. None: all.
+            only: names of runs, or shell patterns of such; the teachers that they need are added.
+                None: all.
 
         Raises:
-            SuiteError: a name that is no run's.
+            SuiteError: a name or a pattern that is no run's.
         """
         runs = self.suite.runs
-        for name in only or ():
-            if name not in runs:
-                raise SuiteError(f'--only: there is no run {name!r}{nearest(name, runs)}')
-        chosen = set(runs if only is None else only)
+        chosen = set(runs if only is None else choose_runs(runs, only))
         for name in list(chosen):
             while (name := runs[name].teacher) is not None:
                 chosen.add(name)
@@ -140,6 +138,7 @@ class Plan:
             # mmengine deletes an old checkpoint before it writes the new one: with a single one a
             # run that is killed in between would be lost. A finished run keeps one.
             'default_hooks.checkpoint.max_keep_ckpts': 2,
+            **_logged_by_iterations(cfg),
         }
         places = {}
         uses_toy_data = self.makes_toy_data and 'data_root' not in options
@@ -193,6 +192,8 @@ class Plan:
         try:
             cfg = copy.deepcopy(_read_config(run.config, run.config.stat().st_mtime_ns))
             apply_options(cfg, options)
+        except MissingPackageError as error:
+            raise SuiteError(f'run {run.name!r}: {error}') from error
         except Exception as error:  # whatever a Python file can raise
             raise SuiteError(
                 f'run {run.name!r}: {run.config} does not load with its options: '
@@ -252,7 +253,7 @@ class Plan:
         )
 
     @staticmethod
-    def _check_same(own: Optional['_Shapes'], other: Optional['_Shapes'], what: str) -> None:
+    def _check_same(own: Optional[Shapes], other: Optional[Shapes], what: str) -> None:
         if own is None or other is None:  # the run itself will tell why it cannot be built
             return
         for key in sorted({*own.of, *other.of}):
@@ -268,35 +269,32 @@ class Plan:
         digest = _digest(student_config(cfg).to_dict())
         return Start(cfg, digest, seed, self.out / 'starts' / f'{name}_seed{seed}.pth')
 
-    def _shapes(self, network: dict, cfg: Config) -> Optional['_Shapes']:
+    def _shapes(self, network: dict, cfg: Config) -> Optional[Shapes]:
         """What a network is made of; None where it cannot be built without its data."""
         scope = cfg.get('default_scope') or 'mmengine'
         text = f'{scope} {network}'
         if text not in self._networks:
-            init_default_scope(scope)
-            try:
-                with torch.device('meta'), warnings.catch_warnings():
-                    warnings.simplefilter('ignore')  # the training says them
-                    model = MODELS.build(copy.deepcopy(network))
-            except Exception:  # whatever is wrong with it: its own training says it better
-                self._networks[text] = None
-            else:
-                self._networks[text] = _Shapes(
-                    {key: value.shape for key, value in model.state_dict().items()},
-                    sum(parameter.numel() for parameter in model.parameters()),
-                )
+            self._networks[text] = network_shapes(network, scope)
         return self._networks[text]
 
 
-class _Shapes(NamedTuple):
-    of: dict[str, torch.Size]
-    parameters: int
+def _logged_by_iterations(cfg: Config) -> dict[str, Any]:
+    """What a run by iterations needs so that its validations are told apart.
+
+    mmengine numbers them by epochs unless it is told otherwise, as mmseg's configs do: in a run by
+    iterations all of them then have number 0.
+    """
+    logger = (cfg.get('default_hooks') or {}).get('logger') or {}
+    by_epoch = 'max_epochs' in (cfg.get('train_cfg') or {})
+    if by_epoch or not logger.get('log_metric_by_epoch', True):
+        return {}
+    return {'default_hooks.logger.log_metric_by_epoch': False}
 
 
 @functools.cache
 def _read_config(path: Path, changed: int) -> Config:
     """A config's file; mmengine takes a second for one with bases of mmseg."""
-    return Config.fromfile(path)
+    return read_config_file(path)
 
 
 def _digest(content: Any) -> str:

@@ -1,27 +1,77 @@
-"""The pictures of the report."""
+"""The pictures of the report: the last values. Those of the whole training are in curves.py."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Optional
 
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
-from ..figures import GREY, LINES, ORANGE, SKY, STYLES, save_figure
+from ..figures import GREY, ORANGE, SKY, save_figure
+from ..metrics import metric_title
 from .definition import Suite
+from .groups import by_group, has_groups, roles
 from .summary import Row
 
 TEACHER, BASELINE, METHOD = GREY, ORANGE, SKY
+_INCHES = 0.42  # of a run
+_COLUMNS = 2  # of panels, where there are groups
 
 
 def plot_bars(suite: Suite, table: Sequence[Row], path: Path) -> None:
     """The mean of each run's last values as a dot, with its error bar, and every seed below it.
 
-    No bars from an axis that begins anywhere but at 0: their lengths would exaggerate.
+    No bars from an axis that begins anywhere but at 0: their lengths would exaggerate. A group is a
+    panel, whose axis is its own.
     """
     shown = [row for row in table if row.by_seed]
-    teachers, baselines = _roles(suite)
-    figure, axis = plt.subplots(figsize=(8, 1.2 + 0.42 * len(shown)), layout='constrained')
+    _, baselines = roles(suite)
+    if has_groups(shown):
+        figure = _grouped(suite, shown)
+    else:
+        height = 1.2 + _INCHES * len(shown)
+        figure, axis = plt.subplots(figsize=(8, height), layout='constrained')
+        _panel(axis, suite, shown, len(shown))
+    handles = _legend(
+        has_spread=any(row.last[suite.metric].std is not None for row in shown),
+        has_baseline=any(row.run.name in baselines for row in shown),
+    )
+    figure.legend(
+        handles=handles, loc='outside upper right', ncols=len(handles), frameon=False, fontsize=9
+    )
+    save_figure(figure, path)
+
+
+def _grouped(suite: Suite, shown: Sequence[Row]) -> Figure:
+    """A panel a group; the runs that are in none in one above them, along the whole width."""
+    groups = by_group(shown)
+    rest = groups.pop(None, [])
+    titles = list(groups)
+    columns = min(_COLUMNS, len(groups))
+    lines = [titles[n : n + columns] for n in range(0, len(titles), columns)]
+    sizes = [max(len(groups[title]) for title in line) for line in lines]
+    sizes = [len(rest)] * bool(rest) + sizes
+    heights = [0.9 + _INCHES * size for size in sizes]
+    size = (8 if columns == 1 else 6.5 * columns, 0.4 + sum(heights))
+    figure = plt.figure(figsize=size, layout='constrained')
+    figure.get_layout_engine().set(hspace=0.01, h_pad=0.08)
+    grid = figure.add_gridspec(len(sizes), columns, height_ratios=heights)
+    if rest:
+        _panel(figure.add_subplot(grid[0, :]), suite, rest, len(rest))
+    for number, line in enumerate(lines, start=bool(rest)):
+        for column, title in enumerate(line):
+            axis = figure.add_subplot(grid[number, column])
+            _panel(axis, suite, groups[title], sizes[number], title)
+    return figure
+
+
+def _panel(
+    axis: Axes, suite: Suite, shown: Sequence[Row], places: int, title: Optional[str] = None
+) -> None:
+    """Draw runs from top to bottom; ``places``: for how many there is room."""
+    teachers, baselines = roles(suite)
     ends = [end for row in shown for end in _ends(row, suite.metric)]
     span = max(ends) - min(ends) or 1.0
     for place, row in enumerate(shown):
@@ -51,74 +101,14 @@ def plot_bars(suite: Suite, table: Sequence[Row], path: Path) -> None:
         )
     _draw_baselines(axis, shown, baselines, suite.metric)
     axis.set_yticks(range(len(shown)), [row.run.label for row in shown])
-    axis.set_ylim(len(shown) - 0.4, -0.6)
+    axis.set_ylim(places - 0.4, -0.6)
     axis.set_xlim(min(ends) - 0.05 * span, max(ends) + 0.15 * span)
-    axis.set_xlabel(f'last {suite.metric}')
+    axis.set_xlabel(f'last {metric_title(suite.metric)}')
     axis.grid(axis='x', color='#DDDDDD', linewidth=0.6)
     axis.set_axisbelow(True)
     axis.spines[['top', 'right']].set_visible(False)
-    handles = _legend(
-        has_spread=any(row.last[suite.metric].std is not None for row in shown),
-        has_baseline=any(row.run.name in baselines for row in shown),
-    )
-    figure.legend(
-        handles=handles, loc='outside upper right', ncols=len(handles), frameon=False, fontsize=9
-    )
-    save_figure(figure, path)
-
-
-def plot_curves(suite: Suite, table: Sequence[Row], path: Path) -> None:
-    """The metric against iterations: the mean over the seeds, from the least to the greatest."""
-    shown = [row for row in table if row.by_seed]
-    teachers, baselines = _roles(suite)
-    figure, axis = plt.subplots(figsize=(8, 4.6), layout='constrained')
-    number = 0
-    for row in shown:
-        if row.run.name in teachers:
-            axis.axhline(
-                row.last[suite.metric].mean,
-                color='black',
-                linestyle='--',
-                linewidth=1,
-                label=row.run.label,
-            )
-            continue
-        curves = [dict(map(tuple, o.metrics[suite.metric]['curve'])) for o in row.finished]
-        steps = sorted(set.intersection(*map(set, curves)))
-        if not steps:
-            continue
-        at = [[curve[step] for curve in curves] for step in steps]
-        if row.run.name in baselines:
-            colour = ORANGE
-            style = STYLES[baselines.index(row.run.name) % len(STYLES)]
-        else:
-            colour = LINES[number % len(LINES)]
-            style = STYLES[number // len(LINES) % len(STYLES)]
-            number += 1
-        axis.plot(
-            steps,
-            [sum(values) / len(values) for values in at],
-            color=colour,
-            linestyle=style,
-            marker='o' if len(steps) < 12 else None,
-            markersize=4,
-            label=row.run.label,
-        )
-        if len(curves) > 1:
-            axis.fill_between(
-                steps,
-                list(map(min, at)),
-                list(map(max, at)),
-                color=colour,
-                alpha=0.15 if len(shown) < 6 else 0.08,
-                linewidth=0,
-            )
-    axis.set_xlabel(' or '.join(dict.fromkeys(_unit(row) for row in shown)))
-    axis.set_ylabel(f'{suite.metric}: mean, least to greatest of the seeds')
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, steps=[1, 2, 2.5, 5, 10]))
-    axis.spines[['top', 'right']].set_visible(False)
-    figure.legend(loc='outside right upper', frameon=False, fontsize=9)
-    save_figure(figure, path)
+    if title is not None:
+        axis.set_title(title, loc='left', fontsize=11)
 
 
 def _draw_baselines(axis, shown: Sequence[Row], baselines: list[str], metric: str) -> None:
@@ -129,17 +119,6 @@ def _draw_baselines(axis, shown: Sequence[Row], baselines: list[str], metric: st
         if means:
             ends = min(group) - 0.5, max(group) + 0.5
             axis.plot(means * 2, ends, color='black', linestyle='--', linewidth=1)
-
-
-def _roles(suite: Suite) -> tuple[set[str], list[str]]:
-    """The runs that teach, and those that gains are counted from."""
-    runs = suite.runs.values()
-    teachers = {run.teacher for run in runs if run.teacher is not None}
-    return teachers, list(dict.fromkeys(run.baseline for run in runs if run.baseline is not None))
-
-
-def _unit(row: Row) -> str:
-    return 'epochs' if row.unit == 'epoch' else 'iterations'
 
 
 def _ends(row: Row, metric: str) -> tuple[float, float]:

@@ -9,6 +9,7 @@ _PACKAGES = dict(
     torch='torch',
     mmengine='mmengine',
     mmseg='mmsegmentation',
+    mmpretrain='mmpretrain',
     mmrazor='mmrazor',
     mmrazor_tat='mmrazor_tat',
 )
@@ -23,7 +24,9 @@ def provenance(records: Sequence[dict[str, Any]]) -> str:
     """
     commits = Counter(_commit(record['commit']) for record in records if record.get('commit'))
     versions = dict.fromkeys(
-        _versions(record['versions']) for record in records if record.get('versions')
+        _versions(record['versions'], _is_classification(record))
+        for record in records
+        if record.get('versions')
     )
     made_with = [' or '.join(versions)] if versions else []
     if len(commits) == 1:
@@ -46,7 +49,16 @@ def _commit(commit: str) -> str:
     return commit.rstrip('+')[:_SHOWN] + '+' * commit.endswith('+')
 
 
-def _versions(versions: dict[str, Any]) -> str:
+def _is_classification(record: dict[str, Any]) -> bool:
+    """Whether a run was mmpretrain's; the settings are kept as text."""
+    return record.get('settings', {}).get('default_scope') == repr('mmpretrain')
+
+
+def _versions(versions: dict[str, Any], is_classification: bool) -> str:
+    """Without the package of the other task, which may have been imported all the same."""
+    other = 'mmseg' if is_classification else 'mmpretrain'
     return ', '.join(
-        f'{name} {versions[module]}' for module, name in _PACKAGES.items() if versions.get(module)
+        f'{name} {versions[module]}'
+        for module, name in _PACKAGES.items()
+        if versions.get(module) and module != other
     )

@@ -8,12 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-from ...datasets.toy_scenes import write_toy_voc
 from ..benchmark import describe_machine
-from ..files import write_atomically
-from ..versions import PACKAGES
+from ..versions import loaded_versions
 from . import record as records
-from .definition import Suite
 from .errors import SuiteError
 from .launch import Command, Launch, as_line, train_command
 from .lock import lock
@@ -22,6 +19,7 @@ from .progress import Progress
 from .record import check_records, read_record
 from .report import report_path, write_report
 from .schedule import SKIPPED, WAITING, Schedule
+from .toy_data import make_toy_data
 
 _ABOUT = ('machine', 'versions', 'commit')
 
@@ -56,7 +54,7 @@ def run_suite(
         reported = plan.jobs_for_report()
         check_records([*jobs, *reported])
         if plan.makes_toy_data:
-            _make_toy_data(plan.suite, plan.out / TOY_FOLDER, progress)
+            make_toy_data(plan.suite.toy_data, plan.out / TOY_FOLDER, progress.event)
         about = _about(launch)
 
         def report() -> None:
@@ -137,8 +135,7 @@ def _about(launch: Launch) -> dict[str, Any]:
         processes=launch.processes,
         launcher=launch.launcher,
     )
-    versions = {name: getattr(sys.modules.get(name), '__version__', None) for name in PACKAGES}
-    return dict(machine=machine, versions=versions, commit=_commit())
+    return dict(machine=machine, versions=loaded_versions(), commit=_commit())
 
 
 def _commit() -> Optional[str]:
@@ -153,25 +150,6 @@ def _commit() -> Optional[str]:
         return git('rev-parse', 'HEAD') + ('+' if git('status', '--porcelain', '-uno') else '')
     except (OSError, subprocess.CalledProcessError):
         return None
-
-
-def _make_toy_data(suite: Suite, folder: Path, progress: Progress) -> None:
-    """Generate the scenes, once."""
-    note = folder / 'toy_data.json'  # written last: there only if all of the scenes are
-    asked = json.dumps(suite.toy_data, indent=1, sort_keys=True) + '\n'
-    if note.exists():
-        if note.read_text(encoding='utf-8') != asked:
-            raise SuiteError(
-                f'{folder} holds other scenes than toy_data asks for: choose another --out or '
-                'delete that folder'
-            )
-        return
-    progress.event(f'writing the scenes to {folder}')
-    try:
-        write_toy_voc(folder, **suite.toy_data)
-    except ValueError as error:
-        raise SuiteError(f'toy_data: {error}') from error
-    write_atomically(note, asked)
 
 
 def _say_what_is_done(schedule: Schedule, progress: Progress) -> None:
