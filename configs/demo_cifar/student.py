@@ -16,8 +16,10 @@ train_dataloader = dict(
 val_dataloader = dict(num_workers=1, dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader
 optim_wrapper = dict(optimizer=dict(lr=0.1))
-param_scheduler = dict(
-    _delete_=True, type='OneCycleLR', eta_max=0.1, total_steps=1500, by_epoch=False)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.04, begin=0, end=450, by_epoch=False),
+    dict(type='CosineAnnealingLR', T_max=1050, begin=450, end=1500, by_epoch=False),
+]
 train_cfg = dict(_delete_=True, by_epoch=False, max_iters=1500, val_interval=500)
 default_hooks = dict(
     logger=dict(interval=25), checkpoint=dict(by_epoch=False, interval=500))

@@ -1,0 +1,140 @@
+"""Every recipe for classification trains for two iterations and validates, through the Runner: the
+networks in full, on drawn images (CIFAR-100) and on a few of 64 x 64 in a folder (ImageNet).
+"""
+
+import itertools
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine import Config
+from mmengine.registry import MODELS, init_default_scope
+from mmengine.runner import Runner, save_checkpoint
+from PIL import Image
+
+from mmrazor_tat.datasets.toy_cifar import write_toy_cifar
+from mmrazor_tat.engine.data_root import set_data_root
+
+pytestmark = pytest.mark.mmpretrain
+
+REPO = Path(__file__).parent.parent
+CONFIGS = sorted(
+    path.relative_to(REPO / 'configs')
+    for pattern in ('*/*_cifar100.py', '*/*_imagenet.py', 'demo_cifar/*.py')
+    for path in (REPO / 'configs').glob(pattern)
+    if path.parts[-2] != '_base_' and path.name != 'pair.py'
+)
+SIDE = 64  # of the images in place of ImageNet's 224: a last map of 2 x 2
+IMAGES = 8
+BATCH = 4
+_NUMBERS = itertools.count()
+
+
+def test_all_are_here():
+    """15 methods and TaT with KL on 7 pairs but for one of FSP, 11 on ImageNet, 12 networks, and
+    16 students, one plain, and the teacher of the pair for a CPU."""
+    assert len(CONFIGS) == (16 * 7 - 1) + 11 + 12 + 18
+
+
+@pytest.fixture(autouse=True)
+def quick_configs(monkeypatch):
+    """mmengine formats the whole config for its log, which takes longer than the training here."""
+    monkeypatch.setattr(Config, 'pretty_text', property(lambda cfg: repr(cfg)))
+
+
+@pytest.fixture(scope='module')
+def roots(tmp_path_factory) -> dict[str, Path]:
+    cifar = write_toy_cifar(tmp_path_factory.mktemp('cifar'), num_train=IMAGES, num_test=2)
+    imagenet = tmp_path_factory.mktemp('imagenet')
+    rng = np.random.default_rng(0)
+    for split, count in (('train', IMAGES), ('val', 2)):
+        (imagenet / split).mkdir()
+        for k in range(count):
+            pixels = rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(imagenet / split / f'{k}.png')
+        lines = (f'{k}.png {k % 2}\n' for k in range(count))
+        (imagenet / f'{split}.txt').write_text(''.join(lines))
+    return dict(cifar=cifar, imagenet=imagenet)
+
+
+@pytest.fixture(scope='module')
+def teachers(tmp_path_factory):
+    """Random weights of a teacher, saved once for all of its recipes."""
+    folder, files = tmp_path_factory.mktemp('teachers'), {}
+
+    def file(config: dict) -> str:
+        key = str(config)
+        if key not in files:
+            files[key] = str(folder / f'{len(files)}.pth')
+            save_checkpoint(dict(state_dict=MODELS.build(config).state_dict()), files[key])
+        return files[key]
+
+    return file
+
+
+def small(path: Path, roots: dict[str, Path], work_dir: Path) -> Config:
+    cfg = Config.fromfile(REPO / 'configs' / path)
+    is_cifar = 'imagenet' not in path.name
+    cfg.work_dir, cfg.log_level = str(work_dir), 'ERROR'
+    cfg.experiment_name = cfg.visualizer.name = f'{path.stem}_{next(_NUMBERS)}'
+    cfg.randomness = dict(seed=0)
+    set_data_root(cfg, roots['cifar' if is_cifar else 'imagenet'])
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        loader.update(num_workers=0, persistent_workers=False, batch_size=BATCH)
+        if not is_cifar:
+            loader.dataset.ann_file = f'{loader.dataset.split}.txt'
+            loader.dataset.pipeline[1].scale = SIDE
+            if loader.dataset.pipeline[2].type == 'CenterCrop':
+                loader.dataset.pipeline[2].crop_size = SIDE
+    if is_cifar and cfg.model.get('architecture', cfg.model).head.num_classes == 100:
+        for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+            loader.dataset.metainfo = dict(classes=[str(k) for k in range(100)])
+    if cfg.train_cfg.by_epoch:
+        cfg.train_cfg.max_epochs = 1
+    else:
+        cfg.train_cfg.update(max_iters=2, val_interval=2)
+    cfg.default_hooks.logger.interval = 1
+    cfg.default_hooks.checkpoint.update(interval=-1, save_last=False, save_best=None)
+    if 'teacher' in cfg.model:
+        if not is_cifar:
+            cfg.model.probe_size = (SIDE, SIDE)
+        if 'teacher_check' in cfg.default_hooks:
+            cfg.default_hooks.teacher_check.floor = None  # random weights
+        if 'loss_crd' in cfg.model.distiller.distill_losses:
+            cfg.model.distiller.distill_losses.loss_crd.update(num_samples=IMAGES, num_negatives=64)
+    return cfg
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: f'{path.parent.name}/{path.stem}')
+def test_trains_and_validates(path, roots, tmp_path, teachers):
+    init_default_scope('mmpretrain')
+    cfg = small(path, roots, tmp_path / 'run')
+    if 'teacher' in cfg.model:
+        cfg.model.teacher_ckpt = teachers(cfg.model.teacher)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        runner = Runner.from_cfg(cfg)
+        before = {k: v.clone() for k, v in runner.model.state_dict().items()}
+        runner.train()
+    assert runner.iter == 2
+    (log,) = tmp_path.rglob('scalars.json')
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    training = [line for line in lines if 'loss' in line]
+    assert len(training) == 2 and all(0 < line['loss'] < 1e5 for line in training)
+    (validation,) = (line for line in lines if 'accuracy/top1' in line)
+    assert 0 <= validation['accuracy/top1'] <= 100
+    changed = {k for k, v in runner.model.state_dict().items() if not v.equal(before[k])}
+    assert any(k.endswith('head.fc.weight') for k in changed)
+    assert not any(k.startswith('teacher.') for k in changed)
+    if 'teacher' not in cfg.model:
+        return
+    assert ('teacher/accuracy/top1' in validation) == (path.parts[0] != 'demo_cifar')
+    losses = cfg.model.distiller.distill_losses
+    for name in losses:
+        # SCKD may be switched off by its gate; the others are at work.
+        values = [line[f'distill.{name}'] for line in training]
+        assert all(value >= 0 if name == 'loss_sckd' else value > 0 for value in values), name
+    learnt = [k for k in before if k.startswith('distiller.') and k.endswith('conv.weight')]
+    assert set(learnt) <= changed
