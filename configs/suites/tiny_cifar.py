@@ -1,4 +1,5 @@
-# Every method on drawn images in CIFAR's layout, on a CPU: about two hours on 2 cores with --jobs 2.
+# Every method on drawn images in CIFAR's layout, on a CPU: an hour and a half on 2 cores with
+# --jobs 2.
 _base_ = ['../_base_/suites/tiny_cifar.py', '../_base_/suites/classification_methods.py']
 title = "Drawn images in CIFAR's layout: every method, three seeds"
 runs = {

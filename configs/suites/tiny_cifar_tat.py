@@ -1,5 +1,5 @@
-# The paper's two ablations on ImageNet, epsilon (Figure 3) and the projections (Table 4), at the size
-# of a CPU. The recipe has epsilon 1 beside alpha 1, gamma and phi with kernel 3.
+# The paper's two ablations on ImageNet, epsilon (Figure 3) and the projections (Table 4), at the
+# size of a CPU. The recipe has epsilon 1 beside alpha 1, gamma and phi with kernel 3.
 _base_ = '../_base_/suites/tiny_cifar.py'
 title = "TaT on drawn images in CIFAR's layout: epsilon and projections"
 _loss = 'model.distiller.distill_losses.loss_tat'

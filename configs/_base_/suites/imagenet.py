@@ -1,5 +1,5 @@
-# ImageNet, ResNet-34 (mmpretrain's published weights) -> ResNet-18: what its suites share. Runs have
-# the same names in all of them, so that one folder (--out) serves all without training twice.
+# ImageNet, ResNet-34 (mmpretrain's published weights) -> ResNet-18: what its suites share. Runs
+# have the same names in all of them, so that one folder (--out) serves all without training twice.
 seeds = (0, 1, 2)
 metric = 'accuracy/top1'
 baseline = 'resnet18'
