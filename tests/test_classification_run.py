@@ -27,8 +27,8 @@ CONFIGS = sorted(
     if path.parts[-2] != '_base_' and path.name != 'pair.py'
 )
 SIDE = 64  # of the images in place of ImageNet's 224: a last map of 2 x 2
-IMAGES = 8
-BATCH = 4
+IMAGES = 4
+BATCH = 2
 _NUMBERS = itertools.count()
 
 
@@ -42,6 +42,13 @@ def test_all_are_here():
 def quick_configs(monkeypatch):
     """mmengine formats the whole config for its log, which takes longer than the training here."""
     monkeypatch.setattr(Config, 'pretty_text', property(lambda cfg: repr(cfg)))
+
+
+@pytest.fixture
+def quick_start(monkeypatch):
+    """mmengine looks at every parameter anew for each layer that it initializes: of a ResNet-110
+    that takes longer than the training here, so only the plain networks are initialized so."""
+    monkeypatch.setattr(Runner, '_init_model_weights', lambda runner: None)
 
 
 @pytest.fixture(scope='module')
@@ -108,10 +115,11 @@ def small(path: Path, roots: dict[str, Path], work_dir: Path) -> Config:
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: f'{path.parent.name}/{path.stem}')
-def test_trains_and_validates(path, roots, tmp_path, teachers):
+def test_trains_and_validates(path, roots, tmp_path, teachers, request):
     init_default_scope('mmpretrain')
     cfg = small(path, roots, tmp_path / 'run')
     if 'teacher' in cfg.model:
+        request.getfixturevalue('quick_start')
         cfg.model.teacher_ckpt = teachers(cfg.model.teacher)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
