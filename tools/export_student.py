@@ -1,4 +1,5 @@
-"""Ship the student of a distillation: a config and a checkpoint for mmseg alone, and ONNX."""
+"""Ship the student of a distillation: a config and a checkpoint for mmseg alone (a classifier's for
+mmpretrain alone), and ONNX of a segmentor."""
 
 import argparse
 from pathlib import Path
@@ -64,16 +65,18 @@ def onnx_input(args: argparse.Namespace) -> Optional[OnnxInput]:
 def print_report(report: dict[str, Any], out: Path) -> None:
     network, proof = report['network'], report['proof']
     print(
-        f'{network["type"]}, {network["backbone"]} + {network["decode_head"]}, '
+        f'{network["type"]}, {network["backbone"]} + '
+        f'{network.get("decode_head") or network["head"]}, '
         f'{len(network["classes"])} classes, {network["parameters"] / 1e6:.2f} M parameters'
     )
     if report['left_out']:
         print(f'left out of the config: {", ".join(report["left_out"])}')
-    print(
-        f'{proof["image"]["name"]}: {len(network["classes"])} x {proof["logits"][1]} x '
-        f'{proof["logits"][2]} logits and the labels by mmseg.apis equal those of the recipe, bit '
-        'by bit'
-    )
+    if 'head' in network:
+        what = f'{len(network["classes"])} scores and the label by mmpretrain.apis'
+    else:
+        size = ' x '.join(map(str, proof['logits'][1:]))
+        what = f'{len(network["classes"])} x {size} logits and the labels by mmseg.apis'
+    print(f'{proof["image"]["name"]}: {what} equal those of the recipe, bit by bit')
     if 'onnx' in report:
         print(
             f'student.onnx: input {text(report["onnx"]["input"])} -> logits '

@@ -1,12 +1,14 @@
 """What is made of a classifier's run, and what is refused as it is of segmentation."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from mmengine import Config
+from torch import nn
 
 from mmrazor_tat.engine.attention.comparison import compare_attention
-from mmrazor_tat.engine.hooks import AttentionVisualizationHook
+from mmrazor_tat.engine.hooks import AttentionVisualizationHook, attention_visualization_hook
 from mmrazor_tat.engine.metrics import main_metric, metric_title
 from mmrazor_tat.engine.panels import validation_data
 from mmrazor_tat.engine.report import gather, page, save_report
@@ -64,7 +66,7 @@ def cfg(tmp_path) -> Config:
     return Config.fromfile(tmp_path / 'classifier.py')
 
 
-def test_pictures_of_segmentation_are_refused(cfg):
+def test_pictures_of_segmentation_are_refused(cfg, monkeypatch):
     """Before anything is read or built."""
     error = "of segmentation, and the network of config '.*classifier.py' is a classifier"
     with pytest.raises(ValueError, match=f'^panels are {error}'):
@@ -72,5 +74,6 @@ def test_pictures_of_segmentation_are_refused(cfg):
     with pytest.raises(ValueError, match=f'^attention pictures are {error}'):
         compare_attention(cfg, 'gone.pth', ['gone.png'])
     hook = AttentionVisualizationHook(interval=1)
+    monkeypatch.setattr(attention_visualization_hook, 'require_tat_loss', lambda model: None)
     with pytest.raises(ValueError, match=f'^AttentionVisualizationHook: its pictures are {error}'):
-        hook.before_train(type('Runner', (), dict(cfg=cfg)))
+        hook.before_train(SimpleNamespace(cfg=cfg, model=nn.Module()))

@@ -336,4 +336,4 @@ class TestErrors:
 
     def test_no_segmentor(self):
         with pytest.raises(ValueError, match='the student is a Linear, and what is exported are'):
-            make._check_segmentor(revert_sync_batchnorm(torch.nn.Linear(2, 2)))
+            make._check_kind(revert_sync_batchnorm(torch.nn.Linear(2, 2)), classifies=False)

@@ -15,6 +15,7 @@ from torch import nn
 from ...models.checkpoint_file import read_checkpoint
 from ..command_line import read_config
 from ..files import save_atomically
+from ..model_config import is_classifier
 from ..trained import trained_model
 from ..versions import versions
 from .checkpoint import dataset_meta, student_checkpoint
@@ -23,7 +24,9 @@ from .onnx_file import OnnxInput, WholeImage, require_onnx, write_onnx
 from .plain_config import plain_config
 from .preprocessing import preprocessing
 from .proof import (
+    load_by_mmpretrain,
     load_by_mmseg,
+    predict_by_mmpretrain,
     predict_by_mmseg,
     predict_by_recipe,
     prove_equal,
@@ -42,11 +45,12 @@ def export_student(
     force: bool = False,
     options: Optional[dict] = None,
 ) -> dict[str, Any]:
-    """Write a recipe's trained student as mmseg alone can load it, once that is proven.
+    """Write a recipe's trained student as mmseg (mmpretrain) alone can load it, once proven.
 
     The folder gets 'student.py' (a complete config), 'student.pth', 'student.onnx' if asked for,
     and 'export.json', which says what was done. They are written only after the student, loaded
-    from them by ``mmseg.apis``, has predicted an image as the recipe's does, to the bit.
+    from them by ``mmseg.apis`` or mmpretrain's, has predicted an image as the recipe's does, to
+    the bit.
 
     Args:
         config: of a recipe, or of a plain network; a path, or ``PACKAGE::NAME``.
@@ -54,7 +58,7 @@ def export_student(
             validation did.
         out: the folder.
         image: what the proof is made with; None: the first validation image.
-        onnx: which sizes 'student.onnx' takes; None: there is none.
+        onnx: which sizes 'student.onnx' takes; None: there is none. For segmentors.
         force: write over files of an earlier export.
         options: settings that override the config, as ``--cfg-options``.
 
@@ -63,8 +67,8 @@ def export_student(
 
     Raises:
         FileNotFoundError: a file or package is not there.
-        ValueError: a part that does not fit or is needed and not mmseg's, by name; what was
-            written does not predict the same. Nothing is left then.
+        ValueError: a part that does not fit or is needed and not mmseg's (mmpretrain's), by name;
+            what was written does not predict the same. Nothing is left then.
     """
     out = Path(out).resolve()  # "." has no name
     _check_folder(out, force)
@@ -74,11 +78,17 @@ def export_student(
         if path is not None and not Path(path).is_file():
             raise FileNotFoundError(f'{name}: there is no file {str(path)!r}')
     cfg = read_config(str(config), options or {})
+    classifies = is_classifier(cfg)
+    if onnx is not None and classifies:
+        raise ValueError(
+            f'--onnx is for segmentors, and the student of {str(config)!r} is a classifier: export '
+            "it without, and take mmdeploy's or torch's own exporter"
+        )
     plain, left_out = plain_config(cfg)
     image = str(image) if image is not None else _first_image(cfg)
     model = trained_model(cfg, str(checkpoint))
     student = getattr(model, 'architecture', model)
-    _check_segmentor(student)
+    _check_kind(student, classifies)
     _check_finite(student)
     meta = read_checkpoint(str(checkpoint)).get('meta') or {}
     progress = {key: meta[key] for key in ('epoch', 'iter') if isinstance(meta.get(key), int)}
@@ -93,10 +103,11 @@ def export_student(
             student_checkpoint(student.state_dict(), text, dataset_meta(cfg, meta), **progress),
             folder / CHECKPOINT,
         )
-        shipped = load_by_mmseg(folder / CONFIG, folder / CHECKPOINT)
+        load = load_by_mmpretrain if classifies else load_by_mmseg
+        shipped = load(folder / CONFIG, folder / CHECKPOINT)
         prove_same_weights(student, shipped)
         expected = predict_by_recipe(model, cfg, image)
-        got = predict_by_mmseg(shipped, image)
+        got = (predict_by_mmpretrain if classifies else predict_by_mmseg)(shipped, image)
         difference = prove_equal(expected, got)
         report = {
             'config': Path(config).name,
@@ -154,13 +165,18 @@ def _first_image(cfg: Config) -> str:
     return path
 
 
-def _check_segmentor(student: nn.Module) -> None:
-    from mmseg.models import BaseSegmentor
+def _check_kind(student: nn.Module, classifies: bool) -> None:
+    if classifies:
+        from mmpretrain.models import ImageClassifier as Network
 
-    if not isinstance(student, BaseSegmentor) or not hasattr(student, 'backbone'):
+        fits = "mmpretrain's ImageClassifier with a backbone"
+    else:
+        from mmseg.models import BaseSegmentor as Network
+
+        fits = "mmseg's segmentors with a backbone (EncoderDecoder)"
+    if not isinstance(student, Network) or not hasattr(student, 'backbone'):
         raise ValueError(
-            f"the student is a {type(student).__name__}, and what is exported are mmseg's "
-            'segmentors with a backbone (EncoderDecoder)'
+            f'the student is a {type(student).__name__}, and what is exported are {fits}'
         )
 
 
@@ -174,13 +190,15 @@ def _check_finite(student: nn.Module) -> None:
 
 
 def _network(student: nn.Module) -> dict[str, Any]:
-    head = student.decode_head
+    name = 'decode_head' if hasattr(student, 'decode_head') else 'head'  # mmpretrain's
+    head = getattr(student, name)
     head = head[-1] if isinstance(head, nn.ModuleList) else head
+    meta = student.dataset_meta if hasattr(student, 'dataset_meta') else student._dataset_meta
     return {
         'type': type(student).__name__,
         'backbone': type(student.backbone).__name__,
-        'decode_head': type(head).__name__,
-        'classes': list(student.dataset_meta['classes']),
+        name: type(head).__name__,
+        'classes': list(meta['classes']),
         'parameters': sum(p.numel() for p in student.parameters()),
     }
 

@@ -6,10 +6,11 @@ from torch import nn
 
 
 def preprocessing(network: nn.Module) -> dict[str, Any]:
-    """How the data preprocessor of a segmentor makes the network's input.
+    """How the data preprocessor of a network makes its input.
 
     Args:
-        network: as ``mmseg.apis.init_model`` gives it, with a ``SegDataPreProcessor``.
+        network: as ``mmseg.apis.init_model`` gives it, with a ``SegDataPreProcessor``, or
+            ``mmpretrain.get_model``, with a ``ClsDataPreprocessor``.
 
     Returns:
         'channel_order' of the network's input ('RGB' or 'BGR'); 'mean' and 'std' in that order, in
@@ -17,12 +18,14 @@ def preprocessing(network: nn.Module) -> dict[str, Any]:
         image is padded to, with 'pad_value', after that; None: it is not padded.
     """
     processor = network.data_preprocessor
-    own = network.cfg.model.get('data_preprocessor') or {}
+    cfg = getattr(network, 'cfg', None) or network._config
+    own = cfg.model.get('data_preprocessor') or {}
+    turns = any(own.get(key) for key in ('bgr_to_rgb', 'rgb_to_bgr', 'to_rgb'))
     padding = getattr(processor, 'test_cfg', None) or {}
     has_mean = own.get('mean') is not None
     return {
         # mmcv loads BGR; both settings of mmseg's turn the order around.
-        'channel_order': 'RGB' if own.get('bgr_to_rgb') or own.get('rgb_to_bgr') else 'BGR',
+        'channel_order': 'RGB' if turns else 'BGR',
         'mean': list(own['mean']) if has_mean else [0.0, 0.0, 0.0],
         'std': list(own['std']) if has_mean else [1.0, 1.0, 1.0],
         'size': list(padding['size']) if padding.get('size') else None,

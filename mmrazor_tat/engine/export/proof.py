@@ -19,8 +19,8 @@ class Prediction:
 
     Attributes:
         inputs: what the backbone takes first, (1, 3, H, W).
-        logits: resized to the image, (classes, H, W).
-        labels: (1, H, W).
+        logits: resized to the image, (classes, H, W); of a classifier its scores, (classes,).
+        labels: (1, H, W); of a classifier (1,).
     """
 
     inputs: Tensor
@@ -47,6 +47,23 @@ def load_by_mmseg(config: Path, checkpoint: Path) -> nn.Module:
 
     with contextlib.redirect_stdout(io.StringIO()):  # mmengine prints the file's name
         return init_model(str(config), str(checkpoint), device='cpu')
+
+
+def predict_by_mmpretrain(model: nn.Module, image: str) -> Prediction:
+    """By a classifier that ``mmpretrain.get_model`` gave."""
+    from mmpretrain.apis import ImageClassificationInferencer
+
+    infer = ImageClassificationInferencer(model)
+    infer.show_progress = False
+    return _predict(model, lambda: infer(image, return_datasamples=True)[0])
+
+
+def load_by_mmpretrain(config: Path, checkpoint: Path) -> nn.Module:
+    """``mmpretrain.get_model`` on the CPU."""
+    from mmpretrain import get_model
+
+    with contextlib.redirect_stdout(io.StringIO()):  # mmengine prints the file's name
+        return get_model(str(config), pretrained=str(checkpoint), device='cpu')
 
 
 def prove_equal(expected: Prediction, got: Prediction) -> float:
@@ -99,4 +116,6 @@ def _predict(network: nn.Module, run: Any) -> Prediction:
             sample = run()
     finally:
         hook.remove()
+    if 'pred_score' in sample:
+        return Prediction(inputs[0], sample.pred_score, sample.pred_label)
     return Prediction(inputs[0], sample.seg_logits.data, sample.pred_sem_seg.data)

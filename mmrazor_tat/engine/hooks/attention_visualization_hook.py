@@ -68,11 +68,11 @@ class AttentionVisualizationHook(Hook):
         self._last: Optional[int] = None  # and of the last
 
     def before_train(self, runner) -> None:
-        require_segmentation(runner.cfg, 'AttentionVisualizationHook: its pictures')
         try:
             require_tat_loss(bare_model(runner))
         except ValueError as error:
             raise ValueError(f'AttentionVisualizationHook: {error}') from error
+        require_segmentation(runner.cfg, 'AttentionVisualizationHook: its pictures')
         self._paths = {}
         for path in self.images or self._of_validation_set(runner):
             read_image(path, self.points)
