@@ -1,12 +1,15 @@
 # make demo | test | test-mmpretrain | test-onedl | lint: each sets up what it needs first.
+# make mmpretrain: sets up the environment of the classification recipes.
 PYTHON ?= python3
 # A process for each core, a file of tests each at a time.
 PYTEST_OPTIONS ?= -n auto --maxprocesses=4 --dist loadfile
+# Most of these tests are in two files.
+PYTEST_OPTIONS_MMPRETRAIN ?= -n auto --maxprocesses=4 --dist worksteal
 VENV ?= .venv
 VENV_MMPRETRAIN ?= .venv-mmpretrain
 VENV_ONEDL ?= .venv-onedl
 
-.PHONY: demo test test-mmpretrain test-onedl lint format clean
+.PHONY: demo test test-mmpretrain test-onedl mmpretrain lint format clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python tools/demo.py $(ARGS)
@@ -15,7 +18,9 @@ test: $(VENV)/installed
 	$(VENV)/bin/python -m pytest $(PYTEST_OPTIONS) $(ARGS)
 
 test-mmpretrain: $(VENV_MMPRETRAIN)/installed
-	$(VENV_MMPRETRAIN)/bin/python -m pytest $(PYTEST_OPTIONS) -m mmpretrain $(ARGS)
+	$(VENV_MMPRETRAIN)/bin/python -m pytest $(PYTEST_OPTIONS_MMPRETRAIN) -m mmpretrain $(ARGS)
+
+mmpretrain: $(VENV_MMPRETRAIN)/installed
 
 lint: $(VENV)/installed
 	PATH="$(abspath $(VENV))/bin:$$PATH" pre-commit run --all-files
@@ -34,12 +39,11 @@ $(VENV)/installed: requirements/default.txt requirements/dev.txt setup.py
 	$(VENV)/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	touch $@
 
-# Sees what the default environment has, which stays as it is; mmpretrain comes on top.
+# Sees what the default environment has, which stays as it is; mmpretrain comes on top. Its
+# torchvision is importable even where it is built for CUDA and the pinned torch for the CPU.
 $(VENV_MMPRETRAIN)/installed: $(VENV)/installed requirements/mmpretrain.txt
 	$(PYTHON) -m venv --clear --without-pip $(VENV_MMPRETRAIN)
-	$(VENV)/bin/python -c "import sysconfig; print('import site; site.addsitedir(%r)' \
-	  % sysconfig.get_path('purelib'))" > $(VENV_MMPRETRAIN)/default.pth
-	mv $(VENV_MMPRETRAIN)/default.pth $(VENV_MMPRETRAIN)/lib/python*/site-packages/
+	$(VENV)/bin/python tests/cpu_torchvision/write_pth.py $(VENV_MMPRETRAIN)
 	$(VENV)/bin/python -m pip --python $(VENV_MMPRETRAIN)/bin/python install -q \
 	  -r requirements/mmpretrain.txt
 	touch $@

@@ -39,6 +39,10 @@ setup(
     },
     # mmrazor names ordered-set only, but imports joblib as well.
     install_requires=['mmrazor>=1.0.0', 'joblib'],
-    extras_require={'onnx': ['onnx', 'onnxruntime', 'onnxscript']},
+    # torchvision has to be the build for the user's torch.
+    extras_require={
+        'classification': ['mmpretrain>=1.2.0', 'torchvision'],
+        'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
+    },
     zip_safe=False,
 )

@@ -22,7 +22,8 @@ param_scheduler = [
 ]
 train_cfg = dict(_delete_=True, by_epoch=False, max_iters=1500, val_interval=500)
 default_hooks = dict(
-    logger=dict(interval=25), checkpoint=dict(by_epoch=False, interval=500))
+    logger=dict(interval=25, log_metric_by_epoch=False),
+    checkpoint=dict(by_epoch=False, interval=500))
 log_processor = dict(by_epoch=False)
 randomness = dict(seed=0)
 del _flip
