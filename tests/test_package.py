@@ -111,4 +111,10 @@ def test_requirements_replace_nothing_of_a_user_s():
     always = [line for line in requires('mmrazor_tat') if 'extra ==' not in line]
     assert sorted(line.split('>')[0] for line in always) == ['joblib', 'mmrazor']
     extras = [line.split(';')[0].strip() for line in requires('mmrazor_tat') if line not in always]
-    assert sorted(extras) == ['mmpretrain>=1.2.0', 'onnx', 'onnxruntime', 'onnxscript', 'torchvision']
+    assert sorted(extras) == [
+        'mmpretrain>=1.2.0',
+        'onnx',
+        'onnxruntime',
+        'onnxscript',
+        'torchvision',
+    ]

@@ -1,6 +1,7 @@
 """CIFAR-100, or other data in its layout, from the archive or from the folder."""
 
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Optional, Union
 
 from mmengine.dataset import BaseDataset
@@ -8,6 +9,7 @@ from mmrazor.registry import DATASETS
 
 from . import cifar_source
 from .cifar_files import LABELS, out_of_range, parse_images, parse_names
+from .cifar_image_folder import is_image_folder, read_image_folder
 from .cifar_source import ARCHIVE, META, SPLITS
 from .layouts import DataError
 
@@ -26,8 +28,8 @@ class CIFARArchive(BaseDataset):
     are right as they are. mmcv's own loader gives B, G, R: do not set ``to_rgb=True`` here.
 
     In mmpretrain's ``CIFAR100`` the data must be the published one and a missing one is downloaded;
-    here it may be any in that layout, and the archive need not be extracted. A folder of image
-    files needs nothing of ours: mmpretrain's ``CustomDataset`` reads one folder a class.
+    here it may be any in that layout, and the archive need not be extracted. A folder of images is
+    read too: ``train/CLASS/*.png`` and ``test/CLASS/*.png`` of 32 x 32.
 
     Source: https://www.cs.toronto.edu/~kriz/cifar.html. The layout: ``cifar-100-python/`` with the
     pickles ``train`` and ``test`` (``data``, (N, 3072) uint8, planes R, G, B; ``fine_labels``,
@@ -35,14 +37,16 @@ class CIFARArchive(BaseDataset):
 
     Args:
         data_root: ``cifar-100-python/``, an archive of it (``cifar-100-python.tar.gz``, any .tar),
-            or the folder that holds one of them.
+            the folder that holds one of them, or a folder of images.
         split: 'train' or 'test'.
-        labels: 'fine' (100 classes in CIFAR-100) or 'coarse' (20).
-        check_md5: read only CIFAR-100 as published.
+        labels: 'fine' (100 classes in CIFAR-100) or 'coarse' (20), which a folder of images has
+            not.
+        check_md5: read only CIFAR-100 as published, in the python layout.
         **kwargs: of mmengine's ``BaseDataset``, e.g. ``indices``, ``pipeline``, ``metainfo``.
 
     Raises:
-        ValueError: ``data_root``, ``split`` or ``labels`` is none of these.
+        ValueError: ``data_root``, ``split`` or ``labels`` is none of these, or not to be had from
+            a folder of images.
         FileNotFoundError: there is neither archive nor folder, or the folder lacks the split.
         DataError: (a ValueError) what is there is damaged, of another layout, would run code, or,
             with ``check_md5``, is not the published data.
@@ -68,6 +72,8 @@ class CIFARArchive(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """One dict with ``img`` and ``gt_label`` for each image of the split."""
+        if is_image_folder(Path(self.data_root)):
+            return self._from_image_folder()
         files = (self.split, META)
         source = cifar_source.find_source(self.data_root, files)
         if self.check_md5 and source.is_file():
@@ -88,6 +94,20 @@ class CIFARArchive(BaseDataset):
             )
         self._metainfo.setdefault('classes', tuple(names))
         return [dict(img=img, gt_label=label) for img, label in zip(split.images, labels)]
+
+    def _from_image_folder(self) -> list[dict]:
+        for name, value, fits in (
+            ('labels', self.labels, 'fine'),
+            ('check_md5', self.check_md5, False),
+        ):
+            if value != fits:
+                raise ValueError(
+                    f'{name}={value!r}: {self.data_root} is a folder of images, which has {name}='
+                    f'{fits!r} only'
+                )
+        images, labels, names = read_image_folder(Path(self.data_root), self.split)
+        self._metainfo.setdefault('classes', names)
+        return [dict(img=img, gt_label=label) for img, label in zip(images, labels)]
 
     @property
     def CLASSES(self) -> Optional[tuple[str, ...]]:  # noqa: N802
