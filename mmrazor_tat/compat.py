@@ -214,18 +214,20 @@ def _load_own_checkpoints() -> None:
 
 
 def _mmengine_globals():
-    """Allow what mmengine itself puts in a checkpoint: its log buffers and numpy values."""
+    """Allow what mmengine puts in a checkpoint: log buffers, a OneCycleLR's curve, numpy values."""
     if not hasattr(torch.serialization, 'safe_globals'):
         return contextlib.nullcontext()
     import numpy as np
     from mmengine.logging import HistoryBuffer
+    from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 
-    # HistoryBuffer pickles its methods as getattr(HistoryBuffer, name): that alone is allowed.
-    getattr_ = (_history_buffer_method, 'builtins.getattr')
+    # Both pickle their methods as getattr(class, name): these alone are allowed.
+    getattr_ = (_method_of_mmengine, 'builtins.getattr')
     core = np._core if hasattr(np, '_core') else np.core
     return torch.serialization.safe_globals(
         [
             HistoryBuffer,
+            OneCycleParamScheduler,
             getattr_ if _takes_names() else getattr,
             core.multiarray.scalar,
             core.multiarray._reconstruct,
@@ -241,10 +243,13 @@ def _takes_names() -> bool:
     return digit_version(torch.__version__) >= digit_version('2.6.0')
 
 
-def _history_buffer_method(owner, name: str):
+def _method_of_mmengine(owner, name: str):
     from mmengine.logging import HistoryBuffer
+    from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 
-    if owner is not HistoryBuffer or name.startswith('_'):
+    is_statistic = owner is HistoryBuffer and not name.startswith('_')
+    curves = ('_annealing_cos', '_annealing_linear')
+    if not is_statistic and not (owner is OneCycleParamScheduler and name in curves):
         raise pickle.UnpicklingError(f'getattr({owner!r}, {name!r}) in a checkpoint')
     return getattr(owner, name)
 

@@ -1,6 +1,7 @@
 """Shared by the tests: a generated data set, and segmentors small enough for two cores."""
 
 import copy
+import fcntl
 import functools
 import importlib.util
 import os
@@ -8,6 +9,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -25,6 +27,7 @@ torchvision_operators.install()
 from mmengine import Config, ConfigDict  # noqa: E402
 from mmengine.config import config as config_module  # noqa: E402
 from mmengine.config import utils as config_utils  # noqa: E402
+from mmengine.dataset import base_dataset  # noqa: E402
 from mmengine.registry import DefaultScope, init_default_scope  # noqa: E402
 from yapf.yapflib import yapf_api  # noqa: E402
 
@@ -39,6 +42,9 @@ torch.set_num_threads(THREADS)
 
 # mmengine reads all metafiles of mmseg anew for every base 'mmseg::...': a second each.
 config_utils.load = functools.cache(config_utils.load)
+
+# Its data sets collect garbage when they are made: half a second each.
+base_dataset.gc = SimpleNamespace(collect=lambda: 0)
 
 # It also lays out a config's text, for the log and for each checkpoint: a second each.
 for _owner in (config_module, yapf_api):  # where mmengine looks, and where its OneDL fork
@@ -264,7 +270,18 @@ def demo_teacher(repo, command, toy_options, tmp_path_factory) -> str:
 
 @pytest.fixture(scope='session')
 def demo_run(repo, command, tmp_path_factory) -> tuple[Path, str]:
-    """(work dir, output) of the demo with four iterations: three runs, pictures, a report."""
-    work_dir = tmp_path_factory.mktemp('demo')
-    sizes = ['--iterations', 4, '--num-train', 16, '--num-val', 6]
-    return work_dir, command(repo / 'tools/demo.py', '--work-dir', work_dir, *sizes)
+    """(work dir, output) of the demo with four iterations: three runs, pictures, a report.
+
+    It is made once for all processes of pytest-xdist: a folder above theirs holds it.
+    """
+    is_one_of_several = 'PYTEST_XDIST_WORKER' in os.environ
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if is_one_of_several else base
+    output = folder / 'demo.txt'
+    with open(folder / 'demo.lock', 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not output.exists():
+            sizes = ['--iterations', 4, '--num-train', 16, '--num-val', 6]
+            text = command(repo / 'tools/demo.py', '--work-dir', folder / 'demo', *sizes)
+            output.write_text(text)
+    return folder / 'demo', output.read_text()

@@ -111,6 +111,34 @@ def test_mmengine_loads_its_own_checkpoints(tmp_path):
     assert content['message_hub']['log_scalars']['train/loss'].current() == 0.5
 
 
+@pytest.mark.parametrize('anneal', ['cos', 'linear'])
+def test_mmengine_loads_a_one_cycle_schedule(tmp_path, anneal):
+    """Its state holds a function, so a run with it could not be resumed, nor its network teach."""
+    from mmengine.optim import OneCycleLR
+    from mmengine.runner import CheckpointLoader
+
+    def scheduler():
+        optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1, momentum=0.9)
+        return OneCycleLR(optimizer, eta_max=0.1, total_steps=10, anneal_strategy=anneal)
+
+    first, second = scheduler(), scheduler()
+    for _ in range(4):
+        first.optimizer.step()
+        first.step()
+    path = tmp_path / 'run.pth'
+    torch.save(dict(state_dict={}, param_schedulers=[first.state_dict()]), path)
+    for load in (CheckpointLoader.load_checkpoint, _load_weights_only):
+        content = load(str(path), map_location='cpu')
+        second.load_state_dict(content['param_schedulers'][0])
+        assert second.anneal_func(0.1, 0.3, 0.25) == first.anneal_func(0.1, 0.3, 0.25)
+        assert second.last_step == first.last_step == 4
+
+
+def _load_weights_only(path, map_location):
+    with compat.weights_only():
+        return torch.load(path, map_location=map_location)
+
+
 class Code:
     def __reduce__(self):
         return print, ('ran',)

@@ -1,6 +1,5 @@
 """The data set in CIFAR-100's layout: values by hand, and every fault once."""
 
-import gc
 import hashlib
 import os
 import pickle
@@ -26,12 +25,6 @@ class Marker:
 
     def __reduce__(self):
         return os.system, (f'echo ran > {self.path}',)
-
-
-@pytest.fixture(autouse=True)
-def no_garbage_collection(monkeypatch):
-    """mmengine's data sets call it when they are made: half a second each."""
-    monkeypatch.setattr(gc, 'collect', lambda: 0)
 
 
 @pytest.fixture

@@ -1,19 +1,11 @@
 """CIFAR-100 as image files: values by hand, and every fault once."""
 
-import gc
-
 import cv2
 import numpy as np
 import pytest
 
 from mmrazor_tat.datasets import CIFARArchive
 from mmrazor_tat.datasets.layouts import DataError
-
-
-@pytest.fixture(autouse=True)
-def no_garbage_collection(monkeypatch):
-    """mmengine's data sets call it when they are made: half a second each."""
-    monkeypatch.setattr(gc, 'collect', lambda: 0)
 
 
 def paint(path, rgb, size=(32, 32)):
