@@ -264,6 +264,13 @@ class TestReviewKDConnector:
         for a, b in zip(connector([s1, s2, s3]), expected):
             torch.testing.assert_close(a, b)
 
+    def test_the_fused_width_is_that_of_the_deepest_map(self):
+        """At most 512, as in the authors' code for classification."""
+        for deepest, width in ((64, 64), (2048, 512)):
+            connector = ReviewKDConnector([8, deepest], [8, 16], mid_channel=None)
+            assert [layer[0].out_channels for layer in connector.reduce] == [width, width]
+            assert connector.expand[1][0].in_channels == width
+
     def test_a_deeper_map_that_is_larger_is_sampled(self):
         """As DeepLabV3+'s decoder after its ASPP: of 8 x 8 positions every second one is read."""
         torch.manual_seed(0)

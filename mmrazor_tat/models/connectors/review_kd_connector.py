@@ -9,6 +9,8 @@ from mmrazor.models.architectures.connectors.base_connector import BaseConnector
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
+_WIDEST = 512
+
 
 @MODELS.register_module()
 class ReviewKDConnector(BaseConnector):
@@ -29,8 +31,8 @@ class ReviewKDConnector(BaseConnector):
         in_channels: of the student's maps, from the shallowest to the deepest. None:
             :class:`~mmrazor_tat.models.algorithms.FrozenTeacherDistill` reads them.
         out_channels: of the teacher's maps, likewise.
-        mid_channel: width of the fused maps. The authors use 512 for ImageNet's ResNet-18, 256 for
-            its MobileNet, the width of the last map on CIFAR-100.
+        mid_channel: width of the fused maps. None: that of the student's deepest map, at most 512,
+            as the authors have it for classification (256 for ImageNet's MobileNet).
         init_cfg: see mmengine's BaseModule.
     """
 
@@ -38,7 +40,7 @@ class ReviewKDConnector(BaseConnector):
         self,
         in_channels: Optional[Sequence[int]] = None,
         out_channels: Optional[Sequence[int]] = None,
-        mid_channel: int = 256,
+        mid_channel: Optional[int] = 256,
         init_cfg: Optional[dict] = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -82,7 +84,7 @@ class ReviewKDConnector(BaseConnector):
         self.in_channels, self.out_channels = list(in_channels), list(out_channels)
         if self.has_channels:
             return
-        mid = self.mid_channel
+        mid = self.mid_channel or min(in_channels[-1], _WIDEST)
         for level, (c_in, c_out) in enumerate(zip(in_channels, out_channels)):
             self.reduce.append(_conv_norm(c_in, mid, 1))
             is_deepest = level == len(in_channels) - 1

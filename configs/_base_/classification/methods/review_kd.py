@@ -1,10 +1,11 @@
-# Knowledge review over the stages, from shallow to deep.
+# Knowledge review over the stages, from shallow to deep. As in the authors' code for classification
+# the fused maps have the width of the student's deepest one.
 _levels = ['stage1', 'stage2', 'stage3']
 method = dict(
     distiller=dict(
         _scope_='mmrazor',
         type='SharedConnectorDistiller',
-        connectors=dict(fusion=dict(type='ReviewKDConnector', mid_channel=256)),
+        connectors=dict(fusion=dict(type='ReviewKDConnector', mid_channel=None)),
         distill_losses=dict(loss_review=dict(type='ReviewKDLoss', loss_weight=1.0)),
         loss_forward_mappings=dict(
             loss_review=dict(
