@@ -35,11 +35,15 @@ class TestMethods:
 
     def test_rkd(self):
         loss = losses('rkd').loss_rkd
-        assert losses('rkd_kl_imagenet').loss_rkd == loss and 'loss_weight' not in loss
+        on_imagenet = losses('rkd_kl_imagenet').loss_rkd
+        assert 'loss_weight' not in loss and 'loss_weight' not in on_imagenet
         opening = (
             f'{loss.distance_weight:g} on the distances, {loss.angle_weight:g} on the angles: '
         )
-        assert section('rkd', 'Weights').startswith(opening)
+        text = section('rkd', 'Weights')
+        assert text.startswith(opening)
+        weights = f'{on_imagenet.distance_weight:g} and {on_imagenet.angle_weight:g}'
+        assert f'On ImageNet {weights}, ' in text
 
     @pytest.mark.parametrize('folder, title', [('kd', 'Classification'), ('sckd', 'Weights')])
     def test_with_a_temperature(self, folder, title):
