@@ -15,6 +15,7 @@ import types
 import warnings
 
 import torch
+from mmengine.config import Config
 from mmengine.config import utils as config_utils
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.utils import digit_version
@@ -43,6 +44,7 @@ def apply() -> None:
     with warnings.catch_warnings():
         silence_harmless_warnings()
         _find_config_packages()
+        _read_our_configs_as_from_a_path()
         _stub_mmcv_ops()
         _import_mmrazor()
         _import_mmrazor_models()
@@ -93,6 +95,24 @@ def _find_config_packages() -> None:
     ):
         if not is_installed(packages.get(module, module)) and is_installed(fork):
             packages[module] = fork
+
+
+def _read_our_configs_as_from_a_path() -> None:
+    """mmengine gives every part of an external config without a scope the name of the package.
+
+    For a config of ours that is no registry's: the transforms of mmpretrain would not be found.
+    """
+    original = Config._get_cfg_path
+    if getattr(original, 'cured', False):
+        return
+
+    @functools.wraps(original)
+    def get_cfg_path(cfg_path, filename):
+        path, scope = original(cfg_path, filename)
+        return path, None if scope == 'mmrazor_tat' else scope
+
+    get_cfg_path.cured = True
+    Config._get_cfg_path = staticmethod(get_cfg_path)
 
 
 def _stub_mmcv_ops() -> None:

@@ -91,6 +91,20 @@ def test_every_method_is_there_for_every_pair():
     assert students == METHODS
 
 
+def is_right_way_round(mappings: dict) -> None:
+    """What is the student's comes from the student, and both are read at the same points."""
+    for name, records in mappings.items():
+        of_student = [key for key, record in records.items() if record['from_student']]
+        pairs = {
+            ('s_feature', 't_feature'),
+            ('s_features', 't_features'),
+            ('preds_S', 'preds_T'),
+        }
+        (pair,) = (pair for pair in pairs if set(pair) <= records.keys())
+        assert [key for key in of_student if key != 'data_samples'] == [pair[0]], name
+        assert records[pair[0]]['recorder'] == records[pair[1]]['recorder'], name
+
+
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: f'{path.parent.name}/{path.stem}')
 def test_loads_and_builds(path):
     cfg = load(path)
@@ -112,6 +126,7 @@ def test_loads_and_builds(path):
             for record in records.values()
         ]
         assert {True, False} == {record['from_student'] for record in records}
+        is_right_way_round(model.distiller.loss_forward_mappings)
 
 
 @pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
@@ -169,7 +184,13 @@ def test_the_protocol_of_cifar100():
             dict(type='RandomFlip', prob=0.5, direction='horizontal'),
             dict(type='PackInputs'),
         ]
-        assert not cfg.data_preprocessor.to_rgb  # CIFARArchive gives R, G, B
+        # Of CIFAR-100's training images; CIFARArchive gives R, G, B.
+        assert not cfg.data_preprocessor.to_rgb
+        assert cfg.data_preprocessor.mean == [129.304, 124.070, 112.434]
+        assert cfg.data_preprocessor.std == [68.170, 65.392, 70.418]
+        assert cfg.model.data_preprocessor == cfg.data_preprocessor
+        splits = [cfg[f'{mode}_dataloader'].dataset.split for mode in ('train', 'val', 'test')]
+        assert splits == ['train', 'test', 'test']
 
 
 def test_the_released_protocol_of_imagenet():

@@ -1,5 +1,5 @@
 # The paper's Table 1: every method on seven pairs. First the networks by themselves (the teachers
-# with one seed), then a table for each pair. A pair alone: --only 'resnet56-resnet20-*'.
+# with one seed), then a table for each pair. One pair: --only resnet20 'resnet56-resnet20-*'.
 _base_ = ['../_base_/suites/classification_methods.py', '../_base_/suites/cifar100_figures.py']
 title = 'CIFAR-100: every method on seven pairs'
 seeds = (0, 1, 2)

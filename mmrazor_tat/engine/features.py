@@ -11,6 +11,7 @@ from mmengine.registry import MODELS, init_default_scope
 from torch import Tensor, nn
 
 from ..compat import turn_off_inplace
+from ..datasets.cifar_files import SIDE
 
 # What carries a feature on; not gates (sigmoid) and not weights (softmax).
 _ACTIVATIONS = {
@@ -66,7 +67,20 @@ def build_model(cfg: Config) -> nn.Module:
 def training_crop(cfg: Config) -> Optional[tuple[int, int]]:
     """(height, width) of the training crop of a config; None where it names none."""
     size = (cfg.model.get('data_preprocessor') or {}).get('size') or cfg.get('crop_size')
+    size = size or _classifier_crop(cfg)
     return (size, size) if isinstance(size, int) else size and tuple(size)
+
+
+def _classifier_crop(cfg: Config) -> Optional[Any]:
+    """mmpretrain's configs name the crop in the training pipeline alone."""
+    dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
+    for transform in reversed(dataset.get('pipeline', [])):
+        kind = transform['type'].split('.')[-1]
+        if kind in ('RandomCrop', 'CenterCrop') and 'crop_size' in transform:
+            return transform['crop_size']
+        if kind == 'RandomResizedCrop':
+            return transform['scale']
+    return SIDE if 'CIFAR' in dataset.get('type', '') else None
 
 
 def input_size(cfg: Config) -> tuple[int, int]:

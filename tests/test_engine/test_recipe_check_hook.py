@@ -6,12 +6,15 @@ from types import SimpleNamespace
 
 import pytest
 from mmengine import ConfigDict
+from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmengine.logging import MessageHub, MMLogger
 from torch import nn
+from torch.utils.data import DataLoader
 
 import mmrazor_tat
 from mmrazor_tat.engine.hooks import RecipeCheckHook
 from mmrazor_tat.engine.versions import loaded_versions, versions
+from mmrazor_tat.models.losses import SPLoss
 
 
 @pytest.fixture
@@ -164,3 +167,37 @@ def test_both_in_a_run(repo, command, toy_options, tmp_path):
     log = command(*train, '--cfg-options', *toy_options, *other, ok=False)
     assert 'ValueError: the training data has 7 classes (background, ' in log
     assert 'Iter(train)' not in log
+
+
+@pytest.mark.parametrize(
+    'images, settings, text',
+    [
+        (
+            129,
+            {},
+            r'gives batches of 1 \(the last of an epoch\) to a process: set .*drop_last=True$',
+        ),
+        (130, {}, None),
+        (129, dict(drop_last=True), None),
+        (129, dict(endless=True), None),
+        (8, dict(batch_size=1), 'gives batches of 1 to a process: set .*batch_size to 2 or more$'),
+    ],
+)
+def test_a_batch_too_small_for_a_loss_that_compares_images(told, runner, images, settings, text):
+    sampler = DefaultSampler(range(images), shuffle=False)
+    if settings.get('endless'):
+        sampler = InfiniteSampler(range(images), shuffle=False)
+    size, drop_last = settings.get('batch_size', 64), settings.get('drop_last', False)
+    loader = DataLoader(range(images), size, sampler=sampler, drop_last=drop_last)
+    runner.train_dataloader = loader
+    runner.cfg.auto_scale_lr.base_batch_size = size
+    runner.model.distiller = nn.Module()
+    runner.model.distiller.distill_losses = nn.ModuleDict(
+        dict(loss_sp=SPLoss(), loss_at=nn.Module())
+    )
+    if text is None:
+        assert told() == []
+    else:
+        start = r"^distill_losses\['loss_sp'\] compares the images of a batch and needs 2, "
+        with pytest.raises(ValueError, match=f'{start}train_dataloader {text}'):
+            told()

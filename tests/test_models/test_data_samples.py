@@ -117,6 +117,34 @@ def test_in_a_step_of_a_stand_in():
     check_a_step(model, torch.randn(2, 3, 16, 16), samples, (8, 16))
 
 
+def test_student_and_teacher_exchanged_are_noticed_in_the_first_step():
+    """Losses give their teacher no gradient: the student would be trained by the labels alone."""
+    places = (f'{__name__}.TinyHead.loss', 'backbone', 'head')
+    config = distiller(*places)
+    for name in ('preds_S', 'preds_T'):
+        record = config['loss_forward_mappings']['loss_sckd'][name]
+        record['from_student'] = not record['from_student']
+    model = ROOT_MODELS.build(
+        dict(
+            type='mmrazor.FrozenTeacherDistill',
+            architecture=TinyClassifier(8),
+            teacher=TinyClassifier(16),
+            distiller=config,
+            probe_size=(16, 16),
+        )
+    ).train()
+    samples = [
+        BaseDataElement(metainfo=dict(sample_idx=index), gt_label=torch.tensor([index]))
+        for index in (1, 2)
+    ]
+    with pytest.raises(
+        ValueError,
+        match=r"distill_losses\['loss_sckd'\] has no gradient, .* of its arguments 'preds_T', "
+        r"'data_samples' come from the student .* Were student and teacher exchanged\?",
+    ):
+        model.loss(torch.randn(2, 3, 16, 16), samples)
+
+
 def test_the_dry_run_leaves_a_connector_of_what_it_did_not_see_to_its_channels():
     """As before: a record of data samples is no map, and says so by the name of the connector."""
     places = (f'{__name__}.TinyHead.loss', 'backbone', 'head')

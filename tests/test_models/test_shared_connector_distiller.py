@@ -100,15 +100,25 @@ def test_the_records_of_a_step_are_dropped_after_an_error(distiller):
     assert distiller._records_of_step is None
 
 
+def reading(who='student', **recorder) -> SharedConnectorDistiller:
+    """A distiller with one recorder, which a loss reads."""
+    records = dict.fromkeys(
+        ('s_feature', 't_feature'), dict(recorder='feature', from_student=who == 'student')
+    )
+    return SharedConnectorDistiller(
+        **{f'{who}_recorders': dict(feature=recorder)},
+        distill_losses=dict(loss=dict(type='mmrazor.L2Loss')),
+        loss_forward_mappings=dict(loss=records),
+    )
+
+
 @pytest.mark.parametrize('who', ['student', 'teacher'])
 @pytest.mark.parametrize(
     'source, nearest',
     [('bottlenek', "Nearest: 'bottleneck'"), ('qqq', "Nearest: 'stem', 'bottleneck'")],
 )
 def test_an_unknown_source_is_named_with_the_nearest_modules(who, source, nearest):
-    distiller = SharedConnectorDistiller(
-        **{f'{who}_recorders': dict(feature=dict(type='mmrazor.ModuleOutputs', source=source))}
-    )
+    distiller = reading(who, type='mmrazor.ModuleOutputs', source=source)
     with pytest.raises(ValueError) as error:
         getattr(distiller, f'prepare_from_{who}')(Model())
     text = str(error.value)
@@ -117,11 +127,20 @@ def test_an_unknown_source_is_named_with_the_nearest_modules(who, source, neares
     assert nearest in text
 
 
+def test_what_no_loss_reads_needs_no_module():
+    """A set of feature points serves networks that lack some of them."""
+    unread = dict(type='mmrazor.ModuleOutputs', source='qqq')
+    distiller = SharedConnectorDistiller(
+        student_recorders=dict(stage9=unread), teacher_recorders=dict(stage9=unread)
+    )
+    distiller.prepare_from_student(Model())
+    distiller.prepare_from_teacher(Model())
+    assert not distiller.student_recorders.recorders
+
+
 def test_a_sync_bn_is_no_source():
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.SyncBatchNorm(4))
-    distiller = SharedConnectorDistiller(
-        student_recorders=dict(feature=dict(type='mmrazor.ModuleOutputs', source='1'))
-    )
+    distiller = reading(type='mmrazor.ModuleOutputs', source='1')
     with pytest.raises(ValueError, match="source '1', a SyncBN: .* the runner replaces it"):
         distiller.prepare_from_student(model)
 
@@ -134,8 +153,6 @@ def test_a_record_that_did_not_fire_is_named(distiller):
 
 
 def test_an_unknown_parameter_is_named():
-    distiller = SharedConnectorDistiller(
-        student_recorders=dict(w=dict(type='mmrazor.Parameter', source='stem.wieght'))
-    )
+    distiller = reading(type='mmrazor.Parameter', source='stem.wieght')
     with pytest.raises(ValueError, match="no parameter of the student.*'stem.weight'"):
         distiller.prepare_from_student(Model())

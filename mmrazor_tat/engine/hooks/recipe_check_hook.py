@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from mmengine.dataset import InfiniteSampler
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
@@ -25,7 +26,8 @@ class RecipeCheckHook(Hook):
     unless ``--auto-scale-lr`` has applied it.
 
     Raises:
-        ValueError: the training or validation data has other classes than the network's heads.
+        ValueError: the training or validation data has other classes than the network's heads, or
+            a batch will be too small for a loss that compares its images.
     """
 
     priority = 'VERY_HIGH'
@@ -35,6 +37,7 @@ class RecipeCheckHook(Hook):
         runner.message_hub.update_info('versions', versions())
         self._check_batch(runner)
         self._check_classes(runner)
+        self._check_smallest_batch(runner)
 
     def _check_batch(self, runner) -> None:
         batch = Batch.of(runner.cfg, get_world_size())
@@ -47,6 +50,29 @@ class RecipeCheckHook(Hook):
         )
         if not batch.fits:
             MMLogger.get_current_instance().warning(batch.complaint(_LAUNCH))
+
+    def _check_smallest_batch(self, runner) -> None:
+        """A loss that compares the images of a batch would end the training at a small one."""
+        losses = getattr(getattr(bare_model(runner), 'distiller', None), 'distill_losses', {})
+        comparing = {
+            name: of.least_images for name, of in losses.items() if hasattr(of, 'least_images')
+        }
+        if not comparing:
+            return
+        loader = runner.train_dataloader
+        size, sampler = loader.batch_sampler.batch_size, loader.sampler
+        is_endless = isinstance(sampler, InfiniteSampler)
+        last = 0 if is_endless or loader.batch_sampler.drop_last else len(sampler) % size
+        smallest = last or size
+        for name, least in comparing.items():
+            if smallest < least:
+                of_epoch = '' if smallest == size else ' (the last of an epoch)'
+                raise ValueError(
+                    f"distill_losses['{name}'] compares the images of a batch and needs {least}, "
+                    f'train_dataloader gives batches of {smallest}{of_epoch} to a process: set '
+                    'train_dataloader.'
+                    + (f'batch_size to {least} or more' if smallest == size else 'drop_last=True')
+                )
 
     def _check_classes(self, runner) -> None:
         loaders = dict(training=runner.train_dataloader)

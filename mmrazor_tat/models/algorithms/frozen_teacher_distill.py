@@ -226,7 +226,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
 
         losses = add_prefix(student_losses, 'student') if self.calculate_student_loss else {}
         distill_losses = self.distiller.compute_distill_losses()
-        self._check_that_the_student_learns()
+        self._check_that_the_student_learns(distill_losses)
         if self.distiller.measures_gradients:
             self.distiller.gradient_shares = self._gradient_shares(losses, distill_losses)
         losses.update(add_prefix(distill_losses, 'distill'))
@@ -296,8 +296,13 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 'model.teacher_ckpt to a file or URL (--cfg-options model.teacher_ckpt=PATH)'
             )
 
-    def _check_that_the_student_learns(self) -> None:
-        """Warn once of a record that no weight of the student can change, e.g. of frozen stages."""
+    def _check_that_the_student_learns(self, distill_losses: dict[str, Tensor]) -> None:
+        """Once: warn of a record that no weight of the student can change, e.g. of frozen stages.
+
+        Raises:
+            ValueError: a loss without a gradient, though what it reads of the student has one:
+                student and teacher were exchanged.
+        """
         if self._learning_is_checked or not (self.student_trainable and torch.is_grad_enabled()):
             return
         self._learning_is_checked = True
@@ -307,6 +312,18 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 MMLogger.get_current_instance().warning(
                     f"student_recorders['{name}'] reads {source!r}, which depends on no weight "
                     'that is trained (frozen stages?): a loss on it teaches the student nothing'
+                )
+        for name, records in self.distiller.loss_forward_mappings.items():
+            if self.distiller.loss_factors.get(name) == 0 or distill_losses[name].requires_grad:
+                continue
+            student = [key for key, record in records.items() if record['from_student']]
+            maps = self.distiller.student_maps([name]).values()
+            if all(x.requires_grad for x in maps):
+                raise ValueError(
+                    f"distill_losses['{name}'] has no gradient, so it teaches the student nothing: "
+                    f'of its arguments {", ".join(map(repr, student)) or "none"} come from the '
+                    'student (from_student=True in loss_forward_mappings). Were student and '
+                    'teacher exchanged?'
                 )
 
     def _check_padding(self, batch_inputs: Tensor, data_samples: Optional[list]) -> None:

@@ -1,7 +1,7 @@
 """How records meet connectors and losses."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any, Optional, Union
 
@@ -47,13 +47,13 @@ class SharedConnectorDistiller(ConfigurableDistiller):
         self._records_of_step: Optional[dict] = None  # only while losses are computed
 
     def prepare_from_student(self, model: nn.Module) -> None:
-        check_sources('student', self.student_recorders.recorders, model)
         self._leave_out_unread(self.student_recorders.recorders, from_student=True)
+        check_sources('student', self.student_recorders.recorders, model)
         super().prepare_from_student(model)
 
     def prepare_from_teacher(self, model: nn.Module) -> None:
-        check_sources('teacher', self.teacher_recorders.recorders, model)
         self._leave_out_unread(self.teacher_recorders.recorders, from_student=False)
+        check_sources('teacher', self.teacher_recorders.recorders, model)
         super().prepare_from_teacher(model)
 
     def prepare_connectors(self, teacher: nn.Module) -> None:
@@ -157,10 +157,15 @@ class SharedConnectorDistiller(ConfigurableDistiller):
         finally:
             self._records_of_step = None
 
-    def student_maps(self) -> dict[str, Tensor]:
-        """The tensors that the losses read of the student, by recorder; before any connector."""
+    def student_maps(self, losses: Optional[Sequence[str]] = None) -> dict[str, Tensor]:
+        """The tensors that losses read of the student, by recorder; before any connector.
+
+        Args:
+            losses: their names; None: all.
+        """
         maps = {}
-        for record in self._all_records():
+        names = self.loss_forward_mappings if losses is None else losses
+        for record in (r for name in names for r in self.loss_forward_mappings[name].values()):
             if not record['from_student']:
                 continue
             for name in recorder_names(record):
