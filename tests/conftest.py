@@ -4,12 +4,15 @@ import copy
 import fcntl
 import functools
 import importlib.util
+import json
 import os
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -29,6 +32,7 @@ from mmengine.config import config as config_module  # noqa: E402
 from mmengine.config import utils as config_utils  # noqa: E402
 from mmengine.dataset import base_dataset  # noqa: E402
 from mmengine.registry import DefaultScope, init_default_scope  # noqa: E402
+from mmengine.runner import Runner  # noqa: E402
 from yapf.yapflib import yapf_api  # noqa: E402
 
 import mmrazor_tat  # noqa: F401, E402
@@ -228,6 +232,35 @@ def command():
         return run.stdout
 
     return command
+
+
+class TwoIterations(NamedTuple):
+    """A training of two iterations: its log, and the model's state."""
+
+    training: list[dict]  # the lines with losses
+    lines: list[dict]
+    before: dict[str, torch.Tensor]  # the state before
+    changed: set[str]  # its keys whose values are others now
+
+
+@pytest.fixture
+def two_iterations():
+    """A function that trains a config, which is of two iterations, through the Runner."""
+
+    def train(cfg: Config) -> TwoIterations:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            runner = Runner.from_cfg(cfg)
+            before = {k: v.clone() for k, v in runner.model.state_dict().items()}
+            runner.train()
+        assert runner.iter == 2
+        (log,) = Path(cfg.work_dir).rglob('scalars.json')
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        state = runner.model.state_dict()
+        changed = {k for k, v in state.items() if not v.equal(before[k])}
+        return TwoIterations([line for line in lines if 'loss' in line], lines, before, changed)
+
+    return train
 
 
 @pytest.fixture(scope='session')

@@ -3,8 +3,6 @@ networks in full, on drawn images (CIFAR-100) and on a few of 64 x 64 in a folde
 """
 
 import itertools
-import json
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -115,25 +113,16 @@ def small(path: Path, roots: dict[str, Path], work_dir: Path) -> Config:
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: f'{path.parent.name}/{path.stem}')
-def test_trains_and_validates(path, roots, tmp_path, teachers, request):
+def test_trains_and_validates(path, roots, tmp_path, teachers, two_iterations, request):
     init_default_scope('mmpretrain')
     cfg = small(path, roots, tmp_path / 'run')
     if 'teacher' in cfg.model:
         request.getfixturevalue('quick_start')
         cfg.model.teacher_ckpt = teachers(cfg.model.teacher)
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        runner = Runner.from_cfg(cfg)
-        before = {k: v.clone() for k, v in runner.model.state_dict().items()}
-        runner.train()
-    assert runner.iter == 2
-    (log,) = tmp_path.rglob('scalars.json')
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
-    training = [line for line in lines if 'loss' in line]
+    training, lines, before, changed = two_iterations(cfg)
     assert len(training) == 2 and all(0 < line['loss'] < 1e5 for line in training)
     (validation,) = (line for line in lines if 'accuracy/top1' in line)
     assert 0 <= validation['accuracy/top1'] <= 100
-    changed = {k for k, v in runner.model.state_dict().items() if not v.equal(before[k])}
     assert any(k.endswith('head.fc.weight') for k in changed)
     assert not any(k.startswith('teacher.') for k in changed)
     if 'teacher' not in cfg.model:
