@@ -1,4 +1,4 @@
-# make demo | test | test-mmpretrain | test-onedl | lint: each sets up what it needs first.
+# make demo | test | test-slow | test-mmpretrain | test-onedl | lint: each sets up what it needs first.
 # make mmpretrain: sets up the environment of the classification recipes.
 PYTHON ?= python3
 # A process for each core, a file of tests each at a time.
@@ -9,13 +9,16 @@ VENV ?= .venv
 VENV_MMPRETRAIN ?= .venv-mmpretrain
 VENV_ONEDL ?= .venv-onedl
 
-.PHONY: demo test test-mmpretrain test-onedl mmpretrain lint format clean
+.PHONY: demo test test-slow test-mmpretrain test-onedl mmpretrain lint format clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python tools/demo.py $(ARGS)
 
 test: $(VENV)/installed
 	$(VENV)/bin/python -m pytest $(PYTEST_OPTIONS) $(ARGS)
+
+test-slow: $(VENV)/installed
+	$(VENV)/bin/python -m pytest $(PYTEST_OPTIONS) -m slow $(ARGS)
 
 test-mmpretrain: $(VENV_MMPRETRAIN)/installed
 	$(VENV_MMPRETRAIN)/bin/python -m pytest $(PYTEST_OPTIONS_MMPRETRAIN) -m mmpretrain $(ARGS)

@@ -1,5 +1,6 @@
 # The paper's two ablations on ImageNet, epsilon (Figure 3) and the projections (Table 4), at the
-# size of a CPU. The recipe has epsilon 1 beside alpha 1, gamma and phi with kernel 3.
+# size of a CPU, and the softmax of the released code, over the teacher. The recipe has epsilon 1
+# beside alpha 1, gamma and phi with kernel 3.
 _base_ = '../_base_/suites/tiny_cifar.py'
 title = "TaT on drawn images in CIFAR's layout: epsilon and projections"
 _loss = 'model.distiller.distill_losses.loss_tat'
@@ -20,6 +21,7 @@ runs = {
         ('tat-epsilon10', 'epsilon 10', {_epsilon: 10.0}),
         ('tat-no-projections', 'no projection', {_projections: ()}),
         ('tat-theta', 'theta + gamma, 3 x 3', {_projections: _all}),
-        ('tat-1x1', 'gamma, 1 x 1', {f'{_loss}.kernel_size': 1}))
+        ('tat-1x1', 'gamma, 1 x 1', {f'{_loss}.kernel_size': 1}),
+        ('tat-softmax-teacher', 'softmax over the teacher', {f'{_loss}.softmax_over': 'teacher'}))
 }
 del _loss, _epsilon, _projections, _all
