@@ -4,6 +4,7 @@ Importing this package registers all its parts in mmrazor's registries. A config
 ``custom_imports = dict(imports=['mmrazor_tat'], allow_failed_imports=False)``.
 """
 
+import difflib
 from pathlib import Path
 
 from . import compat
@@ -24,7 +25,12 @@ def config_path(name: str) -> str:
     root = Path(__file__).parent / '.mim' / 'configs'
     if not (root / name).is_file():
         known = sorted(path.relative_to(root).as_posix() for path in root.rglob('*.py'))
-        raise FileNotFoundError(f'there is no config {name!r}; there are ' + ', '.join(known))
+        same = [path for path in known if Path(path).name == Path(name).name]
+        close = same[:3] or difflib.get_close_matches(name, known, cutoff=0.4)
+        raise FileNotFoundError(
+            f'there is no config {name!r} among the {len(known)} of {root.resolve()}'
+            + (f'; near it: {", ".join(close)}' if close else '')
+        )
     return str((root / name).resolve())
 
 

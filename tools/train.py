@@ -2,11 +2,11 @@
 
 import argparse
 
-from mmengine import Config
 from mmengine.runner import Runner
 
 from mmrazor_tat import compat
 from mmrazor_tat.engine.command_line import add_common_arguments, load_config
+from mmrazor_tat.engine.run_guards import add_run_guards, drop_guard
 
 
 def parse_args() -> argparse.Namespace:
@@ -25,16 +25,13 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='scale the learning rate from auto_scale_lr.base_batch_size to the actual batch',
     )
+    parser.add_argument(
+        '--allow-nonfinite',
+        action='store_true',
+        help='train on where a loss is NaN or infinite, and write such weights into checkpoints',
+    )
     add_common_arguments(parser)
     return parser.parse_args()
-
-
-def add_recipe_check(cfg: Config) -> None:
-    """Have the batch and the classes checked, also where a config does not ask for it."""
-    hooks = [*cfg.get('custom_hooks', []), *cfg.get('default_hooks', {}).values()]
-    if not any(str((hook or {}).get('type')).endswith('RecipeCheckHook') for hook in hooks):
-        hook = dict(type='mmrazor.RecipeCheckHook')
-        cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
 
 
 def main() -> None:
@@ -51,7 +48,9 @@ def main() -> None:
                 'size that its learning rate is meant for'
             )
         cfg.auto_scale_lr.enable = True
-    add_recipe_check(cfg)
+    add_run_guards(cfg)
+    if args.allow_nonfinite:
+        drop_guard(cfg, 'FiniteLossHook')
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume

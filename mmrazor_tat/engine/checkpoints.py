@@ -5,6 +5,9 @@ import zipfile
 from pathlib import Path
 from typing import Optional
 
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
+
 from .files import write_atomically
 
 _POINTER = 'last_checkpoint'  # mmengine's
@@ -15,14 +18,27 @@ def step_of(checkpoint: Path) -> int:
     return int(re.search(r'_(\d+)$', checkpoint.stem).group(1))
 
 
-def regular_checkpoints(folder: Path) -> list[Path]:
-    """Those that a run can resume from, oldest first; one that was cut off in writing is none."""
+def regular_checkpoints(folder: Path, complete: bool = True) -> list[Path]:
+    """Those that a run can resume from, oldest first.
+
+    Args:
+        folder: of the run.
+        complete: leave out those that were cut off in writing.
+    """
     found = [
         path
         for path in folder.glob('*.pth')
-        if re.fullmatch(r'(iter|epoch)_\d+', path.stem) and zipfile.is_zipfile(path)
+        if re.fullmatch(r'(iter|epoch)_\d+', path.stem)
+        and (not complete or zipfile.is_zipfile(path))
     ]
     return sorted(found, key=step_of)
+
+
+def last_checkpoint_of(runner: Runner) -> Optional[Path]:
+    """The newest complete checkpoint that a training has written into its folder."""
+    hooks = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
+    folder = (hooks[0].out_dir if hooks else None) or runner.work_dir
+    return last_checkpoint(Path(folder))
 
 
 def last_checkpoint(folder: Path) -> Optional[Path]:

@@ -41,7 +41,11 @@ def read_checkpoint(
     try:
         with weights_only(not trust):
             return CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
-    except OSError as error:  # of a URL that cannot be had, among others
+    except OSError as error:  # of a URL that cannot be had, or of a file that ends too early
+        if is_path:
+            raise ValueError(
+                f'{argument} {checkpoint!r} is damaged, or cannot be read: {_first_lines(error)}'
+            ) from error
         raise FileNotFoundError(
             f'{argument}: {checkpoint!r} cannot be had: {error}' + (f'; {advice}' if advice else '')
         ) from error

@@ -1,8 +1,11 @@
 from .attention_visualization_hook import AttentionVisualizationHook
+from .exact_resume_hook import ExactResumeHook
+from .finite_loss_hook import FiniteLossHook
 from .gradient_share_hook import GradientShareHook
 from .loss_schedule_hook import LossScheduleHook
 from .progress_line_hook import ProgressLineHook
 from .recipe_check_hook import RecipeCheckHook
+from .safe_checkpoint_hook import SafeCheckpointHook
 from .second_evaluation_hook import SecondEvaluationHook
 from .student_checkpoint_hook import StudentCheckpointHook
 from .student_weights_hook import StudentWeightsHook
@@ -11,10 +14,13 @@ from .teacher_evaluation_hook import TeacherEvaluationHook
 
 __all__ = [
     'AttentionVisualizationHook',
+    'ExactResumeHook',
+    'FiniteLossHook',
     'GradientShareHook',
     'LossScheduleHook',
     'ProgressLineHook',
     'RecipeCheckHook',
+    'SafeCheckpointHook',
     'SecondEvaluationHook',
     'StudentCheckpointHook',
     'StudentWeightsHook',

@@ -105,7 +105,7 @@ class StudentCheckpointHook(Hook):
         self._best = hub.get_info(_BEST_VALUE)
         self._kept = list(hub.get_info(_KEPT) or [])
         if runner._resume:
-            self._take_newer_best()
+            self._take_newer_best(runner)
 
     def after_train_iter(
         self,
@@ -177,15 +177,21 @@ class StudentCheckpointHook(Hook):
             self._folder / name,
         )
 
-    def _take_newer_best(self) -> None:
-        """A validation comes after the iteration's checkpoint, which does not know its value."""
+    def _take_newer_best(self, runner) -> None:
+        """A validation comes after the iteration's checkpoint, which does not know its value.
+
+        One that lies after the checkpoint is done again, and found again.
+        """
         path = self._folder / _BEST
         if self.save_best is None or not path.is_file():
             return
         meta = read_checkpoint(str(path))['meta']
         value = meta['metrics'].get(self.save_best) if meta.get('metrics') else None
-        if value is not None and (self._best is None or self._is_better(value, self._best)):
+        if value is None or meta['iter'] > runner.iter:
+            return
+        if self._best is None or self._is_better(value, self._best):
             self._best = value
+            runner.message_hub.update_info(_BEST_VALUE, value)
 
 
 def _comparison(metric: str, rule: Optional[str]):

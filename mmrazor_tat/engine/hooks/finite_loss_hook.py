@@ -1,0 +1,92 @@
+"""A loss that is no number ends the run, before it is in a checkpoint."""
+
+from numbers import Number
+from typing import Optional
+
+import torch
+from mmengine.hooks import Hook
+from mmrazor.registry import HOOKS
+from torch import Tensor, nn
+
+from ..checkpoints import last_checkpoint_of
+
+_ADVICE = (
+    'Lower the learning rate or the weight of that loss, or warm it up (LossScheduleHook); '
+    'clip gradients (optim_wrapper.clip_grad); with --amp try dtype=bfloat16. To train on '
+    'regardless: tools/train.py --allow-nonfinite'
+)
+
+
+@HOOKS.register_module()
+class FiniteLossHook(Hook):
+    """Stop at a loss that is NaN or infinite, and write no checkpoint of weights that are.
+
+    The losses of each iteration are looked at before a checkpoint can be written; at each
+    checkpoint the parameters and the statistics of batch norms as well, which a gradient may have
+    spoilt under finite losses, or another process. What was written before stays.
+
+    Gradients that overflow under a dynamic loss scale are none of this: that step is left out.
+
+    Raises:
+        FloatingPointError: names the losses, or the weights, and the iteration.
+    """
+
+    priority = 'ABOVE_NORMAL'  # before the hooks that write
+
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch=None, outputs: Optional[dict] = None
+    ) -> None:
+        losses = {name: value for name, value in (outputs or {}).items() if _is_loss(name, value)}
+        bad = {name: value for name, value in losses.items() if not _is_finite(value)}
+        if not bad:
+            return
+        parts = {name: value for name, value in bad.items() if name != 'loss'} or bad
+        others = [name for name in losses if name not in bad]
+        raise FloatingPointError(
+            f'iteration {runner.iter + 1}: '
+            + ', '.join(f'{name} is {float(_mean(value))}' for name, value in parts.items())
+            + (f' ({", ".join(others)} finite)' if others else '')
+            + self._end(runner)
+        )
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        bad = _spoilt(checkpoint.get('state_dict', {}), runner.model)
+        if bad:
+            more = f' and {len(bad) - 3} more' if len(bad) > 3 else ''
+            raise FloatingPointError(
+                f'iteration {runner.iter + 1}: {", ".join(bad[:3])}{more} hold NaN or infinity: no '
+                f'checkpoint is written of such weights' + self._end(runner)
+            )
+
+    @staticmethod
+    def _end(runner) -> str:
+        last = last_checkpoint_of(runner)
+        kept = 'There is no checkpoint yet'
+        if last is not None:
+            kept = f'The last good checkpoint is {last}'
+        return f'. {kept}. {_ADVICE}'
+
+
+def _is_loss(name: str, value) -> bool:
+    return 'loss' in name and isinstance(value, (Tensor, Number))
+
+
+def _mean(value) -> Tensor:
+    return torch.as_tensor(value).detach().float().mean()
+
+
+def _is_finite(value) -> bool:
+    return bool(torch.as_tensor(value).isfinite().all())
+
+
+def _spoilt(weights: dict, model: nn.Module) -> list[str]:
+    """Names of what must be finite and is not: a buffer may be infinite by design."""
+    names = {name.removeprefix('module.') for name, _ in model.named_parameters()}
+    return [
+        name
+        for name, value in weights.items()
+        if (name in names or name.endswith(('running_mean', 'running_var')))
+        and isinstance(value, Tensor)
+        and value.is_floating_point()
+        and not value.isfinite().all()
+    ]

@@ -1,0 +1,106 @@
+"""Checkpoints that a kill, a full disk or another model cannot turn into a lost run."""
+
+from pathlib import Path
+from typing import Optional
+
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.fileio import LocalBackend
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.runner import BaseLoop
+from mmrazor.registry import HOOKS
+
+from ..atomic_backend import NAME, RemovesLater
+from ..evaluation import bare_model
+from ..resume_check import check_fits, newest_readable, open_run
+
+
+@HOOKS.register_module()
+class SafeCheckpointHook(Hook):
+    """Make mmengine's ``CheckpointHook`` and its resuming safe; it writes nothing itself.
+
+    * A checkpoint is written beside its place and put there in one step, and the older one is
+      removed after that: whenever the run is killed, or the disk is full, a complete one is there.
+      (So there has to be room for one more than ``max_keep_ckpts``.)
+    * ``resume=True`` goes on from the newest checkpoint in the work dir that can be read, also
+      where mmengine's 'last_checkpoint' is missing or names another; damaged ones are named in a
+      warning and left out.
+    * What is resumed is compared with the model first: another model's checkpoint, or one without
+      optimizer, is refused; mmengine would load the weights whose names agree and go on.
+
+    Checkpoints on other storage (``backend_args``, ``file_client_args``) are written as before.
+
+    Raises:
+        ValueError: before training, a checkpoint that cannot be resumed completely.
+        FileNotFoundError: before training, a checkpoint that is not there.
+        OSError: a checkpoint cannot be written; those before it are as they were.
+    """
+
+    priority = 'LOWEST'  # what is to be removed is, after the CheckpointHook has written
+
+    def before_run(self, runner) -> None:
+        if not runner._resume or not isinstance(runner._train_loop, BaseLoop):
+            return
+        chosen: list = [None, None]  # the checkpoint, or an error
+        if is_main_process():
+            try:
+                chosen[0] = self._choose(runner)
+            except (ValueError, FileNotFoundError) as error:
+                chosen[1] = error
+        broadcast_object_list(chosen)
+        if chosen[1] is not None:
+            raise chosen[1]
+        runner._load_from = chosen[0]
+        if chosen[0] is None:
+            runner._resume = False
+            runner.logger.info(f'{runner.work_dir} holds no checkpoint: the run begins anew')
+
+    def before_train(self, runner) -> None:
+        self._backends = []
+        for hook in _checkpoint_hooks(runner):
+            if type(getattr(hook, 'file_backend', None)) is LocalBackend and not hook.backend_args:
+                hook.backend_args = dict(backend=NAME)
+                hook.file_backend = RemovesLater()
+                self._backends.append(hook.file_backend)
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        self._remove()
+
+    def after_train_epoch(self, runner) -> None:
+        self._remove()
+
+    def after_val_epoch(self, runner, metrics=None) -> None:
+        self._remove()
+
+    def _remove(self) -> None:
+        for backend in getattr(self, '_backends', ()):
+            backend.remove_now()
+
+    def _choose(self, runner) -> Optional[str]:
+        """What to go on from, held against the model; None: there is nothing yet."""
+        checkpoint = runner._load_from
+        if checkpoint is None:
+            folders = _folders(runner)
+            path, damaged = newest_readable(folders)
+            for reason in damaged.values():
+                runner.logger.warning(f'{reason}. It is left out')
+            for folder in folders:
+                for unfinished in folder.glob('*.pth.tmp'):  # of a run that was killed
+                    unfinished.unlink()
+            if path is None:
+                return None
+            checkpoint = str(path)
+        check_fits(open_run(checkpoint), bare_model(runner), checkpoint)
+        return checkpoint
+
+
+def _checkpoint_hooks(runner) -> list[CheckpointHook]:
+    return [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
+
+
+def _folders(runner) -> list[Path]:
+    """Where a run's checkpoints may lie."""
+    work_dir = Path(runner.work_dir)
+    elsewhere = [
+        Path(hook.out_dir) / work_dir.name for hook in _checkpoint_hooks(runner) if hook.out_dir
+    ]
+    return [folder for folder in dict.fromkeys([work_dir, *elsewhere]) if folder.is_dir()]

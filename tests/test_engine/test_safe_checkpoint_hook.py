@@ -1,0 +1,151 @@
+"""Checkpoints that cannot be gone on from are named, left out or refused; and a full disk."""
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmrazor_tat.engine import files
+from mmrazor_tat.engine.atomic_backend import RemovesLater
+from mmrazor_tat.engine.resume_check import check_fits, newest_readable, open_run
+
+
+@pytest.fixture
+def of_a_run(tmp_path):
+    """A function that writes what looks like a run's checkpoint."""
+
+    def write(name: str, **parts):
+        content = dict(
+            meta=dict(iter=1, epoch=0), state_dict={}, message_hub={}, optimizer={}, **parts
+        )
+        torch.save(content, tmp_path / name)
+        return tmp_path / name
+
+    return write
+
+
+def spoil(path, how: str) -> None:
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    damaged = {
+        'truncated': whole[: int(len(whole) * 0.9)],
+        'empty': b'',
+        'zeros': whole[: middle - 64] + bytes(128) + whole[middle + 64 :],
+        'text': b'not a checkpoint\n' * 9,
+    }
+    path.write_bytes(damaged[how])
+
+
+@pytest.mark.parametrize('how', ['truncated', 'empty', 'zeros', 'text'])
+def test_a_damaged_checkpoint_is_left_out_or_refused(of_a_run, tmp_path, how):
+    good = of_a_run('iter_900.pth', weights=torch.arange(4096))
+    bad = of_a_run('iter_1000.pth', weights=torch.arange(4096))
+    spoil(bad, how)
+    path, damaged = newest_readable([tmp_path])
+    assert path == good and damaged.keys() == {bad}
+    assert 'iter_1000.pth' in damaged[bad] and '\n' not in damaged[bad]
+    with pytest.raises(ValueError, match='iter_1000.pth.*damaged'):
+        open_run(str(bad))
+    good.unlink()
+    with pytest.raises(ValueError, match='none of the checkpoints can be read.*Move them away'):
+        newest_readable([tmp_path])
+    bad.unlink()
+    assert newest_readable([tmp_path]) == (None, {})
+
+
+def test_numbers_not_letters_say_which_is_the_newest(of_a_run, tmp_path):
+    for step in (2000, 10000, 900):
+        of_a_run(f'iter_{step}.pth')
+    of_a_run('best_mIoU_iter_90000.pth')
+    assert newest_readable([tmp_path])[0].name == 'iter_10000.pth'
+
+
+def test_what_is_no_checkpoint_of_a_run(of_a_run, tmp_path):
+    torch.save(dict(state_dict={}), tmp_path / 'weights.pth')
+    with pytest.raises(ValueError, match='weights.pth.*does not say which iteration.*load_from'):
+        open_run(str(tmp_path / 'weights.pth'))
+    torch.save(dict(meta=dict(iter=3), state_dict={}, message_hub={}), tmp_path / 'best.pth')
+    with pytest.raises(ValueError, match='best.pth.*has no optimizer.*take iter_N.pth'):
+        open_run(str(tmp_path / 'best.pth'))
+    with pytest.raises(FileNotFoundError, match='gone.pth'):
+        open_run(str(tmp_path / 'gone.pth'))
+
+
+def test_weights_of_another_model():
+    model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 1))
+    weights = model.state_dict()
+    check_fits(dict(state_dict=weights), model, 'a.pth')
+    other = {**weights, 'bias': torch.ones(1), '0.weight': torch.ones(2, 4)}
+    del other['1.bias']
+    with pytest.raises(ValueError) as error:
+        check_fits(dict(state_dict=other), model, 'a.pth')
+    for part in ('without 1.bias', 'with unknown bias', 'with 0.weight (2, 4) instead of (2, 3)'):
+        assert part in str(error.value)
+
+
+def test_resume_takes_the_good_one_and_says_so(distillation):
+    """mmengine's pointer is empty, the newest checkpoint is cut off."""
+    first = distillation(2, **{'default_hooks.checkpoint.max_keep_ckpts': -1})
+    first.train()
+    folder = first.work_dir
+    shutil.copy(f'{folder}/iter_2.pth', f'{folder}/iter_9.pth')
+    spoil(Path(folder) / 'iter_9.pth', 'truncated')
+    (Path(folder) / 'last_checkpoint').write_text('')
+    (Path(folder) / 'iter_10.pth.tmp').write_text('of a run that was killed')
+    second = distillation(3, resume=True, **{'default_hooks.checkpoint.max_keep_ckpts': -1})
+    warned = []
+    second.logger.warning = warned.append
+    second.train()
+    assert second.iter == 3 and second._load_from.endswith('iter_2.pth')
+    assert [line for line in warned if 'iter_9.pth' in line and 'left out' in line]
+    assert not (Path(folder) / 'iter_10.pth.tmp').exists()
+
+
+def test_another_model_s_checkpoint_is_refused_before_anything_is_loaded(distillation):
+    first = distillation(1)
+    first.train()
+    path = f'{first.work_dir}/iter_1.pth'
+    other = distillation(
+        2,
+        'other',
+        resume=True,
+        load_from=path,
+        **{'model.architecture.decode_head.channels': 16},
+    )
+    before = {k: v.clone() for k, v in other.model.state_dict().items()}
+    with pytest.raises(ValueError, match='iter_1.pth.*of another model.*instead of'):
+        other.train()
+    assert all(v.equal(before[k]) for k, v in other.model.state_dict().items())
+
+
+def test_a_full_disk_leaves_what_was_there(distillation, monkeypatch):
+    runner = distillation(3, **{'default_hooks.checkpoint.max_keep_ckpts': 1})
+    calls = []
+
+    def full(descriptor):
+        calls.append(descriptor)
+        if len(calls) > 1:
+            raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(files.os, 'fsync', full)
+    with pytest.raises(OSError, match=r'iter_2.pth \(\d.*MiB\) cannot be written: No space left'):
+        runner.train()
+    folder = Path(runner.work_dir)
+    assert [path.name for path in folder.glob('*.pth*')] == ['iter_1.pth']
+    assert open_run(str(folder / 'iter_1.pth'))['meta']['iter'] == 1
+
+
+def test_what_is_removed_later(tmp_path):
+    backend = RemovesLater()
+    old, rewritten = tmp_path / 'old', tmp_path / 'rewritten'
+    for path in (old, rewritten):
+        backend.put(b'1', path)
+        backend.remove(path)
+    assert old.exists() and rewritten.exists()
+    rewritten.write_bytes(b'2')
+    os.utime(rewritten, ns=(1, 1))
+    backend.remove_now()
+    assert not old.exists() and rewritten.read_bytes() == b'2'

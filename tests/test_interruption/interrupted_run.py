@@ -1,0 +1,181 @@
+"""A training in a process of its own, which may be killed at a chosen point, and what it leaves."""
+
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+
+import torch
+
+# In mmengine's message hub; the iteration is in meta as well.
+_OF_THE_START = ('cfg', 'experiment_name', 'last_ckpt', 'eta', 'iter')
+
+
+class Kill(NamedTuple):
+    """Where a process ends itself with SIGKILL.
+
+    ``point``: 'before' the step of an iteration; 'after' it, before anything is written; in the
+    'validation' after it; while its checkpoint is half 'writing'; 'written', but not yet in its
+    place; in its place, before the one before it is 'removing'.
+    """
+
+    iteration: int  # counted from 1
+    point: str
+
+
+def start(config: str, settings: dict, kill: Optional[Kill] = None, resume: bool = False) -> int:
+    """Train in a process of its own; gives its exit status, -9 where it was killed."""
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(['mmseg.models', 'mmseg.datasets', 'mmrazor_tat'])
+    process = context.Process(target=_train, args=(config, settings, kill, resume))
+    process.start()
+    process.join(300)
+    if process.is_alive():
+        process.kill()
+        raise AssertionError('the training hangs')
+    return process.exitcode
+
+
+def _train(config: str, settings: dict, kill: Optional[Kill], resume: bool) -> None:
+    from mmengine import Config
+    from mmengine.runner import Runner
+
+    from mmrazor_tat.engine.run_guards import add_run_guards
+
+    warnings.simplefilter('ignore')
+    torch.set_num_threads(1)
+    cfg = Config.fromfile(config)
+    cfg.merge_from_dict(settings)
+    add_run_guards(cfg)
+    cfg.resume = resume
+    with open(Path(cfg.work_dir).parent / 'output.txt', 'a') as log:
+        sys.stdout = sys.stderr = log
+        runner = Runner.from_cfg(cfg)
+        if kill is not None:
+            _arrange(runner, kill)
+        runner.train()
+
+
+def _arrange(runner, kill: Kill) -> None:
+    from mmengine.hooks import Hook
+
+    from mmrazor_tat.engine import atomic_backend, files
+
+    at_step = [0]  # the runner counts an iteration when its hooks are done
+
+    def is_now() -> bool:
+        return at_step[0] == kill.iteration
+
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    class Killer(Hook):
+        priority = 'VERY_HIGH'
+
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            at_step[0] = runner.iter + 1
+            if kill.point == 'before' and is_now():
+                die()
+
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            if kill.point == 'after' and is_now():
+                die()
+
+        def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            if kill.point == 'validation' and is_now():
+                die()
+
+    runner.register_hook(Killer())
+    sync, remove = os.fsync, atomic_backend.RemovesLater.remove_now
+
+    def fsync(descriptor) -> None:
+        if kill.point in ('writing', 'written') and is_now():
+            if kill.point == 'writing':
+                os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
+            die()
+        sync(descriptor)
+
+    def remove_now(self) -> None:
+        if kill.point == 'removing' and is_now():
+            die()
+        remove(self)
+
+    files.os.fsync = fsync
+    atomic_backend.RemovesLater.remove_now = remove_now
+
+
+def output(work_dir: Path) -> str:
+    """The end of what the starts of a run printed."""
+    return (work_dir.parent / 'output.txt').read_text()[-3000:]
+
+
+def losses(work_dir: Path) -> dict[int, dict]:
+    """What was logged of each iteration, of several starts the latest."""
+    logged = {}
+    for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
+        for line in map(json.loads, file.read_text().splitlines()):
+            kept = {k: v for k, v in line.items() if k not in ('time', 'data_time', 'memory')}
+            if 'loss' in line:
+                logged[line['iter']] = kept
+    return logged
+
+
+def scores(work_dir: Path) -> dict[int, float]:
+    """The mIoU of each validation, by its step."""
+    found = {}
+    for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
+        for line in map(json.loads, file.read_text().splitlines()):
+            if 'mIoU' in line:
+                found[line['step']] = line['mIoU']
+    return found
+
+
+def content(checkpoint: Path) -> dict[str, Any]:
+    """Of a checkpoint, what has to be equal."""
+    found = torch.load(checkpoint, weights_only=False)
+    if 'message_hub' not in found:  # of the student alone
+        return dict(weights=found['state_dict'], iter=found['meta']['iter'])
+    hub = found['message_hub']
+    found['message_hub'] = dict(
+        scalars={
+            name: (buffer._log_history, buffer._count_history)
+            for name, buffer in hub['log_scalars'].items()
+            if not name.endswith(('/time', '/data_time', '/memory'))
+        },
+        info={
+            name: Path(value).name if name.endswith('_ckpt') else value
+            for name, value in hub['runtime_info'].items()
+            if name
+            not in ('cfg', 'experiment_name', 'last_ckpt', 'eta', 'iter')  # meta has the iteration
+        },
+    )
+    found['meta'] = {name: found['meta'][name] for name in ('iter', 'epoch', 'seed')}
+    return found
+
+
+def differences(one: Any, other: Any, where: str = '') -> list[str]:
+    """Where two contents differ in a bit."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        found = [f'{where}.{key}' for key in one.keys() ^ other.keys()]
+        for key in one.keys() & other.keys():
+            found += differences(one[key], other[key], f'{where}.{key}')
+        return found
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        if len(one) != len(other):
+            return [where]
+        return sum(
+            (differences(a, b, f'{where}.{i}') for i, (a, b) in enumerate(zip(one, other))), []
+        )
+    equal = torch.equal(one, other) if isinstance(one, torch.Tensor) else _equal(one, other)
+    return [] if equal else [where]
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if type(one).__module__ == 'numpy':
+        return type(one) is type(other) and one.tobytes() == other.tobytes()
+    return one == other
