@@ -1,6 +1,7 @@
 """Where a training is in its data: images drawn by address, and going on in the middle."""
 
 from mmengine.dataset import DefaultSampler, InfiniteSampler
+from mmengine.dist import get_dist_info
 from mmengine.runner.loops import _InfiniteDataloaderIterator
 from torch.utils.data import BatchSampler, DataLoader
 
@@ -13,13 +14,14 @@ def can_be_numbered(loader: DataLoader) -> bool:
     return sampler is not None and not hasattr(type(loader.dataset), '__getitems__')
 
 
-def number_images(loader: DataLoader, seed: int, rank: int) -> None:
+def number_images(loader: DataLoader, seed: int) -> None:
     """Have each image of a loader augmented by its place in the order; before its workers start."""
     batches = loader.batch_sampler
     if not isinstance(batches.sampler, NumberedSampler):
-        batches.sampler = NumberedSampler(batches.sampler)
+        rank, world_size = get_dist_info()
+        batches.sampler = NumberedSampler(batches.sampler, rank=rank, world_size=world_size)
     # torch's loaders ask for it since 2.0.
-    loader.dataset.__getitems__ = SeededItems(loader.dataset, seed, rank)
+    loader.dataset.__getitems__ = SeededItems(loader.dataset, seed)
 
 
 def restart(loader: DataLoader, iteration: int) -> 'AdvancedIterator':

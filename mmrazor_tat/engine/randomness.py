@@ -32,7 +32,11 @@ def _seed_cpu(seed: int, *address: int) -> int:
 
 
 class NumberedIndex(int):
-    """The index of an image that knows as which one it was drawn: (pass over the data, place)."""
+    """The index of an image that knows as which one it was drawn.
+
+    ``place`` is (pass over the data, number), counted over all processes: process r of W draws
+    the images r, r + W, r + 2 W, ... of what a single process would draw.
+    """
 
     place: tuple[int, int]
 
@@ -43,11 +47,13 @@ class NumberedSampler(Sampler):
     Args:
         sampler: gives indices; where it has an ``epoch``, that is the number of the pass.
         skip: how many indices the first pass leaves out, without a look at their images.
+        rank, world_size: of the process.
     """
 
-    def __init__(self, sampler: Sampler, skip: int = 0) -> None:
+    def __init__(self, sampler: Sampler, skip: int = 0, rank: int = 0, world_size: int = 1) -> None:
         self.sampler = sampler
         self.skip = skip
+        self.rank, self.world_size = rank, world_size
 
     def __iter__(self) -> Iterator[NumberedIndex]:
         order = getattr(self.sampler, 'epoch', 0)
@@ -55,7 +61,7 @@ class NumberedSampler(Sampler):
         for place, index in enumerate(self.sampler):
             if place >= skip:
                 numbered = NumberedIndex(index)
-                numbered.place = (order, place)
+                numbered.place = (order, place * self.world_size + self.rank)
                 yield numbered
 
     def __len__(self) -> int:
@@ -71,19 +77,19 @@ class SeededItems:
     """What a data loader calls for a batch, in place of the data set's ``__getitem__``.
 
     Before each image the generators are set by the place of its :class:`NumberedIndex`: its
-    augmentation is the same in any worker, however many there are.
+    augmentation is the same in any worker and process, however many there are.
 
     Args:
         dataset: whose items are given.
-        seed, rank: of the run, and of the process.
+        seed: of the run.
     """
 
-    def __init__(self, dataset: Any, seed: int, rank: int) -> None:
-        self.dataset, self.seed, self.rank = dataset, seed, rank
+    def __init__(self, dataset: Any, seed: int) -> None:
+        self.dataset, self.seed = dataset, seed
 
     def __call__(self, indices: Sequence[int]) -> list:
         return [self._item(index) for index in indices]
 
     def _item(self, index: int) -> Any:
-        _seed_cpu(self.seed, SAMPLE, self.rank, *getattr(index, 'place', (0, int(index))))
+        _seed_cpu(self.seed, SAMPLE, *getattr(index, 'place', (0, int(index))))
         return self.dataset[int(index)]

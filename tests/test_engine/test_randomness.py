@@ -79,7 +79,7 @@ def loader(sampler=InfiniteSampler, workers: int = 0, drop_last: bool = False) -
         drop_last=drop_last,
         collate_fn=list,
     )
-    number_images(made, seed=5, rank=0)
+    number_images(made, seed=5)
     return made
 
 
@@ -132,6 +132,17 @@ def test_skipping_reads_nothing(monkeypatch):
             assert next(iterator) is None
     next(iterator)
     assert len(reads) == 4
+
+
+def test_processes_draw_what_one_draws():
+    """Process r of 2 gives the draws r, r + 2, ... with their numbers."""
+    order = [3, 1, 4, 0, 2, 5]
+    one = [(int(i), i.place) for i in NumberedSampler(order)]
+    two = [
+        [(int(i), i.place) for i in NumberedSampler(order[rank::2], rank=rank, world_size=2)]
+        for rank in (0, 1)
+    ]
+    assert sorted(two[0] + two[1], key=lambda drawn: drawn[1]) == one
 
 
 def test_what_cannot_be_numbered():

@@ -16,8 +16,9 @@ class ExactResumeHook(Hook):
     On a CPU, or with deterministic kernels (``randomness.deterministic=True``), the losses and the
     weights of a resumed run are those of a run that was never stopped, bit by bit:
 
-    * the random numbers of each iteration and of each image's augmentation follow from the seed,
-      the process and the place in the training, see :mod:`mmrazor_tat.engine.randomness`;
+    * the random numbers of each iteration follow from the seed, the process and the iteration, and
+      those of each image's augmentation from the seed and as which image it was drawn, in whatever
+      process or worker, see :mod:`mmrazor_tat.engine.randomness`;
     * the data go on where they were, without the images in between being read again;
     * a run whose config has no seed goes on with the seed that it had drawn;
     * the validation that is due at the checkpoint is done (again): mmengine writes the checkpoint
@@ -66,7 +67,7 @@ class ExactResumeHook(Hook):
         fixed = (runner.cfg.get('train_dataloader') or {}).get('sampler') or {}
         if hasattr(loader.sampler, 'seed') and 'seed' not in fixed:
             loader.sampler.seed = self._seed
-        number_images(loader, self._seed, self._rank)
+        number_images(loader, self._seed)
 
     def _validate_again(self, runner) -> None:
         loop, validation = runner.train_loop, runner.val_loop
