@@ -1,8 +1,9 @@
-"""Run a script in one of several processes without a GPU: ``python on_cpu.py SCRIPT ARGUMENT...``
+"""Run scripts in one of several processes without a GPU.
+
+``python on_cpu.py SCRIPT ARGUMENT... [--then SCRIPT ARGUMENT...]``
 
 mmengine's launchers are made for GPUs: they set the CUDA device, and torch's SyncBatchNorm refuses
-the CPU. Both are replaced here, for tests alone; whoever wraps a model must leave ``device_ids``
-None (``DEVICE_IDS``).
+the CPU. Both are replaced here, for tests alone. Configs need ``OPTIONS`` as well.
 """
 
 import runpy
@@ -60,10 +61,21 @@ def install() -> None:
 
 
 if __name__ == '__main__':
-    install()
-    sys.argv = sys.argv[1:]
-    sys.path[:0] = [str(Path(sys.argv[0]).parent), str(Path(__file__).parent.parent)]
-    import conftest  # noqa: F401 (what makes mmengine's configs quick)
+    folder = Path(__file__).parent
+    # The first makes mmengine's configs quick.
+    sys.path[:0] = [str(folder.parent), str(folder)]
+    import conftest  # noqa: F401
 
+    from mmrazor_tat.engine import processes
+
+    processes.get_device = lambda: 'a GPU'
     torch.set_num_threads(1)
-    runpy.run_path(sys.argv[0], run_name='__main__')
+    install()
+    scripts = [[]]
+    for argument in sys.argv[1:]:
+        if argument == '--then':
+            scripts.append([])
+        else:
+            scripts[-1].append(argument)
+    for sys.argv in scripts:
+        runpy.run_path(sys.argv[0], run_name='__main__')
