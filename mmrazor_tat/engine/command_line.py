@@ -16,6 +16,7 @@ from .crop_size import set_crop_size
 from .data_root import set_data_root
 from .model_config import config_file
 from .pretrained import set_pretrained
+from .processes import check_processes
 
 _ITS_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 
@@ -108,6 +109,7 @@ def load_config(args: argparse.Namespace) -> Config:
     apply_options(cfg, args.cfg_options)
     _drop_hooks(cfg)
     cfg.launcher = args.launcher
+    check_processes(cfg)
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:

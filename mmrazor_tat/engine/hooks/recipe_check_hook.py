@@ -11,6 +11,7 @@ from torch import nn
 
 from ..batch import Batch
 from ..evaluation import bare_model
+from ..processes import refuse_sharded, unsynchronised_norms
 from ..versions import versions
 
 _HEADS = ('decode_head', 'auxiliary_head', 'head')  # the last is mmpretrain's
@@ -23,14 +24,19 @@ class RecipeCheckHook(Hook):
 
     The batch of all processes together is compared with ``auto_scale_lr.base_batch_size``, what the
     learning rate is meant for: another one gives a warning that names the scaled learning rate,
-    unless ``--auto-scale-lr`` has applied it.
+    unless ``--auto-scale-lr`` has applied it. With several processes the log says which batch norms
+    of connectors and losses are not synchronised.
 
     Raises:
-        ValueError: the training or validation data has other classes than the network's heads, or
-            a batch will be too small for a loss that compares its images.
+        ValueError: the training or validation data has other classes than the network's heads, a
+            batch will be too small for a loss that compares its images, or the model is wrapped by
+            FSDP.
     """
 
     priority = 'VERY_HIGH'
+
+    def before_run(self, runner) -> None:
+        refuse_sharded(runner.model)
 
     def before_train(self, runner) -> None:
         # For reports: mmengine's log of the environment does not know our packages.
@@ -38,6 +44,16 @@ class RecipeCheckHook(Hook):
         self._check_batch(runner)
         self._check_classes(runner)
         self._check_smallest_batch(runner)
+        self._name_unsynchronised_norms(runner)
+
+    def _name_unsynchronised_norms(self, runner) -> None:
+        names = unsynchronised_norms(bare_model(runner)) if get_world_size() > 1 else []
+        if names:
+            MMLogger.get_current_instance().info(
+                f'batch norms of the distiller ({", ".join(names)}) take the statistics of each '
+                "process's own images, while those of the student are synchronised; "
+                '--cfg-options sync_bn=torch synchronises them too'
+            )
 
     def _check_batch(self, runner) -> None:
         batch = Batch.of(runner.cfg, get_world_size())

@@ -1,0 +1,76 @@
+"""What a run in several processes cannot be is said before anything is built."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+from mmengine import Config
+from mmengine.logging import MMLogger
+from torch import nn
+
+from mmrazor_tat.engine import processes
+from mmrazor_tat.engine.hooks import RecipeCheckHook, recipe_check_hook
+
+
+@pytest.mark.parametrize('launcher', ['pytorch', 'slurm', 'mpi'])
+def test_no_launcher_without_an_accelerator(launcher, monkeypatch):
+    monkeypatch.setattr(processes, 'get_device', lambda: 'cpu')
+    message = f"^launcher '{launcher}': mmengine starts several processes on GPUs .* finds none"
+    with pytest.raises(ValueError, match=message):
+        processes.check_processes(Config(dict(launcher=launcher)))
+    processes.check_processes(Config(dict(launcher='none')))
+    monkeypatch.setattr(processes, 'get_device', lambda: 'cuda')
+    processes.check_processes(Config(dict(launcher=launcher)))
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        (
+            dict(model_wrapper_cfg=dict(type='MMFullyShardedDataParallel')),
+            "^model_wrapper_cfg.type 'MMFullyShardedDataParallel': FSDP .* is not supported: .*"
+            'leave model_wrapper_cfg out$',
+        ),
+        (
+            dict(strategy=dict(type='FSDPStrategy')),
+            "^strategy 'FSDPStrategy': .*Leave strategy out",
+        ),
+    ],
+)
+def test_fsdp_and_strategies_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        processes.check_processes(Config(settings))
+
+
+def test_find_unused_parameters_is_allowed():
+    wrapper = dict(type='MMDistributedDataParallel', find_unused_parameters=True)
+    processes.check_processes(Config(dict(model_wrapper_cfg=wrapper)))
+
+
+def test_fsdp_of_another_tool_is_refused_by_the_hook():
+    class MMFullyShardedDataParallel(nn.Module):
+        pass
+
+    with pytest.raises(ValueError, match='^FSDP .* is not supported: .* leave it out$'):
+        RecipeCheckHook().before_run(SimpleNamespace(model=MMFullyShardedDataParallel()))
+    RecipeCheckHook().before_run(SimpleNamespace(model=nn.Module()))
+
+
+@pytest.mark.parametrize('count, says', [(1, False), (2, True)])
+def test_norms_that_are_not_synchronised_are_named(count, says, monkeypatch, caplog):
+    model = nn.Module()
+    model.student = nn.Sequential(nn.SyncBatchNorm(2))
+    model.distiller = nn.Sequential(nn.BatchNorm2d(2), nn.InstanceNorm2d(2), nn.SyncBatchNorm(2))
+    monkeypatch.setattr(recipe_check_hook, 'get_world_size', lambda: count)
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    caplog.set_level('INFO')
+    try:
+        RecipeCheckHook()._name_unsynchronised_norms(SimpleNamespace(model=model))
+    finally:
+        logger.removeHandler(caplog.handler)
+    found = re.findall(r'batch norms of the distiller \((.*?)\) take', caplog.text)
+    assert found == (['0'] if says else [])
+    model.student = nn.Sequential(nn.BatchNorm2d(2))  # then all are alike
+    assert processes.unsynchronised_norms(model) == []
+    assert processes.unsynchronised_norms(nn.BatchNorm2d(2)) == []
