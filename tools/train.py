@@ -3,10 +3,11 @@
 import argparse
 
 from mmengine import Config
-from mmengine.runner import Runner
 
 from mmrazor_tat import compat
 from mmrazor_tat.engine.command_line import add_common_arguments, load_config
+from mmrazor_tat.engine.guarded_runner import GuardedRunner
+from mmrazor_tat.engine.run_errors import run_errors
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,6 +41,11 @@ def add_recipe_check(cfg: Config) -> None:
 def main() -> None:
     args = parse_args()
     compat.silence_harmless_warnings()
+    with run_errors('train'):
+        train(args)
+
+
+def train(args: argparse.Namespace) -> None:
     cfg = load_config(args)
     if args.amp:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
@@ -55,7 +61,7 @@ def main() -> None:
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-    Runner.from_cfg(cfg).train()
+    GuardedRunner.from_cfg(cfg).train()
 
 
 if __name__ == '__main__':

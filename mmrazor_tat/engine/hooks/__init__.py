@@ -1,4 +1,5 @@
 from .attention_visualization_hook import AttentionVisualizationHook
+from .checkpoint_fit_hook import CheckpointFitHook
 from .gradient_share_hook import GradientShareHook
 from .loss_schedule_hook import LossScheduleHook
 from .progress_line_hook import ProgressLineHook
@@ -11,6 +12,7 @@ from .teacher_evaluation_hook import TeacherEvaluationHook
 
 __all__ = [
     'AttentionVisualizationHook',
+    'CheckpointFitHook',
     'GradientShareHook',
     'LossScheduleHook',
     'ProgressLineHook',
