@@ -1,5 +1,6 @@
 """A sample that cannot be used is named by its files, wherever it is read."""
 
+import re
 from typing import Any, Optional
 
 import numpy as np
@@ -50,9 +51,10 @@ class CheckedPipeline(Compose):
             except Exception as error:
                 what = 'label' if type(transform).__name__ == 'LoadAnnotations' else 'image'
                 path = (label if what == 'label' else None) or image
+                said = re.sub(r'<\S+ object at \w+>', 'it', str(error).replace(str(path), 'it'))
                 raise BadSampleError(
                     f'{what} {path!r} cannot be used: {type(transform).__name__}: '
-                    f'{type(error).__name__}: {" ".join(str(error).split())[:200]}'
+                    f'{type(error).__name__}: {" ".join(said.split())[:200]}'
                 ) from error
             if data is None:
                 return None

@@ -38,9 +38,10 @@ def guard_dataset(dataset: Dataset, check_files: bool = True) -> None:
 def no_images(dataset: Any) -> str:
     """What is said of an empty data set, built or a config."""
     read = dataset.get if isinstance(dataset, dict) else lambda key: getattr(dataset, key, None)
-    parts = [f'{key} {str(read(key))!r}' for key in ('data_root', 'ann_file') if read(key)]
+    keys = ('data_root', 'ann_file') if read('ann_file') else ('data_root', 'img_suffix')
+    parts = [f'{key} {str(read(key))!r}' for key in keys if read(key)]
     kind = read('type') if isinstance(dataset, dict) else type(dataset).__name__
-    return f'the {kind} of {" and ".join(parts) or "the config"} has no image: its split is empty'
+    return f'the {kind} of {" and ".join(parts) or "the config"} has no image'
 
 
 def _leaves(dataset: Any) -> Iterator[Any]:

@@ -12,11 +12,13 @@ from typing import Any, Optional
 
 import mmengine
 from mmengine import Config
+from mmengine.registry import OPTIMIZERS
 
 _LENGTH = 700
 _PACKAGE = str(Path(__file__).parent.parent)
 _MMENGINE = str(Path(mmengine.__file__).parent)
 _SHOWN_SETTINGS = 8
+_SETTING = 60  # characters of one that is shown
 
 
 def one_line(text: str, length: int = _LENGTH) -> str:
@@ -41,15 +43,21 @@ def describe(error: BaseException, cfg: Optional[Config] = None) -> str:
     at = f'{where}: ' if where else ''
     if raised_by_us(error):
         return one_line(_without_quotes(error))
-    if found := re.search(r'(\S+) is not in the (\S+) registry', text):
+    if found := re.search(r'(\S+) is not in the ([\w:. ]+?) registry', text):
         return one_line(at + _unknown_type(found, frame))
     if 'must contain the key "type"' in text:
-        return one_line(f'{at}there is no type in {_settings(built)}')
+        return one_line(f'{at}its type is missing, given are {_settings(built)}')
+    if text == 'None is not a callable object' and cfg is not None:  # of mmengine's optimisers
+        return one_line(_unknown_optimizer(cfg))
     if found := re.search(r"(\S+)\(\) got an unexpected keyword argument '(\w+)'", text):
         kind = found[1].replace('.__init__', '')
-        return one_line(_unknown_argument(kind, found[2], frame, at or _owners(cfg, found[2])))
+        if not built or found[2] not in built:
+            at = _owners(cfg, found[2]) or at
+        return one_line(_unknown_argument(kind, found[2], frame, at))
     name = type(error).__name__
-    line = text if isinstance(error, OSError) else f'{name}: {_without_quotes(error)}'
+    line = (
+        text if isinstance(error, OSError) else f'{name}: {_without_quotes(error) or _code(error)}'
+    )
     if built:
         line = f'{at or "the config: "}{built.get("type")}: {line} (with {_settings(built)})'
     return one_line(line)
@@ -104,6 +112,19 @@ def _without_quotes(error: BaseException) -> str:
     return str(error)
 
 
+def _code(error: BaseException) -> str:
+    """The line that raised: what a bare assertion says."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return (frames[-1].line or '').rstrip('\\').strip() if frames else ''
+
+
+def _unknown_optimizer(cfg: Config) -> str:
+    kind = str((cfg.get('optim_wrapper') or {}).get('optimizer', {}).get('type'))
+    nearest = get_close_matches(kind, OPTIMIZERS.module_dict, n=3)
+    hint = f'; nearest: {", ".join(nearest)}' if nearest else ''
+    return f'optim_wrapper.optimizer: there is no type {kind!r}{hint}'
+
+
 def _frame_of_build(error: BaseException) -> Optional[FrameType]:
     """Of the innermost ``build_from_cfg``, whose local ``cfg`` was being built."""
     frames = [f for f, _ in traceback.walk_tb(error.__traceback__)]
@@ -148,7 +169,7 @@ def _settings(built: Any) -> str:
     plain = [
         f'{key}={value!r}'
         for key, value in built.items()
-        if key not in ('type', '_scope_') and isinstance(value, (str, int, float, tuple, list))
+        if key not in ('type', '_scope_') and len(repr(value)) <= _SETTING
     ]
     more = ', ...' if len(plain) > _SHOWN_SETTINGS else ''
     return one_line(', '.join(plain[:_SHOWN_SETTINGS]) + more, 250) or 'no settings'

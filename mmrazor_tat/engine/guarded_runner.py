@@ -14,7 +14,8 @@ from .run_config_check import check_run_config
 class GuardedRunner(Runner):
     """A ``Runner`` for the tools, with the checks of its config, its data and what it loads.
 
-    See ``check_run_config``, ``guard_dataset`` and ``CheckpointFitHook``. What it trains, and every number of it, is as with mmengine's.
+    See ``check_run_config``, ``guard_dataset`` and ``CheckpointFitHook``. What it trains, and every
+    number of it, is as with mmengine's.
 
     Raises:
         ValueError, FileNotFoundError: a setting, a data set or a checkpoint that cannot serve,

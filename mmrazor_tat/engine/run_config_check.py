@@ -1,5 +1,6 @@
 """Settings of a run that the packages below us would take without a word, or misread."""
 
+import importlib.util
 import math
 import os
 from collections.abc import Iterator
@@ -34,6 +35,13 @@ def check_run_config(cfg: Config) -> None:
     _check_counts(cfg)
     _check_optimizer(cfg.get('optim_wrapper'))
     check_loss_weights(cfg.model)
+    pretrained_files(cfg.model)
+    seed = (cfg.get('randomness') or {}).get('seed')
+    if seed is not None:
+        _check_count('randomness.seed', seed, least=0)
+    scope = cfg.get('default_scope')
+    if scope is not None and not _is_package(scope):
+        raise ValueError(f'default_scope {scope!r} is no package that is installed')
     _check_launcher(cfg.get('launcher', 'none'))
     check_writable(cfg.get('work_dir'), 'work_dir (--work-dir)')
     _check_checkpoints(cfg)
@@ -156,6 +164,13 @@ def pretrained_files(model: dict) -> list[tuple[str, str]]:
         if not isinstance(value, str) or not value:
             raise ValueError(f'{key} must be None or the path of a checkpoint, got {value!r}')
     return [(key, value) for key, value in found if '://' not in value]
+
+
+def _is_package(name: Any) -> bool:
+    try:
+        return isinstance(name, str) and importlib.util.find_spec(name) is not None
+    except ValueError:  # a stand-in without a spec
+        return True
 
 
 def _check_count(name: str, value: Any, least: int = 1) -> None:

@@ -59,5 +59,11 @@ def read_checkpoint(
 def _first_lines(error: Exception) -> str:
     """What is wrong, without torch's advice to load the file unsafely."""
     text = str(error) or type(error).__name__
+    if isinstance(error, EOFError):
+        return 'the file is empty, or ends too early'
+    if 'central directory' in text:
+        return 'its end is missing (was it cut off in writing or copying?)'
+    if 'Unsupported operand' in text or 'invalid load key' in text:
+        return 'it is no file of torch.save'
     found = re.search(r'(unsupported GLOBAL|Unsupported (global|class|operand)).*', text)
     return (found.group(0) if found else text.splitlines()[0])[:300]

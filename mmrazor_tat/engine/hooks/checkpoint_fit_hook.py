@@ -41,8 +41,9 @@ class CheckpointFitHook(Hook):
         for key, path in pretrained_files(runner.cfg.model):
             content = read_checkpoint(path, key)
             module = model
-            for name in key.split('.')[1:]:
-                module = getattr(module, name, module)
+            # model.backbone.init_cfg.checkpoint, model.pretrained: of the backbone
+            for name in key.removesuffix('.init_cfg.checkpoint').split('.')[1:]:
+                module = module.backbone if name == 'pretrained' else getattr(module, name)
             _check_fit(module, content, 'start', f'{key} {path!r}')
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
