@@ -63,11 +63,22 @@ def add_cfg_options(
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=_Options,
         default={},
         metavar='KEY=VALUE',
         help=text,
     )
+
+
+class _Options(DictAction):
+    """mmengine's, with an error of argparse for what is no KEY=VALUE."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except ValueError as error:
+            bad = [value for value in values if '=' not in value] or values
+            parser.error(f'{option_string}: KEY=VALUE is needed, got {bad[0]!r} ({error})')
 
 
 @contextlib.contextmanager
@@ -132,6 +143,8 @@ def load_config(args: argparse.Namespace) -> Config:
         cfg = read_config(args.config, args.cfg_options)
     except MissingPackageError as error:
         raise SystemExit(str(error)) from error
+    if 'model' not in cfg:
+        raise ValueError(f"config {args.config!r} has no 'model', which is needed")
     _drop_hooks(cfg)
     cfg.launcher = args.launcher
     if args.work_dir is not None:

@@ -120,7 +120,7 @@ def _check_launcher(launcher: str) -> None:
     missing = [name for name in names if name not in os.environ]
     if missing:
         raise ValueError(
-            f'--launcher {launcher}: {" and ".join(missing)} of the environment is not set; start '
+            f'--launcher {launcher}: the environment has no {" and no ".join(missing)}; start '
             f'with {how}, or leave --launcher out for a single process'
         )
 
