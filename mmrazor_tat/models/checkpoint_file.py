@@ -1,5 +1,6 @@
 """Reading a checkpoint: plain data only, unless the caller trusts it."""
 
+import errno
 import os
 import pickle
 import re
@@ -42,6 +43,10 @@ def read_checkpoint(
         with weights_only(not trust):
             return CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
     except OSError as error:  # of a URL that cannot be had, among others
+        if is_path and error.errno == errno.EINVAL:  # torch seeks before the start of a short file
+            raise ValueError(
+                f'{argument} {checkpoint!r} is damaged, or no checkpoint: it ends too early'
+            ) from error
         raise FileNotFoundError(
             f'{argument}: {checkpoint!r} cannot be had: {error}' + (f'; {advice}' if advice else '')
         ) from error

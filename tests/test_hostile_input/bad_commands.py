@@ -117,7 +117,11 @@ COMMANDS = [
     ('prepare_data', ['voc12aug', '{tmp}/nope', '--check'], ('nope',)),
     ('prepare_data', ['voc12aug', '{tmp}/syntax.py'], ('syntax.py',)),
     ('prepare_data', ['voc12aug', '{tmp}/v', '--voc-archive', '{tmp}/no.tar'], ('no.tar',)),
-    ('prepare_data', ['voc12aug', '{tmp}/v', '--voc-archive', '{tmp}/syntax.py'], ('syntax.py',)),
+    (
+        'prepare_data',
+        ['voc12aug', '{tmp}/v', '--voc-archive', '{tmp}/syntax.py'],
+        ('benchmark.tgz',),
+    ),
     ('prepare_data', ['cifar100', '{tmp}/v', '--archive', '{tmp}/syntax.py'], ('syntax.py',)),
     ('prepare_data', ['imagenet', '{tmp}'], ("'imagenet'", 'voc')),
     ('benchmark', ['{tmp}/nope.py'], ('nope.py',)),

@@ -15,7 +15,7 @@ SETTINGS = [
     # Networks, losses, recorders: types, names and arguments that do not exist.
     ('no model', 'plain', {'model': DELETE}, ("'model'", 'needed')),
     ('model is a list', 'plain', {'model': [1]}, ("'model'", '[1]')),
-    ('model without type', 'plain', {'model.type': DELETE}, ('model', 'no type')),
+    ('model without type', 'plain', {'model.type': DELETE}, ('model', 'its type is missing')),
     ('unknown network', 'plain', {'model.type': 'EncodeDecoder'}, ('model', 'EncoderDecoder')),
     ('unknown backbone', 'plain', {'model.backbone.type': 'ResNetV1x'}, ('model.backbone', 'V1c')),
     ('unknown head', 'plain', {f'{_HEAD}.type': 'ASPHead'}, (_HEAD, 'nearest: ASPPHead')),
@@ -117,7 +117,12 @@ SETTINGS = [
         {'optim_wrapper.optimizer.weight_decay': -1},
         ('weight_decay', '-1'),
     ),
-    ('unknown optimiser', 'plain', {'optim_wrapper.optimizer.type': 'AdamV'}, ("'AdamV'", 'AdamW')),
+    (
+        'unknown optimiser',
+        'plain',
+        {'optim_wrapper.optimizer.type': 'AdamV'},
+        ("'AdamV'", 'nearest: Adam'),
+    ),
     ('misspelt optimiser key', 'plain', {'optim_wrapper.optimizer.momentun': 0.9}, ("'momentun'",)),
     (
         'optimiser is a text',
@@ -220,7 +225,7 @@ SETTINGS = [
         'hook without type',
         'plain',
         {'default_hooks.chekpoint': dict(interval=3)},
-        ('chekpoint', 'no type'),
+        ('chekpoint', 'its type is missing'),
     ),
     (
         'saves every 0',

@@ -100,6 +100,7 @@ def test_a_worker_names_the_label(world, command, tmp_path):
     assert Image.open(root / f'SegmentationClass/{TRAIN}.png').size == (64, 64)
 
 
+@pytest.mark.slow
 def test_a_good_checkpoint_is_taken(world, call, tmp_path):
     """Resumed, started from, tested: what is refused is only what does not fit."""
     for more in (
