@@ -68,18 +68,20 @@ def weights_only(value: bool = True):
     Raises:
         pickle.UnpicklingError: from ``torch.load``, where a file holds more than plain data.
     """
-    original = torch.load
+    before = torch.load
+    original = getattr(before, 'unrestricted', before)  # the innermost of several decides
 
     @functools.wraps(original)
     def load(*args, **kwargs):
         return original(*args, **{**kwargs, 'weights_only': value})
 
+    load.unrestricted = original
     torch.load = load
     try:
         with _mmengine_globals():
             yield
     finally:
-        torch.load = original
+        torch.load = before
 
 
 def _find_config_packages() -> None:

@@ -4,11 +4,12 @@ import argparse
 import re
 
 import torch
-from mmengine import Config
+from torch import nn
 
-from mmrazor_tat import compat
+from mmrazor_tat.engine.command_line import one_line_errors, read_config
+from mmrazor_tat.engine.error_text import build_errors
 from mmrazor_tat.engine.features import build_model, feature_table, features_of, input_size
-from mmrazor_tat.engine.model_config import config_file, model_of
+from mmrazor_tat.engine.model_config import model_of
 
 
 def parse_args() -> argparse.Namespace:
@@ -29,23 +30,30 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def inspect(args: argparse.Namespace) -> tuple[nn.Module, tuple[int, int], list]:
+    """The network, the size of its input, and the rows of the table."""
+    if args.size is not None and min(args.size) < 1:
+        raise ValueError(f'--size must be two whole numbers above 0, got {args.size}')
+    cfg = read_config(args.config, {})
+    cfg.model = model_of(cfg, args.part)
+    size = tuple(args.size or input_size(cfg))
+    with build_errors(cfg):
+        model = build_model(cfg)
+        features = features_of(model, torch.zeros(1, 3, *size))
+    rows = feature_table(features, args.filter)
+    if len(rows) == 1:
+        raise ValueError(f'--filter {args.filter!r}: no module that runs has such a name')
+    return model, size, rows
+
+
 def main() -> None:
     args = parse_args()
-    compat.silence_harmless_warnings()
     try:
         re.compile(args.filter)
     except re.error as error:
         raise SystemExit(f'--filter {args.filter!r} is no regular expression: {error}') from error
-    try:
-        cfg = Config.fromfile(config_file(args.config))
-        cfg.model = model_of(cfg, args.part)
-    except (ValueError, FileNotFoundError) as error:
-        raise SystemExit(f'inspect_features: {error}') from error
-    size = tuple(args.size or input_size(cfg))
-    model = build_model(cfg)
-    rows = feature_table(features_of(model, torch.zeros(1, 3, *size)), args.filter)
-    if len(rows) == 1:
-        raise SystemExit(f'--filter {args.filter!r}: no module that runs has such a name')
+    with one_line_errors('inspect_features'):
+        model, size, rows = inspect(args)
     print(f'{type(model).__name__}, input 1 x 3 x {size[0]} x {size[1]}')
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     for row in rows:

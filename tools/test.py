@@ -2,11 +2,11 @@
 
 import argparse
 
-from mmengine.runner import Runner
-
 from mmrazor_tat import compat
 from mmrazor_tat.engine.command_line import add_common_arguments, load_config
+from mmrazor_tat.engine.guarded_runner import GuardedRunner
 from mmrazor_tat.engine.model_config import is_classifier
+from mmrazor_tat.engine.run_errors import run_errors
 
 
 def parse_args() -> argparse.Namespace:
@@ -23,10 +23,15 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     compat.silence_harmless_warnings()
+    with run_errors('test'):
+        test(args)
+
+
+def test(args: argparse.Namespace) -> None:
     cfg = load_config(args)
     cfg.load_from = args.checkpoint
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='mmrazor.StudentWeightsHook')]
-    if 'teacher_ckpt' in cfg.model:
+    if 'teacher_ckpt' in (cfg.get('model') or {}):
         cfg.model.teacher_ckpt = None  # nothing of it is needed
     if args.out is not None:
         if is_classifier(cfg):
@@ -51,7 +56,7 @@ def main() -> None:
             raise SystemExit(f'--tta: {args.config} has no tta_model and tta_pipeline')
         cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
         cfg.model = dict(**cfg.tta_model, module=cfg.model)
-    Runner.from_cfg(cfg).test()
+    GuardedRunner.from_cfg(cfg).test()
 
 
 if __name__ == '__main__':

@@ -2,10 +2,10 @@
 
 import argparse
 
-from mmengine.runner import Runner
-
 from mmrazor_tat import compat
 from mmrazor_tat.engine.command_line import add_common_arguments, load_config
+from mmrazor_tat.engine.guarded_runner import GuardedRunner
+from mmrazor_tat.engine.run_errors import run_errors
 from mmrazor_tat.engine.run_guards import add_run_guards, drop_guard
 
 
@@ -37,6 +37,11 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     compat.silence_harmless_warnings()
+    with run_errors('train'):
+        train(args)
+
+
+def train(args: argparse.Namespace) -> None:
     cfg = load_config(args)
     if args.amp:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
@@ -54,7 +59,7 @@ def main() -> None:
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-    Runner.from_cfg(cfg).train()
+    GuardedRunner.from_cfg(cfg).train()
 
 
 if __name__ == '__main__':

@@ -2,22 +2,43 @@
 
 import argparse
 import contextlib
+import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Optional
 
 from mmengine import Config, DictAction, ProgressBar
+from mmengine.runner import Runner
 
 from .. import compat
-from .config_file import MissingPackageError, read_config_file
+from .config_file import MissingPackageError, config_errors, read_config_file
 from .crop_size import set_crop_size
 from .data_root import set_data_root
+from .error_text import one_line
 from .model_config import config_file
 from .pretrained import set_pretrained
 from .processes import check_processes
 
+# Keys of a config that mmengine, the OpenMMLab tools or ours read, beside the Runner's arguments.
+_KEYS = (
+    'activation_checkpointing',
+    'compile',
+    'crop_size',
+    'custom_imports',
+    'data_root',
+    'efficient_conv_bn_eval',
+    'env_cfg',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'pretrained',
+    'sync_bn',
+    'tta_model',
+    'tta_pipeline',
+)
+_PARTS = {'auto_scale_lr': ('enable', 'base_batch_size')}
 _ITS_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 
 
@@ -43,16 +64,27 @@ def add_cfg_options(
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=_Options,
         default={},
         metavar='KEY=VALUE',
         help=text,
     )
 
 
+class _Options(DictAction):
+    """mmengine's, with an error of argparse for what is no KEY=VALUE."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except ValueError as error:
+            bad = [value for value in values if '=' not in value] or values
+            parser.error(f'{option_string}: KEY=VALUE is needed, got {bad[0]!r} ({error})')
+
+
 @contextlib.contextmanager
 def one_line_errors(
-    tool: str, errors: tuple[type[Exception], ...] = (ValueError, FileNotFoundError)
+    tool: str, errors: tuple[type[Exception], ...] = (ValueError, OSError)
 ) -> Iterator[None]:
     """What a tool does: without the chatter of others, and with errors in one line.
 
@@ -64,12 +96,18 @@ def one_line_errors(
     try:
         yield
     except errors as error:
-        raise SystemExit(f'{tool}: {error}') from error
+        raise SystemExit(f'{tool}: {one_line(str(error))}') from error
 
 
 def read_config(name: str, options: dict) -> Config:
-    """A config by path or ``PACKAGE::NAME``, with options as ``--cfg-options`` has them."""
-    cfg = read_config_file(config_file(name))
+    """A config by path or ``PACKAGE::NAME``, with options as ``--cfg-options`` has them.
+
+    Raises:
+        FileNotFoundError, ValueError: it cannot be read, or an option does not fit; in one line.
+    """
+    path = config_file(name)
+    with config_errors(name):
+        cfg = read_config_file(path)
     apply_options(cfg, options)
     return cfg
 
@@ -103,10 +141,11 @@ def load_config(args: argparse.Namespace) -> Config:
     """The config named by ``args.config`` with the common arguments applied."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     try:
-        cfg = read_config_file(args.config)
+        cfg = read_config(args.config, args.cfg_options)
     except MissingPackageError as error:
         raise SystemExit(str(error)) from error
-    apply_options(cfg, args.cfg_options)
+    if 'model' not in cfg:
+        raise ValueError(f"config {args.config!r} has no 'model', which is needed")
     _drop_hooks(cfg)
     cfg.launcher = args.launcher
     check_processes(cfg)
@@ -126,16 +165,37 @@ def apply_options(cfg: Config, options: dict) -> None:
             wherever they stand.
 
     Raises:
-        ValueError: a value that does not fit, see ``set_crop_size``, ``set_data_root`` and
-            ``set_pretrained``.
+        ValueError: a key that nothing would read, or a value that does not fit, see
+            ``set_crop_size``, ``set_data_root`` and ``set_pretrained``.
     """
-    cfg.merge_from_dict(options)
+    _check_keys(cfg, options)
+    try:
+        cfg.merge_from_dict(options)
+    except Exception as error:  # mmengine's are of many kinds, and name no option
+        raise ValueError(
+            f'--cfg-options {", ".join(options)}: {type(error).__name__}: {error}'
+        ) from error
     if 'crop_size' in options:
         set_crop_size(cfg, options['crop_size'])
     if 'data_root' in options:
         set_data_root(cfg, options['data_root'])
     if 'pretrained' in options:
         set_pretrained(cfg, options['pretrained'])
+
+
+def _check_keys(cfg: Config, options: dict) -> None:
+    """Raise ValueError for a key at the top that nothing would read; mmengine would add it."""
+    known = [*inspect.signature(Runner.__init__).parameters, *_KEYS, *cfg.keys()]
+    for option in options:
+        first, *rest = option.split('.')
+        names = known if first not in _PARTS or not rest else _PARTS[first]
+        name = first if names is known else rest[0]
+        if name not in names:
+            nearest = get_close_matches(name, dict.fromkeys(names), n=3) or _PARTS.get(first)
+            raise ValueError(
+                f'--cfg-options {option}: nothing reads such a setting'
+                + (f'; nearest to {name!r}: {", ".join(nearest)}' if nearest else '')
+            )
 
 
 def _drop_hooks(cfg: Config) -> None:

@@ -1,9 +1,13 @@
 """Reading a config whose packages may not be installed."""
 
+import contextlib
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 
 from mmengine import Config
+
+from .error_text import one_line
 
 # How to get what our configs need and our package does not.
 _HOW = {
@@ -14,6 +18,24 @@ _HOW = {
 
 class MissingPackageError(ValueError):
     """A config needs a package that is not installed; the text says how to get it."""
+
+
+class ConfigError(ValueError):
+    """A config that cannot be read; the text is one line."""
+
+
+@contextlib.contextmanager
+def config_errors(path: str | Path) -> Iterator[None]:
+    """Inside, whatever reading a config raises becomes a ConfigError that names it."""
+    try:
+        yield
+    except MissingPackageError:
+        raise
+    except Exception as error:  # a config is a Python file, and can raise anything
+        text = str(error).split(', the current sys.path')[0]
+        raise ConfigError(
+            one_line(f'config {str(path)!r} cannot be read: {type(error).__name__}: {text}')
+        ) from error
 
 
 def read_config_file(path: str | Path) -> Config:

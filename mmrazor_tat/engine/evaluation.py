@@ -28,7 +28,7 @@ def build_loader(runner: Runner, mode: str, pipeline: Optional[list[dict]] = Non
     cfg = copy.deepcopy(runner.cfg[f'{mode}_dataloader'])
     if pipeline is not None:
         cfg.dataset.pipeline = pipeline
-    return Runner.build_dataloader(cfg, seed=runner.seed)
+    return runner.build_dataloader(cfg, seed=runner.seed)
 
 
 @torch.no_grad()

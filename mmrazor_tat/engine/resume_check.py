@@ -5,13 +5,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Optional
 
-from torch import Tensor, nn
-
 from ..models.checkpoint_file import read_checkpoint
-from ..models.teacher_identity import KEY as IDENTITY
 from .checkpoints import regular_checkpoints
-
-_SHOWN = 3
 
 
 def newest_readable(folders: Iterable[Path]) -> tuple[Optional[Path], dict[Path, str]]:
@@ -66,39 +61,3 @@ def open_run(checkpoint: str) -> dict[str, Any]:
             'not resumed (as best_*.pth are): take iter_N.pth or epoch_N.pth'
         )
     return content
-
-
-def check_fits(content: Mapping[str, Any], model: nn.Module, checkpoint: str) -> None:
-    """Compare the weights of a checkpoint with those of the model that is to go on from it.
-
-    Raises:
-        ValueError: names are missing or unexpected, or shapes differ; nothing has been loaded.
-    """
-    given, own = dict(content['state_dict']), model.state_dict()
-    for weights in (given, own):
-        weights.pop(IDENTITY, None)  # the model compares teachers itself
-    shapes = [
-        f'{name} {tuple(given[name].shape)} instead of {tuple(value.shape)}'
-        for name, value in own.items()
-        if isinstance(given.get(name), Tensor) and given[name].shape != value.shape
-    ]
-    problems = [
-        _few(kind, names)
-        for kind, names in (
-            ('without', [name for name in own if name not in given]),
-            ('with unknown', [name for name in given if name not in own]),
-            ('with', shapes),
-        )
-        if names
-    ]
-    if problems:
-        raise ValueError(
-            f'resume {checkpoint!r} is of another model than the config: it is '
-            + '; '.join(problems)
-            + '. Nothing has been loaded'
-        )
-
-
-def _few(kind: str, names: list[str]) -> str:
-    more = f' and {len(names) - _SHOWN} more' if len(names) > _SHOWN else ''
-    return f'{kind} {", ".join(names[:_SHOWN])}{more}'

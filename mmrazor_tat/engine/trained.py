@@ -12,6 +12,7 @@ from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
 from ..models.checkpoint_file import read_checkpoint
+from .error_text import build_errors
 from .model_config import is_recipe
 
 _STUDENT = 'architecture.'
@@ -38,13 +39,16 @@ def trained_model(
             code; a recipe without ``teacher_ckpt`` whose teacher is needed, or with another one
             than that of the checkpoint.
     """
+    if not isinstance(cfg.get('model'), dict):
+        raise ValueError(f'config {cfg.filename!r} has no model')
     init_default_scope(cfg.get('default_scope') or 'mmseg')
     model_cfg = copy.deepcopy(cfg.model)  # mmseg writes into it
     if is_recipe(cfg) and not with_teacher:
         model_cfg.teacher_ckpt = None
     if cfg.get('data_preprocessor') and 'data_preprocessor' not in model_cfg:
         model_cfg.data_preprocessor = cfg.data_preprocessor  # as the Runner does
-    model = MODELS.build(model_cfg)
+    with build_errors(cfg):
+        model = MODELS.build(model_cfg)
     if is_recipe(cfg) and with_teacher:
         model._require_loaded_teacher()
     if checkpoint is not None:

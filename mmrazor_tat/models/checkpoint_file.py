@@ -1,5 +1,6 @@
 """Reading a checkpoint: plain data only, unless the caller trusts it."""
 
+import errno
 import os
 import pickle
 import re
@@ -44,7 +45,7 @@ def read_checkpoint(
     except OSError as error:  # of a URL that cannot be had, or of a file that ends too early
         if is_path:
             raise ValueError(
-                f'{argument} {checkpoint!r} is damaged, or cannot be read: {_first_lines(error)}'
+                f'{argument} {checkpoint!r} is damaged, or no checkpoint: {_first_lines(error)}'
             ) from error
         raise FileNotFoundError(
             f'{argument}: {checkpoint!r} cannot be had: {error}' + (f'; {advice}' if advice else '')
@@ -63,5 +64,12 @@ def read_checkpoint(
 def _first_lines(error: Exception) -> str:
     """What is wrong, without torch's advice to load the file unsafely."""
     text = str(error) or type(error).__name__
+    if isinstance(error, EOFError) or getattr(error, 'errno', None) == errno.EINVAL:
+        # torch looks for the end of a file before its start
+        return 'the file is empty, or ends too early'
+    if 'central directory' in text:
+        return 'its end is missing (was it cut off in writing or copying?)'
+    if 'Unsupported operand' in text or 'invalid load key' in text:
+        return 'it is no file of torch.save'
     found = re.search(r'(unsupported GLOBAL|Unsupported (global|class|operand)).*', text)
     return (found.group(0) if found else text.splitlines()[0])[:300]

@@ -10,7 +10,8 @@ import torch
 
 from mmrazor_tat.engine import files
 from mmrazor_tat.engine.atomic_backend import RemovesLater
-from mmrazor_tat.engine.resume_check import check_fits, newest_readable, open_run
+from mmrazor_tat.engine.checkpoint_fit import check_fit
+from mmrazor_tat.engine.resume_check import newest_readable, open_run
 
 
 @pytest.fixture
@@ -77,13 +78,15 @@ def test_what_is_no_checkpoint_of_a_run(of_a_run, tmp_path):
 def test_weights_of_another_model():
     model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 1))
     weights = model.state_dict()
-    check_fits(dict(state_dict=weights), model, 'a.pth')
+    check_fit(model, dict(state_dict=weights), 'resume', 'a.pth')
     other = {**weights, 'bias': torch.ones(1), '0.weight': torch.ones(2, 4)}
     del other['1.bias']
     with pytest.raises(ValueError) as error:
-        check_fits(dict(state_dict=other), model, 'a.pth')
-    for part in ('without 1.bias', 'with unknown bias', 'with 0.weight (2, 4) instead of (2, 3)'):
+        check_fit(model, dict(state_dict=other), 'resume', 'a.pth')
+    for part in ('1.bias is missing', "bias is none of the model's", '(2, 4), (2, 3) is needed'):
         assert part in str(error.value)
+    other = {**weights, 'bias': torch.ones(1)}  # of no harm in a test
+    check_fit(model, dict(state_dict=other), 'test', 'a.pth')
 
 
 def test_resume_takes_the_good_one_and_says_so(distillation):
@@ -116,7 +119,7 @@ def test_another_model_s_checkpoint_is_refused_before_anything_is_loaded(distill
         **{'model.architecture.decode_head.channels': 16},
     )
     before = {k: v.clone() for k, v in other.model.state_dict().items()}
-    with pytest.raises(ValueError, match='iter_1.pth.*of another model.*instead of'):
+    with pytest.raises(ValueError, match='iter_1.pth.*does not fit.*is needed'):
         other.train()
     assert all(v.equal(before[k]) for k, v in other.model.state_dict().items())
 

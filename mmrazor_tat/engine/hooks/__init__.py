@@ -1,4 +1,5 @@
 from .attention_visualization_hook import AttentionVisualizationHook
+from .checkpoint_fit_hook import CheckpointFitHook
 from .exact_resume_hook import ExactResumeHook
 from .finite_loss_hook import FiniteLossHook
 from .gradient_share_hook import GradientShareHook
@@ -14,6 +15,7 @@ from .teacher_evaluation_hook import TeacherEvaluationHook
 
 __all__ = [
     'AttentionVisualizationHook',
+    'CheckpointFitHook',
     'ExactResumeHook',
     'FiniteLossHook',
     'GradientShareHook',

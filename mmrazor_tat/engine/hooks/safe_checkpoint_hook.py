@@ -10,8 +10,9 @@ from mmengine.runner import BaseLoop
 from mmrazor.registry import HOOKS
 
 from ..atomic_backend import NAME, RemovesLater
+from ..checkpoint_fit import check_fit
 from ..evaluation import bare_model
-from ..resume_check import check_fits, newest_readable, open_run
+from ..resume_check import newest_readable, open_run
 
 
 @HOOKS.register_module()
@@ -89,7 +90,7 @@ class SafeCheckpointHook(Hook):
             if path is None:
                 return None
             checkpoint = str(path)
-        check_fits(open_run(checkpoint), bare_model(runner), checkpoint)
+        check_fit(bare_model(runner), open_run(checkpoint), 'resume', f'resume {checkpoint!r}')
         return checkpoint
 
 

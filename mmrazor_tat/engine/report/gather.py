@@ -11,6 +11,7 @@ from PIL import Image
 from ..attention.comparison import compare_attention
 from ..attention.image import ImageAttention
 from ..command_line import apply_options
+from ..config_file import config_errors
 from ..curves import Run, labels_of, read_runs
 from ..model_config import is_classifier, is_recipe, model_of
 from ..panels import Comparison, check_counts, compare, load_networks, validation_data
@@ -175,7 +176,8 @@ def _compare(
 ) -> Comparison:
     plain_cfg = None
     if plain is not None and plain.last_config is not None:
-        plain_cfg = Config.fromfile(plain.last_config)
+        with config_errors(plain.last_config):
+            plain_cfg = Config.fromfile(plain.last_config)
         own, other = (model_of(c) for c in (cfg, plain_cfg))
         if any(own.get(part) != other.get(part) for part in ('backbone', 'decode_head')):
             notes.append(

@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..distillers import SharedConnectorDistiller
 from ..gradient_shares import gradient_shares
+from ..losses.checks import check_weight
 from ..probe import probe
 from ..teacher import load_teacher
 from ..teacher_identity import KEY as IDENTITY_KEY
@@ -110,6 +111,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 "distiller must be a config with type='SharedConnectorDistiller', got "
                 f'{type(self.distiller).__name__}'
             )
+        _check_loss_weights(self.architecture, self.distiller)
         self.teacher_ckpt = teacher_ckpt
         self.teacher_identity: Optional[TeacherIdentity] = None
         # A model that the caller built is the caller's to load.
@@ -378,3 +380,11 @@ def _check_names(options: dict) -> None:
             raise TypeError(
                 f'FrozenTeacherDistill has no argument {name!r}; nearest: ' + ', '.join(nearest)
             )
+
+
+def _check_loss_weights(student: nn.Module, distiller: nn.Module) -> None:
+    """Raise ValueError for a weight out of range, also of losses that check none themselves."""
+    for owner, module in (('architecture', student), ('distiller', distiller)):
+        for name, part in module.named_modules():
+            if hasattr(part, 'loss_weight'):
+                check_weight(f'{owner}.{name}.loss_weight', part.loss_weight)

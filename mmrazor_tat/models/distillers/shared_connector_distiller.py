@@ -252,6 +252,11 @@ def check_sources(who: str, recorders: dict, model: nn.Module) -> None:
             known, noun = [key for key, _ in model.named_parameters()], 'parameter'
         else:
             continue
+        if not isinstance(recorder.source, str):
+            raise ValueError(
+                f"{who}_recorders['{name}'].source must be the name of a {noun}, got "
+                f'{recorder.source!r}'
+            )
         if recorder.source not in known:
             raise ValueError(
                 f"{who}_recorders['{name}'] has source {recorder.source!r}, which is no {noun} "

@@ -1,0 +1,84 @@
+"""A data set held to what can be known before a training begins."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.dataset import Compose
+from torch.utils.data import Dataset
+
+from .checked_pipeline import CheckedPipeline
+
+
+def guard_dataset(dataset: Dataset, check_files: bool = True) -> None:
+    """Refuse an empty data set or one without its files; let errors in samples name their files.
+
+    Args:
+        dataset: a built one, also a wrapper around others. Its pipeline is replaced by a
+            ``CheckedPipeline`` of the same transforms.
+        check_files: whether each image and label of a segmentation data set is looked for (a
+            ``stat`` each).
+
+    Raises:
+        ValueError, FileNotFoundError: what is wrong, with the data set's files.
+    """
+    if hasattr(dataset, '__len__') and len(dataset) == 0:
+        raise ValueError(no_images(dataset))
+    for leaf in _leaves(dataset):
+        if check_files:
+            _check_files(leaf)
+        pipeline = getattr(leaf, 'pipeline', None)
+        if type(pipeline) is Compose:
+            classes = (getattr(leaf, 'metainfo', None) or {}).get('classes')
+            leaf.pipeline = CheckedPipeline(
+                pipeline, classes and len(classes), getattr(leaf, 'ignore_index', 255)
+            )
+
+
+def no_images(dataset: Any) -> str:
+    """What is said of an empty data set, built or a config."""
+    read = dataset.get if isinstance(dataset, dict) else lambda key: getattr(dataset, key, None)
+    keys = ('data_root', 'ann_file') if read('ann_file') else ('data_root', 'img_suffix')
+    parts = [f'{key} {str(read(key))!r}' for key in keys if read(key)]
+    kind = read('type') if isinstance(dataset, dict) else type(dataset).__name__
+    return f'the {kind} of {" and ".join(parts) or "the config"} has no image'
+
+
+def _leaves(dataset: Any) -> Iterator[Any]:
+    """The data sets proper, below any wrapper."""
+    inner = getattr(dataset, 'datasets', None) or getattr(dataset, 'dataset', None)
+    if inner is None:
+        yield dataset
+    for one in inner if isinstance(inner, (list, tuple)) else [inner]:
+        if one is not None:
+            yield from _leaves(one)
+
+
+def _check_files(dataset: Any) -> None:
+    """Raise for the first files that are missing or empty; data sets of labels in files alone."""
+    if not hasattr(dataset, 'get_data_info') or not len(dataset):
+        return
+    keys = ('img_path', 'seg_map_path')
+    if not all(isinstance(dataset.get_data_info(0).get(key), str) for key in keys):
+        return
+    missing, empty = [], []
+    for index in range(len(dataset)):
+        info = dataset.get_data_info(index)
+        for path in (info[key] for key in keys):
+            if '://' in path:
+                continue
+            try:
+                size = os.stat(path).st_size
+            except OSError:
+                missing.append(path)
+            else:
+                if size == 0:
+                    empty.append(path)
+    for files, what in ((missing, 'missing'), (empty, 'empty, 0 bytes')):
+        if files:
+            more = f' and {len(files) - 1} more' if len(files) > 1 else ''
+            split = getattr(dataset, 'ann_file', '')
+            raise FileNotFoundError(
+                f'{files[0]!r}{more} of the data set is {what}'
+                + (f'; the split {split!r} names {len(dataset)} images' if split else '')
+            )

@@ -1,0 +1,55 @@
+"""Whether the weights of a file are those of a network."""
+
+import re
+from typing import Any
+
+from torch import Tensor, nn
+
+_SHOWN = 3
+# Our algorithm puts its own teacher back, and names it; counters are never read in evaluation.
+_NOT_NEEDED = re.compile(r'^teacher\.|^teacher_identity$|(^|\.)num_batches_tracked$')
+
+
+def check_fit(model: nn.Module, content: Any, purpose: str, name: str) -> None:
+    """Compare the weights of a file with those of the network that is to have them.
+
+    Args:
+        model: the network; not changed.
+        content: of the file.
+        purpose: 'test' needs every weight of the network, 'resume' every one and no others, 'start'
+            one that fits.
+        name: of the file; the error begins with it.
+
+    Raises:
+        ValueError: the weights do not serve the purpose.
+    """
+    weights = content.get('state_dict', content) if isinstance(content, dict) else {}
+    weights = {k.removeprefix('module.'): v for k, v in weights.items() if isinstance(v, Tensor)}
+    own = model.state_dict()
+    fit = [
+        key for key, value in own.items() if key in weights and weights[key].shape == value.shape
+    ]
+    if purpose == 'start':
+        prefixes = {key.split('.')[0] + '.' for key in weights}  # init_cfg may have one
+        for prefix in prefixes if not fit else ():
+            fit = [k for k in own if prefix + k in weights]
+            if fit:
+                break
+        problems = [] if fit else ["none of its weights is one of the network's"]
+    else:
+        problems = [f'{key} is missing' for key in own if key not in weights]
+        problems += [
+            f'{key} is {tuple(weights[key].shape)}, {tuple(own[key].shape)} is needed'
+            for key in own
+            if key in weights and weights[key].shape != own[key].shape
+        ]
+        if purpose == 'resume':
+            problems += [f"{key} is none of the model's" for key in weights if key not in own]
+        problems = [p for p in problems if not _NOT_NEEDED.search(p.split(' ')[0])]
+    if problems:
+        more = f'; and {len(problems) - _SHOWN} more' if len(problems) > _SHOWN else ''
+        raise ValueError(
+            f'{name} does not fit the {type(model).__name__} of the config: '
+            + '; '.join(problems[:_SHOWN])
+            + more
+        )

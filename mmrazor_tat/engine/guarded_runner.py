@@ -1,0 +1,49 @@
+"""mmengine's Runner, which looks at its input before it works."""
+
+from typing import Optional, Union
+
+from mmengine.dist import get_rank
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+from ..datasets.guard import guard_dataset, no_images
+from .hooks.checkpoint_fit_hook import CheckpointFitHook
+from .run_config_check import check_run_config
+
+
+class GuardedRunner(Runner):
+    """A ``Runner`` for the tools, with the checks of its config, its data and what it loads.
+
+    See ``check_run_config``, ``guard_dataset`` and ``CheckpointFitHook``. What it trains, and every
+    number of it, is as with mmengine's.
+
+    Raises:
+        ValueError, FileNotFoundError: a setting, a data set or a checkpoint that cannot serve,
+            before the first iteration.
+        BadSampleError: while it runs, for an image or a label that cannot be used.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        if kwargs.get('cfg') is not None:
+            check_run_config(kwargs['cfg'])
+        super().__init__(*args, **kwargs)
+
+    def register_hooks(self, *args, **kwargs) -> None:
+        super().register_hooks(*args, **kwargs)
+        self.register_hook(CheckpointFitHook())
+
+    @staticmethod
+    def build_dataloader(
+        dataloader: Union[DataLoader, dict],
+        seed: Optional[int] = None,
+        diff_rank_seed: bool = False,
+    ) -> DataLoader:
+        try:
+            loader = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+        except ValueError as error:
+            # mmengine's data sets join their samples, and a sampler wants some.
+            if 'need at least one array' in str(error) or 'num_samples' in str(error):
+                raise ValueError(no_images(dataloader['dataset'])) from error
+            raise
+        guard_dataset(loader.dataset, check_files=get_rank() == 0)
+        return loader

@@ -1,0 +1,49 @@
+"""A checkpoint that is loaded as it was meant, or no run."""
+
+from mmengine.hooks import Hook
+from mmengine.model import BaseTTAModel
+from mmengine.runner import BaseLoop
+from mmrazor.registry import HOOKS
+
+from ...models.checkpoint_file import read_checkpoint
+from ..checkpoint_fit import check_fit
+from ..evaluation import bare_model
+from ..run_config_check import pretrained_files
+
+
+@HOOKS.register_module()
+class CheckpointFitHook(Hook):
+    """Refuse a checkpoint that mmengine would load in part, with a warning, and go on.
+
+    * A test needs every weight of the model; more in the file is left out.
+    * A training that begins from a checkpoint (``load_from``), or a part of its network that does
+      (``init_cfg`` of type 'Pretrained', ``pretrained``), needs one weight that fits: another head
+      for other classes is common.
+
+    A run that is resumed is the ``SafeCheckpointHook``'s.
+
+    Raises:
+        FileNotFoundError, ValueError: what does not fit, before anything is loaded.
+    """
+
+    priority = 'LOWEST'  # other hooks may exchange the weights that are loaded
+
+    def before_run(self, runner) -> None:
+        if not isinstance(runner._train_loop, BaseLoop):
+            return  # a test reads no weights to start from
+        model = bare_model(runner)
+        for key, path in pretrained_files(runner.cfg.model):
+            content = read_checkpoint(path, key)
+            module = model
+            # model.backbone.init_cfg.checkpoint, model.pretrained: of the backbone
+            for name in key.removesuffix('.init_cfg.checkpoint').split('.')[1:]:
+                module = module.backbone if name == 'pretrained' else getattr(module, name)
+            check_fit(module, content, 'start', f'{key} {path!r}')
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        if runner._resume:
+            return
+        model = bare_model(runner)
+        model = model.module if isinstance(model, BaseTTAModel) else model
+        purpose = 'start' if isinstance(runner._train_loop, BaseLoop) else 'test'
+        check_fit(model, checkpoint, purpose, f'checkpoint {runner._load_from!r}')

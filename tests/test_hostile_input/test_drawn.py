@@ -1,0 +1,115 @@
+"""Bad values drawn by hypothesis, and what a table cannot hold: workers, the real command line."""
+
+import numpy as np
+import pytest
+from bad_data import TRAIN, relabel, write
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mmengine import Config
+from PIL import Image
+
+from mmrazor_tat.engine.run_config_check import check_run_config
+
+NO_COUNT = st.one_of(
+    st.integers(max_value=0), st.floats(), st.text(max_size=5), st.booleans(), st.just([3])
+)
+NO_WEIGHT = st.one_of(
+    st.floats(max_value=-1e-9),
+    st.sampled_from([float('nan'), float('inf'), None, True, [1.0]]),
+    st.text(max_size=5),
+)
+COUNTS = (
+    'train_cfg.max_iters',
+    'train_cfg.val_interval',
+    'train_dataloader.batch_size',
+    'val_dataloader.batch_size',
+    'default_hooks.logger.interval',
+)
+WEIGHTS = (
+    'model.architecture.decode_head.loss_decode.loss_weight',
+    'model.distiller.distill_losses.loss_tat.loss_weight',
+)
+DRAWN = dict(
+    derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def check_refused(cfg: Config, key: str, value) -> None:
+    spoilt = Config(cfg.to_dict())
+    spoilt.merge_from_dict({key: value})
+    with pytest.raises(ValueError) as error:
+        check_run_config(spoilt)
+    text = str(error.value)
+    assert text.startswith(key) and text.endswith(f'got {value!r}') and '\n' not in text
+
+
+@settings(max_examples=60, **DRAWN)
+@given(key=st.sampled_from(COUNTS), value=NO_COUNT)
+def test_counts(recipe, key, value):
+    check_refused(recipe, key, value)
+
+
+@settings(max_examples=60, **DRAWN)
+@given(key=st.sampled_from(WEIGHTS), value=NO_WEIGHT)
+def test_weights(recipe, key, value):
+    check_refused(recipe, key, value)
+
+
+@pytest.fixture(scope='module')
+def recipe(world) -> Config:
+    cfg = Config.fromfile(world.recipe)
+    check_run_config(cfg)  # the good one is accepted
+    return cfg
+
+
+@settings(max_examples=8, **DRAWN)
+@given(content=st.binary(min_size=1, max_size=200))
+def test_images_of_any_bytes(world, refuses, tmp_path_factory, content):
+    root = world.copy_data(tmp_path_factory.mktemp('drawn') / 'data')
+    write(lambda root, name: root / f'JPEGImages/{name}.jpg', content)(root)
+    arguments = [world.plain, '--cfg-options', f'data_root={root}']
+    refuses('train', arguments, (f'{TRAIN}.jpg', 'cannot be used'))
+
+
+@pytest.mark.parametrize('part', np.linspace(0.02, 0.98, 6))
+def test_checkpoints_cut_anywhere(world, refuses, tmp_path, part):
+    content = world.checkpoint.read_bytes()
+    (tmp_path / 'cut.pth').write_bytes(content[: int(part * len(content))])
+    refuses('test', [world.plain, tmp_path / 'cut.pth'], ('cut.pth', 'damaged'))
+
+
+def test_a_worker_names_the_label(world, command, tmp_path):
+    """The real command line: torch wraps what a worker raises in its traceback."""
+    root = world.copy_data(tmp_path / 'data')
+    relabel(lambda label: np.full_like(label, 99))(root)
+    log = command(
+        world.repo / 'tools/train.py',
+        world.plain,
+        '--cfg-options',
+        f'data_root={root}',
+        f'work_dir={tmp_path / "run"}',
+        'train_dataloader.num_workers=1',
+        ok=False,
+    )
+    last = log.strip().splitlines()[-1]
+    assert last.startswith(f"train: label '{root}/SegmentationClass/{TRAIN}.png' has the ids 99 in")
+    assert 'Traceback' not in log
+    assert not list((tmp_path / 'run').glob('*.pth'))
+    (text,) = (tmp_path / 'run').glob('*/*.log')
+    assert 'BadSampleError' in text.read_text()  # for those who want to know more
+    assert Image.open(root / f'SegmentationClass/{TRAIN}.png').size == (64, 64)
+
+
+@pytest.mark.slow
+def test_a_good_checkpoint_is_taken(world, call, tmp_path):
+    """Resumed, started from, tested: what is refused is only what does not fit."""
+    for more in (
+        ['--resume', world.checkpoint],
+        ['--cfg-options', f'load_from={world.checkpoint}'],
+    ):
+        options = [] if '--cfg-options' in more else ['--cfg-options']
+        arguments = [*more, *options, f'work_dir={tmp_path}', 'train_cfg.max_iters=3']
+        ended = call('train', world.plain, *arguments)
+        assert ended.code is None, ended.line
+    ended = call('test', world.plain, world.checkpoint, '--work-dir', tmp_path)
+    assert ended.code is None and 'mIoU' in ended.printed
