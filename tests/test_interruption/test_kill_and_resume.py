@@ -1,7 +1,11 @@
 """A run that is killed and resumed ends as one that nothing interrupted: bit by bit."""
 
+import os
 import random
 import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from interrupted_recipes import ITERATIONS, RECIPES
@@ -57,3 +61,32 @@ def test_a_killed_run_ends_as_the_whole_one(recipe, uninterrupted, tmp_path, nam
 
 def _seed_of(work_dir) -> int:
     return content(next(work_dir.glob('iter_*.pth')))['meta']['seed']
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('iteration', [3, 7])
+def test_the_tool_killed_from_outside(repo, recipe, uninterrupted, tmp_path, iteration):
+    """At no chosen point, with two workers of the data loader."""
+    name = 'two workers, no seed'
+    whole, work_dir = uninterrupted(name), tmp_path / 'run'
+    file, _ = recipe(name, work_dir)
+    train = [sys.executable, repo / 'tools/train.py', file, '--work-dir', work_dir]
+    # Another number of threads sums in another order.
+    quiet = dict(
+        env={**os.environ, 'OMP_NUM_THREADS': '1'},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    process = subprocess.Popen(
+        [*train, '--cfg-options', f'randomness.seed={_seed_of(whole)}'], **quiet
+    )
+    while process.poll() is None and max(losses(work_dir), default=0) < iteration:
+        time.sleep(0.02)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert iteration <= max(losses(work_dir)) < ITERATIONS
+    assert subprocess.run([*train, '--resume'], **quiet).returncode == 0
+    assert losses(work_dir) == losses(whole)
+    assert scores(work_dir) == scores(whole)
+    file = f'iter_{ITERATIONS}.pth'
+    assert differences(content(whole / file), content(work_dir / file)) == []
