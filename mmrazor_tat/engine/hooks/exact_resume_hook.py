@@ -8,6 +8,8 @@ from mmrazor.registry import HOOKS
 from ..data_position import can_be_numbered, number_images, restart
 from ..randomness import STEP, VALIDATION, seed_generators
 
+_VALIDATED = 'validated_iter'  # in the message hub
+
 
 @HOOKS.register_module()
 class ExactResumeHook(Hook):
@@ -21,8 +23,8 @@ class ExactResumeHook(Hook):
       process or worker, see :mod:`mmrazor_tat.engine.randomness`;
     * the data go on where they were, without the images in between being read again;
     * a run whose config has no seed goes on with the seed that it had drawn;
-    * the validation that is due at the checkpoint is done (again): mmengine writes the checkpoint
-      before it, so that a run killed in between would forget a best score.
+    * the validation that is due at the checkpoint is done (again), unless the checkpoint has it:
+      mmengine writes before it, so that a run killed in between would forget a best score.
 
     What it cannot keep is warned of: gradients that are accumulated across a checkpoint, a
     checkpoint in the middle of an epoch of an ``EpochBasedTrainLoop``, and data sets that read
@@ -54,6 +56,8 @@ class ExactResumeHook(Hook):
     def before_val_epoch(self, runner) -> None:
         if hasattr(self, '_seed'):  # else a validation without training
             seed_generators(self._seed, VALIDATION, self._rank, runner.iter)
+            # No checkpoint is written until the metrics are there: one that has this has them.
+            runner.message_hub.update_info(_VALIDATED, runner.iter)
 
     def _number_images(self, runner) -> None:
         loader = runner.train_dataloader
@@ -75,6 +79,8 @@ class ExactResumeHook(Hook):
         last = loop.max_iters if isinstance(loop, IterBasedTrainLoop) else loop.max_epochs
         if validation is None or done < loop.val_begin:
             return
+        if runner.message_hub.get_info(_VALIDATED) == runner.iter:
+            return  # the checkpoint of a new best score is written again after it
         loop._decide_current_val_interval()
         if done % loop.val_interval == 0 or done == last:
             runner.logger.info('The validation that is due at this checkpoint is done first')
