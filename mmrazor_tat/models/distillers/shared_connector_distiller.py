@@ -11,7 +11,10 @@ from mmrazor.models.task_modules.recorder import ModuleOutputsRecorder, Paramete
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
+from ...functional import full_precision
 from ...ops import repeatable_backward
+
+_PACKAGE = __name__.partition('.')[0] + '.'
 
 
 @MODELS.register_module()
@@ -28,6 +31,7 @@ class SharedConnectorDistiller(ConfigurableDistiller):
       list of theirs, e.g. the maps of several levels, and so is what its connector takes.
     * Recorders that no loss reads are left out. So a pair of models can name all its feature
       points once, and each method takes those that it needs.
+    * Losses of half-precision records are computed in float32, MMRazor's too.
     * A connector with a method ``prepare_from_teacher(teacher, source)`` is called with the teacher
       and the name of the module that it reads.
 
@@ -127,7 +131,10 @@ class SharedConnectorDistiller(ConfigurableDistiller):
         """The value of the distillation loss ``name`` from the current records."""
         records = self.loss_forward_mappings[name]
         arguments = {key: self.get_record(**record) for key, record in records.items()}
-        return self.distill_losses[name](**arguments)
+        loss = self.distill_losses[name]
+        if type(loss).__module__.startswith(_PACKAGE):
+            return loss(**arguments)
+        return in_full_precision(loss, arguments)
 
     def compute_distill_losses(self) -> dict[str, Tensor]:
         """All distillation losses by name, from the current records.
@@ -223,6 +230,33 @@ class SharedConnectorDistiller(ConfigurableDistiller):
                     super()._check_loss_forward_mappings(
                         losses, {loss: {argument: one}}, student_recorders, teacher_recorders
                     )
+
+
+def in_full_precision(loss: nn.Module, arguments: dict[str, Any]) -> Any:
+    """A loss of half-precision records, computed in float32, without autocast.
+
+    Ours see to that themselves. MMRazor's add up squares in the dtype that they are given: in
+    float16 the sum over a map is infinite from 65,504 on.
+    """
+    tensors = [x for value in arguments.values() for x in _tensors(value)]
+    if not tensors:
+        return loss(**arguments)
+    with full_precision(tensors[0]):
+        return loss(**{key: _at_least_float32(value) for key, value in arguments.items()})
+
+
+def _tensors(record: Any) -> Iterator[Tensor]:
+    for x in record if isinstance(record, (list, tuple)) else (record,):
+        if isinstance(x, Tensor):
+            yield x
+
+
+def _at_least_float32(record: Any) -> Any:
+    """A map, or the list of several; anything else stays as it is."""
+    if type(record) in (list, tuple):
+        return type(record)(map(_at_least_float32, record))
+    is_half = isinstance(record, Tensor) and record.dtype in (torch.float16, torch.bfloat16)
+    return record.float() if is_half else record
 
 
 def name_for_log(loss: str) -> str:
