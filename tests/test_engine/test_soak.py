@@ -145,7 +145,7 @@ def test_a_tensor_that_stays_is_seen():
 
 
 def live_tensors(cfg: Config, work_dir) -> list[int]:
-    """After 10, 20 and 30 iterations."""
+    """After 20, 40 and 60 iterations."""
     cfg.work_dir, cfg.log_level = str(work_dir), 'ERROR'
     cfg.experiment_name = cfg.visualizer.name = f'soak_{work_dir.name}'
     cfg.default_hooks.checkpoint.update(interval=-1, save_last=False, save_best=None)
@@ -154,11 +154,11 @@ def live_tensors(cfg: Config, work_dir) -> list[int]:
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.update(num_workers=0, persistent_workers=False)
     cfg.train_dataloader.batch_size = 2
-    cfg.train_cfg.update(max_iters=30, val_interval=1000)
+    cfg.train_cfg.update(max_iters=60, val_interval=1000)
     file = str(work_dir / 'teacher.pth')
     save_checkpoint(dict(state_dict=MODELS.build(cfg.model.teacher).state_dict()), file)
     cfg.model.teacher_ckpt = file
-    runner, hook = Runner.from_cfg(cfg), MemorySampleHook(10)
+    runner, hook = Runner.from_cfg(cfg), MemorySampleHook(20)
     runner.register_hook(hook)
     runner.train()
     return [sample.tensors for sample in hook.samples]

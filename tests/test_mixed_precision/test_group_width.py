@@ -113,27 +113,33 @@ FORMS = dict(
 )
 
 
+def differentiated(loss, s, t, parameters, loss_scale=1.0):
+    """The loss, under autocast where the maps are in half precision, and unscaled gradients."""
+    leaf = s.clone().requires_grad_()
+    with torch.autocast('cpu', dtype=s.dtype, enabled=s.dtype != torch.float32):
+        value = loss(leaf, t)
+    gradients = torch.autograd.grad(value * loss_scale, [leaf, *parameters])
+    return value.detach(), [x.float() / loss_scale for x in gradients]
+
+
 @pytest.mark.parametrize('dtype', DTYPES, ids=lambda dtype: str(dtype)[6:])
 @pytest.mark.parametrize('scale', [10.0, 1e3, 3e4])
 @pytest.mark.parametrize('form', FORMS)
 def test_finite_and_near_float32(widest, form, scale, dtype):
     s, t = (maps(c, scale, k).to(dtype) for k, c in enumerate((widest.student, widest.teacher)))
     loss, parameters = FORMS[form](widest)
-    found = []
-    for is_half in (True, False):
-        leaf, target = (x if is_half else x.float() for x in (s, t))
-        leaf = leaf.clone().requires_grad_()
-        # The initial scale of a GradScaler: what float16 holds of the gradient then.
-        loss_scale = 65536.0 if dtype == torch.float16 and is_half else 1.0
-        with torch.autocast('cpu', dtype=dtype, enabled=is_half):
-            value = loss(leaf, target)
-        gradients = torch.autograd.grad(value * loss_scale, [leaf, *parameters])
-        found.append((value.detach(), [x.float() / loss_scale for x in gradients]))
-    (value, gradients), (want, wanted) = found
+    want, wanted = differentiated(loss, s.float(), t.float(), parameters)
+    # A dynamic scale begins with 65,536 and backs off where a gradient is infinite.
+    loss_scale = 65536.0 if dtype == torch.float16 else 1.0
+    while True:
+        value, gradients = differentiated(loss, s, t, parameters, loss_scale)
+        if all(x.isfinite().all() for x in gradients) or loss_scale < 1:
+            break
+        loss_scale /= 2
     assert value.dtype == torch.float32 and value.isfinite()
     torch.testing.assert_close(value, want, rtol=1e-5, atol=0)
     for x, y in zip(gradients, wanted, strict=True):
-        assert x.isfinite().all() and y.norm() >= 0
+        assert x.isfinite().all()
         assert (x - y).norm() <= TOLERANCE[dtype] * y.norm()
     assert wanted[0].norm() > 0
 
