@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+_SCALES = (2.0**16, 2.0**8, 1.0)
+
 
 def gradient_shares(
     records: dict[str, Tensor], losses: dict[str, Tensor]
@@ -24,17 +26,30 @@ def gradient_shares(
         return {}
     norms: dict[str, dict[str, Tensor]] = {name: {} for name in records}
     for loss, value in losses.items():
-        gradients: tuple = (None,) * len(records)
-        if value.requires_grad:
-            gradients = torch.autograd.grad(
-                value, list(records.values()), retain_graph=True, allow_unused=True
-            )
-        for (name, record), gradient in zip(records.items(), gradients):
-            # In float32: the squares of half-precision gradients overflow.
-            zero = record.new_zeros((), dtype=torch.float32)
-            norms[name][loss] = zero if gradient is None else gradient.float().norm()
+        for name, norm in zip(records, _gradient_norms(list(records.values()), value)):
+            norms[name][loss] = norm
     shares = {}
     for name, of in norms.items():
         total = sum(of.values())
         shares[name] = {loss: (norm / total).nan_to_num(0).item() for loss, norm in of.items()}
     return shares
+
+
+def _gradient_norms(records: list[Tensor], value: Tensor) -> list[Tensor]:
+    """The L2 norms of the gradients of a loss at the records."""
+    if not value.requires_grad:
+        return [record.new_zeros((), dtype=torch.float32) for record in records]
+    # Without a loss scale most of a mean's gradient lies below what float16 can hold.
+    is_float16 = any(record.dtype == torch.float16 for record in records)
+    for scale in _SCALES if is_float16 else (1.0,):
+        gradients = torch.autograd.grad(
+            scale * value, records, retain_graph=True, allow_unused=True
+        )
+        # In float32: the squares of half-precision gradients overflow.
+        norms = [
+            record.new_zeros((), dtype=torch.float32) if x is None else x.float().norm() / scale
+            for record, x in zip(records, gradients)
+        ]
+        if all(norm.isfinite() for norm in norms):
+            break
+    return norms

@@ -47,6 +47,21 @@ class TestMemory:
         loss.eval()(*batch)
         assert all(torch.equal(value, before[key]) for key, value in loss.state_dict().items())
 
+    def test_a_map_that_overflowed_is_not_remembered(self, small):
+        """Float16 ends at 65,504; mu of that batch is measured in the next one."""
+        loss, (s, t, of_batch) = small
+        before = loss.memory_s.clone(), loss.memory_t.clone()
+        bad = s.clone()
+        bad[1, 0] = torch.inf
+        assert not loss(bad, t, of_batch).isfinite()
+        assert torch.equal(loss.memory_s[BATCH[1]], before[0][BATCH[1]])
+        for index in BATCH[[0, 2]]:
+            assert not torch.equal(loss.memory_s[index], before[0][index])
+        assert not torch.equal(loss.memory_t[BATCH[1]], before[1][BATCH[1]])
+        assert loss.log_mu[0].isneginf()
+        assert loss(s, t, of_batch).isfinite()
+        assert all(x.isfinite().all() for x in loss.state_dict().values())
+
     def test_what_is_resumed_goes_on_as_it_would_have(self, small):
         loss, batch = small
         loss(*batch)

@@ -38,6 +38,19 @@ def test_half_precision_gradients_do_not_overflow():
     }
 
 
+def test_half_precision_gradients_do_not_underflow():
+    """Float16 knows nothing of 1e-8, and of 3e4 only without a scale."""
+    x = torch.ones(4, dtype=torch.float16, requires_grad=True) * 1.0
+    shares = gradient_shares(
+        dict(feature=x), dict(task=(x.float() * 1e-8).sum(), loss_a=(x.float() * 3e-8).sum())
+    )
+    assert shares['feature'] == pytest.approx(dict(task=0.25, loss_a=0.75), rel=1e-3)
+    shares = gradient_shares(
+        dict(feature=x), dict(task=(x.float() * 1e4).sum(), loss_a=(x.float() * 3e4).sum())
+    )
+    assert shares['feature'] == pytest.approx(dict(task=0.25, loss_a=0.75), rel=1e-3)
+
+
 @pytest.mark.parametrize('composed', [True, False])
 def test_of_a_step(
     segmentor, tat_distiller, lean_distiller, distiller_config, save_weights, batch, composed

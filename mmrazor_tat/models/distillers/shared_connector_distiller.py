@@ -12,6 +12,9 @@ from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
 from ...ops import repeatable_backward
+from ..half_precision import in_full_precision
+
+_PACKAGE = __name__.partition('.')[0] + '.'
 
 
 @MODELS.register_module()
@@ -28,6 +31,7 @@ class SharedConnectorDistiller(ConfigurableDistiller):
       list of theirs, e.g. the maps of several levels, and so is what its connector takes.
     * Recorders that no loss reads are left out. So a pair of models can name all its feature
       points once, and each method takes those that it needs.
+    * Losses of half-precision records are computed in float32, MMRazor's too.
     * A connector with a method ``prepare_from_teacher(teacher, source)`` is called with the teacher
       and the name of the module that it reads.
 
@@ -127,7 +131,10 @@ class SharedConnectorDistiller(ConfigurableDistiller):
         """The value of the distillation loss ``name`` from the current records."""
         records = self.loss_forward_mappings[name]
         arguments = {key: self.get_record(**record) for key, record in records.items()}
-        return self.distill_losses[name](**arguments)
+        loss = self.distill_losses[name]
+        if type(loss).__module__.startswith(_PACKAGE):
+            return loss(**arguments)
+        return in_full_precision(loss, arguments)
 
     def compute_distill_losses(self) -> dict[str, Tensor]:
         """All distillation losses by name, from the current records.

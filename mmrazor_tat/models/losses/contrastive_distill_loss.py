@@ -41,6 +41,7 @@ class ContrastiveDistillLoss(nn.Module):
     here.
 
     With several processes all memories take in the images of all, so that they stay the same.
+    What is not finite (a map that overflowed in float16) is not remembered.
     Memories and mu are part of the ``state_dict``: 2 M d numbers, 49 MiB for CIFAR-100.
 
     MMRazor's ``CRDLoss`` has this equation, but never applies its weight, draws its negatives on
@@ -180,7 +181,8 @@ class ContrastiveDistillLoss(nn.Module):
         all_reduce(mu, op='mean')
         log_mu = torch.where(self.log_mu.isinf(), mu.log(), self.log_mu)
         if self.training:
-            self.log_mu.copy_(log_mu)
+            # A batch that overflowed is no measure for all that follow.
+            self.log_mu.copy_(log_mu.where(log_mu.isfinite(), self.log_mu))
         return log_mu
 
     @torch.no_grad()
@@ -191,7 +193,9 @@ class ContrastiveDistillLoss(nn.Module):
             self.classes[index] = own
         for memory, x in ((self.memory_s, s), (self.memory_t, t)):
             mixed = self.momentum * memory[index] + (1 - self.momentum) * x
-            memory[index] = F.normalize(mixed, dim=1)
+            # A map that overflowed in half precision would stay in the memory for good.
+            is_sound = mixed.isfinite().all(1, keepdim=True)
+            memory[index] = F.normalize(mixed, dim=1).where(is_sound, memory[index])
 
     def _check(self, s_feature: Tensor, t_feature: Tensor, data_samples: Sequence[Any]) -> None:
         if not self.has_channels:

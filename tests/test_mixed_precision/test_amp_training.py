@@ -1,0 +1,140 @@
+"""mmengine's AmpOptimWrapper on our recipes: the loss scale, skipped steps, resuming.
+
+On a CPU, which mmengine refuses: its check of the device is stubbed, and torch's GradScaler for a
+CPU takes the place of the one for CUDA.
+"""
+
+import copy
+import functools
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine import Config
+from mmengine.hooks import Hook
+from mmengine.optim.optimizer import amp_optimizer_wrapper
+from mmengine.runner import Runner, amp
+
+from mmrazor_tat.engine.crop_size import set_crop_size
+from mmrazor_tat.engine.initial_weights import initial_weights
+from mmrazor_tat.engine.mixed_precision import use_amp
+
+REPO = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def amp_on_a_cpu(monkeypatch):
+    if not hasattr(torch.amp, 'GradScaler'):
+        pytest.skip('torch < 2.3 has no GradScaler for a CPU')
+    monkeypatch.setattr(amp_optimizer_wrapper, 'is_cuda_available', lambda: True)
+    scaler = functools.partial(torch.amp.GradScaler, 'cpu')
+    monkeypatch.setattr(amp_optimizer_wrapper, 'GradScaler', scaler)
+    # mmengine's autocast on a CPU knows bfloat16 alone; on a GPU float16 is the default.
+    monkeypatch.setattr(
+        amp, 'autocast', lambda dtype=None: torch.autocast('cpu', dtype=dtype or torch.float16)
+    )
+
+
+@pytest.fixture(scope='module')
+def teacher(tmp_path_factory) -> str:
+    cfg = Config.fromfile(REPO / 'configs/demo/student.py')
+    return initial_weights(cfg, tmp_path_factory.mktemp('teacher') / 'teacher.pth', seed=0)
+
+
+class Watch(Hook):
+    """Of every iteration: scale before and after, whether a weight changed, loss, dtypes."""
+
+    priority = 'LOWEST'
+
+    def __init__(self) -> None:
+        self.steps, self.dtypes = [], set()
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        self.weights = [p.detach().clone() for p in runner.model.student.parameters()]
+        self.scale = runner.optim_wrapper.loss_scaler.get_scale()
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        changed = any(
+            not torch.equal(a, b) for a, b in zip(self.weights, runner.model.student.parameters())
+        )
+        scale = runner.optim_wrapper.loss_scaler.get_scale()
+        self.steps.append((self.scale, scale, changed, outputs['loss'].item()))
+        for from_student in (True, False):
+            record = runner.model.distiller.raw_record('feature', from_student)
+            self.dtypes.add((from_student, record.dtype))
+
+
+def config(name: str, toy_voc, teacher: str, work_dir: Path, iterations: int) -> Config:
+    cfg = Config.fromfile(REPO / f'configs/demo/{name}.py')
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        loader.dataset.data_root = str(toy_voc)
+        loader.update(num_workers=0, persistent_workers=False)
+    cfg.train_dataloader.batch_size = 2
+    # Float16 is slow on a CPU: a map of 8 x 8, and a teacher as narrow as the student.
+    set_crop_size(cfg, (32, 32))
+    cfg.model.teacher = copy.deepcopy(cfg.model.architecture)
+    cfg.train_cfg.update(max_iters=iterations, val_interval=1000)
+    cfg.model.teacher_ckpt = teacher
+    cfg.work_dir, cfg.log_level = str(work_dir), 'ERROR'
+    cfg.visualizer.name = cfg.experiment_name = f'{name}_{work_dir.name}_{iterations}'
+    cfg.default_hooks.checkpoint.interval = iterations
+    use_amp(cfg)
+    return cfg
+
+
+def train(cfg: Config) -> tuple[Runner, Watch]:
+    runner, watch = Runner.from_cfg(cfg), Watch()
+    runner.register_hook(watch)
+    runner.train()
+    return runner, watch
+
+
+def assert_finite(model: torch.nn.Module) -> None:
+    for name, value in model.state_dict().items():
+        assert not value.is_floating_point() or value.isfinite().all(), name
+
+
+@pytest.mark.parametrize('name', ['tat_student', 'review-kd_student'])
+def test_overflow_skips_the_step_and_halves_the_scale(
+    name, amp_on_a_cpu, toy_voc, teacher, tmp_path
+):
+    cfg = config(name, toy_voc, teacher, tmp_path, iterations=4)
+    # So large that the first gradients are infinite in float16, whatever the loss.
+    cfg.optim_wrapper.loss_scale = dict(init_scale=2.0**30, backoff_factor=2.0**-10)
+    runner, watch = train(cfg)
+    skipped = [after < before for before, after, *_ in watch.steps]
+    assert skipped[0] and not skipped[-1]
+    for (before, after, changed, loss), is_skipped in zip(watch.steps, skipped, strict=True):
+        assert after == (before / 2**10 if is_skipped else before)
+        assert changed != is_skipped
+        assert 0 < loss < 1e4  # the loss itself is finite all along
+    assert_finite(runner.model)  # weights, batch norms' statistics, the projections
+    # Student and teacher both run under autocast.
+    assert watch.dtypes == {(True, torch.float16), (False, torch.float16)}
+
+
+def test_the_scale_is_saved_and_resumed(amp_on_a_cpu, toy_voc, teacher, tmp_path):
+    cfg = config('tat_student', toy_voc, teacher, tmp_path, iterations=3)
+    assert cfg.optim_wrapper.loss_scale == 'dynamic'
+    cfg.optim_wrapper.loss_scale = dict(init_scale=512.0, growth_interval=2)
+    _, watch = train(cfg)
+    assert [after for _, after, *_ in watch.steps] == [512, 1024, 1024]
+    assert all(changed for *_, changed, _ in watch.steps)
+    checkpoint = torch.load(tmp_path / 'iter_3.pth', weights_only=False)
+    state = checkpoint['optimizer']['loss_scaler']
+    assert (state['scale'], state['_growth_tracker']) == (1024, 1)
+
+    again = config('tat_student', toy_voc, teacher, tmp_path, iterations=4)
+    again.optim_wrapper.loss_scale = dict(init_scale=512.0, growth_interval=2)
+    again.resume = True
+    _, watch = train(again)
+    assert [(before, after) for before, after, *_ in watch.steps] == [(1024, 2048)]
+
+
+def test_bfloat16(amp_on_a_cpu, toy_voc, teacher, tmp_path):
+    cfg = config('tat_student', toy_voc, teacher, tmp_path, iterations=2)
+    cfg.optim_wrapper.dtype = 'bfloat16'
+    runner, watch = train(cfg)
+    assert watch.dtypes == {(True, torch.bfloat16), (False, torch.bfloat16)}
+    assert all(changed and before == after for before, after, changed, _ in watch.steps)
+    assert_finite(runner.model)
