@@ -5,6 +5,7 @@ import argparse
 from mmrazor_tat import compat
 from mmrazor_tat.engine.command_line import add_common_arguments, load_config
 from mmrazor_tat.engine.guarded_runner import GuardedRunner
+from mmrazor_tat.engine.mixed_precision import check_amp, use_amp
 from mmrazor_tat.engine.run_errors import run_errors
 from mmrazor_tat.engine.run_guards import add_run_guards, drop_guard
 
@@ -44,8 +45,8 @@ def main() -> None:
 def train(args: argparse.Namespace) -> None:
     cfg = load_config(args)
     if args.amp:
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
-        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+        use_amp(cfg)
+    check_amp(cfg)
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             raise SystemExit(
