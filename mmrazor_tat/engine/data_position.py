@@ -10,8 +10,9 @@ from .randomness import NumberedSampler, SeededItems
 
 def can_be_numbered(loader: DataLoader) -> bool:
     """Whether the order of a loader is one of indices, and its data set gives an image for each."""
-    sampler = getattr(loader.batch_sampler, 'sampler', None)
-    return sampler is not None and not hasattr(type(loader.dataset), '__getitems__')
+    sampler, dataset = getattr(loader.batch_sampler, 'sampler', None), loader.dataset
+    gives_batches = hasattr(type(dataset), '__getitems__')
+    return sampler is not None and not gives_batches and hasattr(dataset, '__dict__')
 
 
 def number_images(loader: DataLoader, seed: int) -> None:

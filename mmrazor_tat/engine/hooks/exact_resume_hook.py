@@ -64,8 +64,8 @@ class ExactResumeHook(Hook):
         self._is_numbered = can_be_numbered(loader)
         if not self._is_numbered:
             runner.logger.warning(
-                f'ExactResumeHook: {type(loader.dataset).__name__} gives whole batches, or has no '
-                'sampler: its augmentation is not repeated in a run that is resumed'
+                f'ExactResumeHook: {type(loader.dataset).__name__} gives whole batches, has no '
+                'sampler, or is no data set: augmentation is not repeated in a run that is resumed'
             )
             return
         fixed = (runner.cfg.get('train_dataloader') or {}).get('sampler') or {}

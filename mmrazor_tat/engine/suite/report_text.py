@@ -35,8 +35,8 @@ def as_markdown(
     resumed = [str(o.key) for row in table for o in row.finished if o.was_resumed]
     if resumed:
         parts.append(
-            'Resumed after an interruption, so with other random numbers from there on: '
-            f'{", ".join(resumed)}.'
+            'Resumed after an interruption, with the random numbers of a run without one, but not '
+            f'bit by bit the same where kernels are not deterministic: {", ".join(resumed)}.'
         )
     if with_plots:
         name = quote(suite.name)

@@ -26,7 +26,6 @@ from .starts import draw
 WAITING, SKIPPED = 'waiting', 'skipped'
 _SECONDS_BETWEEN_LOOKS = 0.3
 _SECONDS_BETWEEN_RECORDS = 5.0
-_CATCH_UP = 'mmrazor_tat.engine.suite.catch_up.CatchUpValidationHook'
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -236,20 +235,12 @@ class Schedule:
             options['model.teacher_ckpt'] = str(_teacher_checkpoint(self.jobs[job.teacher]))
         if job.start is not None:
             draw(job.start)
-        if checkpoint is not None and self._owes_validation(job, step_of(checkpoint)):
-            options['default_hooks.catch_up.type'] = _CATCH_UP
         return options
 
     @staticmethod
     def _trains_on(job: Job, checkpoint: Path) -> bool:
-        """Whether something is left to train: mmengine restores no random state for it."""
+        """Whether something is left to train."""
         return step_of(checkpoint) != job.total
-
-    def _owes_validation(self, job: Job, step: int) -> bool:
-        due = step == job.total or (job.val_interval and step % job.val_interval == 0)
-        return bool(due) and step not in _validated(
-            read_results(job.folder, self.metric), self.metric
-        )
 
     def _look(self) -> None:
         """Note what has become of the running jobs."""
