@@ -150,8 +150,6 @@ class Attribute:
 
 
 def test_getattr_in_a_checkpoint_is_for_log_buffers_only(tmp_path):
-    if not compat._takes_names():
-        pytest.skip('torch < 2.6 takes no stand-in for an allowed global')
     path = tmp_path / 'attribute.pth'
     torch.save(dict(code=Attribute()), path)
     with pytest.raises(Exception, match='getattr|Weights|GLOBAL'), compat.weights_only():

@@ -2,11 +2,10 @@
 
 import os
 import pickle
-import re
 
 from mmengine.runner import CheckpointLoader
 
-from ..compat import weights_only
+from ..plain_checkpoints import weights_only, what_is_wrong
 
 
 def read_checkpoint(
@@ -46,18 +45,6 @@ def read_checkpoint(
             f'{argument}: {checkpoint!r} cannot be had: {error}' + (f'; {advice}' if advice else '')
         ) from error
     except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
-        if re.search('GLOBAL|Unsupported (global|class)', str(error)):
-            raise ValueError(
-                f'{argument} {checkpoint!r} holds pickled code besides weights, which is '
-                f'refused{trust_advice}: {_first_lines(error)}'
-            ) from error
         raise ValueError(
-            f'{argument} {checkpoint!r} is damaged, or no checkpoint: {_first_lines(error)}'
+            f'{argument} {checkpoint!r} {what_is_wrong(error, advice=trust_advice)}'
         ) from error
-
-
-def _first_lines(error: Exception) -> str:
-    """What is wrong, without torch's advice to load the file unsafely."""
-    text = str(error) or type(error).__name__
-    found = re.search(r'(unsupported GLOBAL|Unsupported (global|class|operand)).*', text)
-    return (found.group(0) if found else text.splitlines()[0])[:300]
