@@ -108,12 +108,42 @@ class _PlainUnpickler(pickle._Unpickler):
             self._check(kind)
         super().load_build()
 
+    # torch's own did not look before 2.10, and damaged memory so (CVE-2026-24747).
+    def _check_kind(self, value: Any, *kinds: type) -> None:
+        if type(value) not in kinds:
+            raise pickle.UnpicklingError(f'Unsupported operand for {type(value).__name__}')
+
+    def load_setitem(self) -> None:
+        self._check_kind(self.stack[-3], dict, OrderedDict, Counter)
+        super().load_setitem()
+
+    def load_setitems(self) -> None:
+        self._check_kind(self.metastack[-1][-1], dict, OrderedDict, Counter)
+        super().load_setitems()
+
+    def load_append(self) -> None:
+        self._check_kind(self.stack[-2], list)
+        super().load_append()
+
+    def load_appends(self) -> None:
+        self._check_kind(self.metastack[-1][-1], list)
+        super().load_appends()
+
+    def load_additems(self) -> None:
+        self._check_kind(self.metastack[-1][-1], set)
+        super().load_additems()
+
     def load_refused(self) -> None:
         raise pickle.UnpicklingError('Unsupported operand: no checkpoint of torch has it')
 
     dispatch[pickle.REDUCE[0]] = load_reduce
     dispatch[pickle.NEWOBJ[0]] = load_newobj
     dispatch[pickle.BUILD[0]] = load_build
+    dispatch[pickle.SETITEM[0]] = load_setitem
+    dispatch[pickle.SETITEMS[0]] = load_setitems
+    dispatch[pickle.APPEND[0]] = load_append
+    dispatch[pickle.APPENDS[0]] = load_appends
+    dispatch[pickle.ADDITEMS[0]] = load_additems
     # Other ways to call, and to find what was registered elsewhere.
     for _code in (
         pickle.INST, pickle.OBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2, pickle.EXT4,

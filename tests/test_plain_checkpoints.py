@@ -187,6 +187,16 @@ def test_calls_that_are_refused(value, tmp_path):
         read_checkpoint(str(tmp_path / 'a.pth'))
 
 
+def test_items_set_on_what_is_no_dict(tmp_path):
+    """torch before 2.10 wrote beyond a tensor so (CVE-2026-24747); this is torch.Size, of two."""
+    tensor = b'ctorch\nSize\n((I1\nI2\nttR'
+    path = tmp_path / 'a.pth'
+    for items in (b'I0\nI9\ns.', b'(I0\nI9\nu.', b'I9\na.', b'(I9\ne.'):
+        path.write_bytes(b'\x80\x02' + tensor + items)
+        with pytest.raises(ValueError, match='is damaged, or no checkpoint'):
+            read_checkpoint(str(path))
+
+
 def _history_buffer():
     from mmengine.logging import HistoryBuffer
 
