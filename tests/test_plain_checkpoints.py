@@ -220,7 +220,9 @@ def test_plain_data_is_read_as_it_was(zipped, tmp_path):
     path = tmp_path / 'a.pth'
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
     found = read_checkpoint(str(path))
-    assert list(found) == list(content)
+    torch.save(found, tmp_path / 'again.pth')  # as a resumed run does
+    assert b'mmrazor_tat' not in (tmp_path / 'again.pth').read_bytes()
+    assert list(read_checkpoint(str(tmp_path / 'again.pth'))) == list(found) == list(content)
     assert torch.equal(found['state_dict']['a'], weights['a'])
     assert found['state_dict']._metadata == weights._metadata
     assert found['state_dict']['half'].dtype == torch.bfloat16

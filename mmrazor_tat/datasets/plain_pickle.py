@@ -85,6 +85,9 @@ class _Array(np.ndarray):
         array = _from_buffer(buffer, dtype, shape, 'F' if fortran else 'C')
         super().__setstate__((1, array.shape, array.dtype, bool(fortran), bytes(buffer)))
 
+    def __reduce_ex__(self, protocol: int) -> tuple:
+        return self.view(np.ndarray).__reduce_ex__(protocol)  # what is saved again is numpy's
+
 
 def _reconstruct(*_: Any) -> np.ndarray:
     return _Array(0, np.uint8)  # empty: its state comes next
