@@ -1,4 +1,4 @@
-# make demo | test | test-slow | test-mmpretrain | test-onedl | lint: each sets up what it needs first.
+# make demo | test | test-slow | test-mmpretrain | test-onedl | test-onedl-core | test-oldest | lint: each sets up what it needs first.
 # make mmpretrain: sets up the environment of the classification recipes.
 PYTHON ?= python3
 # A process for each core, a file of tests each at a time.
@@ -8,8 +8,12 @@ PYTEST_OPTIONS_MMPRETRAIN ?= -n auto --maxprocesses=4 --dist worksteal
 VENV ?= .venv
 VENV_MMPRETRAIN ?= .venv-mmpretrain
 VENV_ONEDL ?= .venv-onedl
+VENV_OLDEST ?= .venv-oldest
+# The tests of another stack than the default one.
+CORE = -m 'core and not slow'
 
-.PHONY: demo test test-slow test-mmpretrain test-onedl mmpretrain lint format clean
+.PHONY: demo test test-slow test-mmpretrain test-onedl test-onedl-core test-oldest \
+  mmpretrain lint format clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python tools/demo.py $(ARGS)
@@ -35,6 +39,12 @@ format: $(VENV)/installed
 test-onedl: $(VENV_ONEDL)/installed
 	$(VENV_ONEDL)/bin/python -m pytest $(PYTEST_OPTIONS) $(ARGS)
 
+test-onedl-core: $(VENV_ONEDL)/installed
+	$(VENV_ONEDL)/bin/python -m pytest $(PYTEST_OPTIONS) $(CORE) $(ARGS)
+
+test-oldest: $(VENV_OLDEST)/installed
+	$(VENV_OLDEST)/bin/python -m pytest $(PYTEST_OPTIONS) $(CORE) $(ARGS)
+
 # The editable install names no dependency and no build environment: the pins are the whole set-up.
 $(VENV)/installed: requirements/default.txt requirements/dev.txt setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -57,5 +67,12 @@ $(VENV_ONEDL)/installed: requirements/onedl.txt requirements/dev.txt setup.py
 	$(VENV_ONEDL)/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	touch $@
 
+# Python 3.10 or 3.11: there is no torch 2.1 for later ones.
+$(VENV_OLDEST)/installed: requirements/oldest.txt requirements/dev.txt setup.py
+	$(PYTHON) -m venv $(VENV_OLDEST)
+	$(VENV_OLDEST)/bin/python -m pip install -q -r requirements/oldest.txt -r requirements/dev.txt
+	$(VENV_OLDEST)/bin/python -m pip install -q --no-deps --no-build-isolation -e .
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV_MMPRETRAIN) $(VENV_ONEDL) build *.egg-info work_dirs
+	rm -rf $(VENV) $(VENV_MMPRETRAIN) $(VENV_ONEDL) $(VENV_OLDEST) build *.egg-info work_dirs

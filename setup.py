@@ -1,6 +1,7 @@
 """Packaging. Version pins live in requirements/; what is named here never replaces a user's torch,
 mmcv, mmengine or mmsegmentation."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -9,9 +10,8 @@ HERE = Path(__file__).parent
 
 
 def version() -> str:
-    scope: dict = {}
-    exec((HERE / 'mmrazor_tat' / 'version.py').read_text(), scope)
-    return scope['__version__']
+    text = (HERE / 'mmrazor_tat' / 'version.py').read_text()
+    return re.search(r"^__version__ = '(.+)'$", text, re.MULTILINE).group(1)
 
 
 setup(

@@ -4,12 +4,10 @@
 needs it, so nothing changes on a stack that works. Nothing here replaces an installed package.
 """
 
-import contextlib
 import functools
 import importlib.machinery
 import importlib.metadata
 import importlib.util
-import pickle
 import sys
 import types
 import warnings
@@ -17,8 +15,22 @@ import warnings
 import torch
 from mmengine.config import Config
 from mmengine.config import utils as config_utils
-from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.utils import digit_version
+
+from .plain_checkpoints import (
+    read_plain_data_by_default,
+    trust_checkpoints,
+    weights_only,
+)
+
+__all__ = [
+    'apply',
+    'is_installed',
+    'silence_harmless_warnings',
+    'trust_checkpoints',
+    'turn_off_inplace',
+    'weights_only',
+]
 
 # The newest torch that MMRazor 1.0 knows; it leaves its quantization tables empty for it.
 _OLD_TORCH = '1.12.1'
@@ -49,39 +61,13 @@ def apply() -> None:
         _import_mmrazor()
         _import_mmrazor_models()
     _turn_off_inplace_everywhere()
-    _load_own_checkpoints()
+    read_plain_data_by_default()
 
 
 def silence_harmless_warnings() -> None:
     """For command line tools: hide what MM packages say once a run and nobody can act on."""
     for message in _HARMLESS_WARNINGS:
         warnings.filterwarnings('ignore', message=message)
-
-
-@contextlib.contextmanager
-def weights_only(value: bool = True):
-    """Inside, every ``torch.load`` refuses (or, with False, runs) pickled code, whoever calls it.
-
-    For checkpoints that are not the user's own run, e.g. a downloaded teacher: some mmengine
-    versions fall back to an unrestricted load by themselves.
-
-    Raises:
-        pickle.UnpicklingError: from ``torch.load``, where a file holds more than plain data.
-    """
-    before = torch.load
-    original = getattr(before, 'unrestricted', before)  # the innermost of several decides
-
-    @functools.wraps(original)
-    def load(*args, **kwargs):
-        return original(*args, **{**kwargs, 'weights_only': value})
-
-    load.unrestricted = original
-    torch.load = load
-    try:
-        with _mmengine_globals():
-            yield
-    finally:
-        torch.load = before
 
 
 def _find_config_packages() -> None:
@@ -211,69 +197,6 @@ def turn_off_inplace(model: torch.nn.Module) -> None:
     for module in model.modules():
         if getattr(module, 'inplace', False):
             module.inplace = False
-
-
-def _load_own_checkpoints() -> None:
-    """mmengine <= 0.10.7 cannot load its own checkpoints where torch loads weights only."""
-    if not hasattr(torch.serialization, 'safe_globals'):  # torch < 2.5 loads everything
-        return
-    if hasattr(mmengine_checkpoint, '_safe_torch_load'):  # cured by the package itself
-        return
-    original = mmengine_checkpoint.load_from_local
-    if getattr(original, 'cured', False):
-        return
-
-    @functools.wraps(original)
-    def load_from_local(filename, map_location):
-        with _mmengine_globals():
-            return original(filename, map_location)
-
-    load_from_local.cured = True
-    mmengine_checkpoint.load_from_local = load_from_local
-    mmengine_checkpoint.CheckpointLoader.register_scheme(
-        prefixes='', loader=load_from_local, force=True
-    )
-
-
-def _mmengine_globals():
-    """Allow what mmengine puts in a checkpoint: log buffers, a OneCycleLR's curve, numpy values."""
-    if not hasattr(torch.serialization, 'safe_globals'):
-        return contextlib.nullcontext()
-    import numpy as np
-    from mmengine.logging import HistoryBuffer
-    from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
-
-    # Both pickle their methods as getattr(class, name): these alone are allowed.
-    getattr_ = (_method_of_mmengine, 'builtins.getattr')
-    core = np._core if hasattr(np, '_core') else np.core
-    return torch.serialization.safe_globals(
-        [
-            HistoryBuffer,
-            OneCycleParamScheduler,
-            getattr_ if _takes_names() else getattr,
-            core.multiarray.scalar,
-            core.multiarray._reconstruct,
-            np.ndarray,
-            np.dtype,
-            *{type(np.dtype(kind)) for kind in ('f4', 'f8', 'i4', 'i8', 'u4', 'u8', 'bool')},
-        ]
-    )
-
-
-def _takes_names() -> bool:
-    """Whether torch takes (function, name in the file) as an allowed global: from 2.6 on."""
-    return digit_version(torch.__version__) >= digit_version('2.6.0')
-
-
-def _method_of_mmengine(owner, name: str):
-    from mmengine.logging import HistoryBuffer
-    from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
-
-    is_statistic = owner is HistoryBuffer and not name.startswith('_')
-    curves = ('_annealing_cos', '_annealing_linear')
-    if not is_statistic and not (owner is OneCycleParamScheduler and name in curves):
-        raise pickle.UnpicklingError(f'getattr({owner!r}, {name!r}) in a checkpoint')
-    return getattr(owner, name)
 
 
 def is_installed(distribution: str) -> bool:

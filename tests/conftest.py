@@ -56,8 +56,30 @@ for _owner in (config_module, yapf_api):  # where mmengine looks, and where its 
         _owner.FormatCode = lambda text, **_: (text, False)
 
 
+# What a user of another stack leans on: the maths, every part, all recipes built, the checkpoints,
+# one training of our tools with its resuming and its test.
+_CORE = (
+    'test_compat.py',
+    'test_configs.py',
+    'test_functional.py',
+    'test_models/',
+    'test_ops.py',
+    'test_plain_checkpoints.py',
+    'test_engine/test_loss_hooks.py',
+    'test_engine/test_student_checkpoint_hook.py',
+    'test_engine/test_trained.py',
+    'test_tools/test_train_and_test.py',
+)
+# Of these: proofs of minutes that no stack changes, and the second data set of every recipe.
+_NOT_CORE = ('n_by_n_matrix', 'test_memory_of_the_whole_map', 'coco-stuff10k')
+
+
 def pytest_collection_modifyitems(items) -> None:
     """mmpretrain is no dependency: what needs it is skipped where it cannot be imported."""
+    for item in items:
+        name = item.path.relative_to(REPO / 'tests').as_posix()
+        if name.startswith(_CORE) and not any(part in item.name for part in _NOT_CORE):
+            item.add_marker('core')
     if importlib.util.find_spec('mmpretrain') is not None:
         return
     skip = pytest.mark.skip(reason='mmpretrain is not installed: make test-mmpretrain')

@@ -23,7 +23,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     compat.silence_harmless_warnings()
-    with run_errors('test'):
+    with run_errors('test', args.trust_checkpoints):
         test(args)
 
 

@@ -38,7 +38,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     compat.silence_harmless_warnings()
-    with run_errors('train'):
+    with run_errors('train', args.trust_checkpoints):
         train(args)
 
 

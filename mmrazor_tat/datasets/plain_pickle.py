@@ -30,7 +30,7 @@ def load_plain(content: bytes, path: Path) -> Any:
     """
     try:
         return _PlainUnpickler(io.BytesIO(content), encoding='bytes').load()
-    except _RefusedError as error:
+    except RefusedError as error:
         raise PickledCodeError(
             f'{path} is refused: its pickle asks for {error}, and only plain data (dicts, lists, '
             'numbers, text, bytes, numpy arrays) is read; nothing of it was run'
@@ -43,20 +43,20 @@ def load_plain(content: bytes, path: Path) -> Any:
         ) from error
 
 
-class _RefusedError(Exception):
-    pass
+class RefusedError(Exception):
+    """What a pickle asks for, and does not get."""
 
 
 class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         # numpy 1 and Python 2 wrote numpy.core, numpy 2 writes numpy._core.
-        found = _STAND_INS.get((module.replace('numpy._core.', 'numpy.core.'), name))
+        found = STAND_INS.get((module.replace('numpy._core.', 'numpy.core.'), name))
         if found is None:
-            raise _RefusedError(f'{module}.{name}')
+            raise RefusedError(f'{module}.{name}')
         return found
 
     def persistent_load(self, key: Any) -> Any:
-        raise _RefusedError('an object outside of it')
+        raise RefusedError('an object outside of it')
 
 
 # What the pickle of an array calls is done here in its place: numpy's own functions would believe
@@ -75,7 +75,7 @@ class _Type:
 
     def build(self) -> np.dtype:
         if not re.fullmatch('b1|[iuf][1248]', self.name) or self.order not in tuple('<>=|'):
-            raise _RefusedError(f'an array of the type {self.order}{self.name}')
+            raise RefusedError(f'an array of the type {self.order}{self.name}')
         return np.dtype(self.order + self.name)
 
 
@@ -84,6 +84,9 @@ class _Array(np.ndarray):
         _, shape, dtype, fortran, buffer = state
         array = _from_buffer(buffer, dtype, shape, 'F' if fortran else 'C')
         super().__setstate__((1, array.shape, array.dtype, bool(fortran), bytes(buffer)))
+
+    def __reduce_ex__(self, protocol: int) -> tuple:
+        return self.view(np.ndarray).__reduce_ex__(protocol)  # what is saved again is numpy's
 
 
 def _reconstruct(*_: Any) -> np.ndarray:
@@ -100,7 +103,7 @@ def _scalar(dtype: _Type, buffer: bytes) -> np.generic:
 
 def _encode(text: str, encoding: Any) -> bytes:
     if _text(encoding) != 'latin1':
-        raise _RefusedError(f'the encoding {encoding!r}')
+        raise RefusedError(f'the encoding {encoding!r}')
     return text.encode('latin1')
 
 
@@ -112,7 +115,7 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-_STAND_INS: dict[tuple[str, str], Any] = {
+STAND_INS: dict[tuple[str, str], Any] = {
     ('numpy', 'ndarray'): _Array,
     ('numpy', 'dtype'): _Type,
     ('numpy.core.multiarray', '_reconstruct'): _reconstruct,

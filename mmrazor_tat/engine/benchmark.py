@@ -109,9 +109,13 @@ def _of_attention_backward(_, query, key, *__, **___) -> int:
 
 # What torch's counter does not know: by shape of the arguments.
 _OPERATIONS = {
-    torch.ops.aten.baddbmm_: _of_matrix_products,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _of_attention,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _of_attention_backward,
+    getattr(torch.ops.aten, name): count
+    for name, count in {
+        'baddbmm_': _of_matrix_products,
+        '_scaled_dot_product_flash_attention_for_cpu': _of_attention,
+        '_scaled_dot_product_flash_attention_for_cpu_backward': _of_attention_backward,
+    }.items()
+    if hasattr(torch.ops.aten, name)  # torch 2.1 has another name for the last two
 }
 
 

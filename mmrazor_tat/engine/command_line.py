@@ -51,6 +51,11 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         'optim_wrapper.optimizer.lr=0.02; crop_size="(256,256)" sets the crop everywhere, '
         'data_root=PATH the folder of all data sets, pretrained=None leaves ImageNet weights out',
     )
+    parser.add_argument(
+        '--trust-checkpoints',
+        action='store_true',
+        help='run the code that checkpoints may hold besides weights: for files of your own only',
+    )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     # torch.distributed.launch passes it; torchrun sets LOCAL_RANK itself.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)

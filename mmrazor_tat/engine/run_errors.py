@@ -20,7 +20,7 @@ TRACEBACK = 'MMRAZOR_TAT_TRACEBACK'
 
 
 @contextlib.contextmanager
-def run_errors(tool: str) -> Iterator[None]:
+def run_errors(tool: str, trust_checkpoints: bool = False) -> Iterator[None]:
     """Inside, what the user can mend ends the process with one line; checkpoints run no code.
 
     That is everything that is wrong before the first iteration (config, files, weights, work dir),
@@ -30,12 +30,13 @@ def run_errors(tool: str) -> Iterator[None]:
 
     Args:
         tool: its name, which begins the line.
+        trust_checkpoints: whether checkpoints may run the code that they hold.
 
     Raises:
         SystemExit: with the line; the exit code is then 1.
     """
     try:
-        with compat.weights_only():
+        with compat.weights_only(not trust_checkpoints):
             yield
     except Exception as error:
         line = _line(error)

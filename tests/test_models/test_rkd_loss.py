@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from mmengine.utils import digit_version
 from mmrazor.registry import MODELS
 
 
@@ -134,7 +135,8 @@ class TestOurs:
         assert got.dtype == torch.float32
         expected = build(type='RKDLoss')(s.double(), t.double()).float()
         torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-7)
-        if dtype == torch.float16:  # 1e-12 is 0 there: 0 / 0
+        # 1e-12 is 0 in float16: 0 / 0. torch 2.1 has no such product on a CPU.
+        if dtype == torch.float16 and digit_version(torch.__version__) >= digit_version('2.2'):
             assert mmrazors('angle')(s, t).isnan()
 
     def test_near_duplicates_in_float32(self):
