@@ -1,5 +1,6 @@
 """Reading a config whose packages may not be installed."""
 
+import ast
 import contextlib
 import importlib.util
 from collections.abc import Iterator
@@ -43,8 +44,11 @@ def read_config_file(path: str | Path) -> Config:
 
     Raises:
         MissingPackageError: it is of a package that is not installed, mmpretrain.
+        ValueError: its bases are no paths, or go in a circle, which mmengine would follow for
+            minutes.
         Exception: whatever a Python file can raise.
     """
+    _refuse_circle(Path(path))
     try:
         cfg = Config.fromfile(path)
     except ModuleNotFoundError as error:
@@ -56,6 +60,36 @@ def read_config_file(path: str | Path) -> Config:
     if package in _HOW and not _is_installed(package):
         raise _missing(path, package, _HOW[package])
     return cfg
+
+
+def _refuse_circle(path: Path, above: tuple[Path, ...] = ()) -> None:
+    path = path.resolve()
+    chain = (*above, path)
+    if path in above:
+        raise ValueError('_base_ goes in a circle: ' + ' -> '.join(of.name for of in chain))
+    for base in _bases(path):
+        _refuse_circle(path.parent / base, chain)
+
+
+def _bases(path: Path) -> list[str]:
+    """The bases of a config that are files beside it; what cannot be read is mmengine's to say."""
+    try:
+        body = ast.parse(path.read_text(encoding='utf-8')).body
+    except (OSError, SyntaxError, ValueError):
+        return []
+    for line in body:
+        is_base = isinstance(line, ast.Assign) and getattr(line.targets[0], 'id', '') == '_base_'
+        if not is_base:
+            continue
+        try:
+            named = ast.literal_eval(line.value)
+        except ValueError:  # it is computed
+            return []
+        bases = named if isinstance(named, (list, tuple)) else [named]
+        if not all(isinstance(base, str) for base in bases):
+            raise ValueError(f'_base_ must be a path or a list of paths, got {named!r}')
+        return [base for base in bases if '::' not in base]
+    return []
 
 
 def _missing(path: str | Path, package: str, how: str) -> MissingPackageError:
