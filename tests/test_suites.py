@@ -43,6 +43,7 @@ def test_all_are_here():
         'coco-stuff10k_mmseg',
         'coco-stuff10k_paper',
         'tiny',
+        'tiny_tat',
         'voc12aug_mmseg',
         'voc12aug_paper',
         'voc_small',

@@ -16,6 +16,7 @@ from mmrazor_tat.engine.export import OnnxInput, export_student, make
 from mmrazor_tat.engine.export.checkpoint import dataset_meta
 from mmrazor_tat.engine.export.preprocessing import preprocessing
 from mmrazor_tat.engine.export.proof import Prediction, prove_equal, prove_same_weights
+from mmrazor_tat.engine.run_guards import GUARDS
 from mmrazor_tat.engine.trained import student_weights, trained_model
 
 RECIPE = config_path('demo/tat_student.py')
@@ -141,7 +142,8 @@ def test_a_plain_network_and_the_student_of_a_distillation_in_its_config(
     first = export_student(student, checkpoint, tmp_path / 'a', options=options)
     plain = tmp_path / 'a' / 'student.pth'
     second = export_student(tmp_path / 'a/student.py', plain, tmp_path / 'b', options=options)
-    assert first['left_out'] == ['custom_hooks[0] (RecipeCheckHook)'] and second['left_out'] == []
+    guards = [f'custom_hooks[{i}] ({name})' for i, name in enumerate(GUARDS)]
+    assert first['left_out'] == guards and second['left_out'] == []
     assert first['sha256']['student.py'] == second['sha256']['student.py']
     a, b = (torch.load(tmp_path / f'{name}/student.pth')['state_dict'] for name in 'ab')
     assert all(torch.equal(a[key], b[key]) for key in a)
@@ -266,7 +268,7 @@ def test_a_mobilenet_recipe_of_the_mmseg_protocol(toy_voc, tmp_path):
     assert report['left_out'] == [
         'default_hooks.teacher_check (mmrazor.TeacherCheckHook)',
         'default_hooks.teacher_evaluation (mmrazor.TeacherEvaluationHook)',
-        'custom_hooks[0] (RecipeCheckHook)',
+        *(f'custom_hooks[{i}] ({name})' for i, name in enumerate(GUARDS)),
     ]
     meta = torch.load(tmp_path / 'out/student.pth')['meta']['dataset_meta']
     assert meta['classes'][-1] == 'tvmonitor' and meta['palette'][-1] == [0, 64, 128]  # VOC's own

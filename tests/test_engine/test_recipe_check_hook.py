@@ -165,7 +165,7 @@ def test_both_in_a_run(repo, command, toy_options, tmp_path):
     # Also where the config does not ask for it.
     other = ['model.decode_head.num_classes=21', 'custom_hooks=[]']
     log = command(*train, '--cfg-options', *toy_options, *other, ok=False)
-    assert 'ValueError: the training data has 7 classes (background, ' in log
+    assert 'train: the training data has 7 classes (background, ' in log
     assert 'Iter(train)' not in log
 
 

@@ -138,10 +138,10 @@ def test_a_tensor_that_stays_is_seen():
     before = read_memory()
     import torch
 
-    kept = [torch.zeros(2**20) for _ in range(5)]
+    kept = [torch.ones(2**25) for _ in range(2)]  # more than the process has free
     after = read_memory()
     assert after.tensors - before.tensors == len(kept)
-    assert after.resident - before.resident > 15 * MIB
+    assert after.resident - before.resident > 200 * MIB
 
 
 def live_tensors(cfg: Config, work_dir) -> list[int]:

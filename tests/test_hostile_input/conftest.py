@@ -17,6 +17,7 @@ from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from mmengine.runner import runner as runner_module
 
 import mmrazor_tat
+from mmrazor_tat.engine import processes
 
 
 class Ended(NamedTuple):
@@ -85,11 +86,13 @@ def digest(folder: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def world(repo, toy_voc, tmp_path_factory) -> World:
     with pytest.MonkeyPatch.context() as patch:
         # Seconds of asking compilers for their versions, in each run.
         patch.setattr(runner_module, 'collect_env', dict)
+        # So that launchers are asked for what they need.
+        patch.setattr(processes, 'get_device', lambda: 'cuda')
         folder = tmp_path_factory.mktemp('world')
         recipe = Config.fromfile(mmrazor_tat.config_path('demo/tat_student.py'))
         recipe.merge_from_dict({'work_dir': str(folder / 'run'), 'crop_size': (48, 48)})

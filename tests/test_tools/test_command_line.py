@@ -6,6 +6,8 @@ import sys
 import pytest
 from mmengine.runner import Runner
 
+from mmrazor_tat.engine import mixed_precision, processes
+
 CONFIG = 'configs/tat/tat_deeplabv3_r101-d8_r18-d8_4xb4-40k_voc12aug-512x512.py'
 
 
@@ -57,14 +59,16 @@ class TestTrain:
         assert cfg.optim_wrapper.type == 'OptimWrapper'
         assert cfg.auto_scale_lr.enable is False
 
-    def test_work_dir_and_launcher(self, train):
+    def test_work_dir_and_launcher(self, train, monkeypatch):
+        monkeypatch.setattr(processes, 'get_device', lambda: 'cuda')
         cfg = train('--work-dir', 'there', '--launcher', 'pytorch')
         assert (cfg.work_dir, cfg.launcher) == ('there', 'pytorch')
 
     def test_work_dir_of_the_config(self, train):
         assert train('--cfg-options', 'work_dir=mine').work_dir == 'mine'
 
-    def test_amp(self, train):
+    def test_amp(self, train, monkeypatch):
+        monkeypatch.setattr(mixed_precision, 'is_cuda_available', lambda: True)
         wrapper = train('--amp').optim_wrapper
         assert (wrapper.type, wrapper.loss_scale) == ('AmpOptimWrapper', 'dynamic')
         assert wrapper.optimizer.type == 'SGD'
