@@ -42,7 +42,8 @@ def describe(error: BaseException, cfg: Optional[Config] = None) -> str:
     where = _path_of(cfg, built) if cfg is not None and isinstance(built, dict) else ''
     at = f'{where}: ' if where else ''
     if raised_by_us(error):
-        return one_line(_without_quotes(error))
+        lines = filter(None, map(str.strip, _without_quotes(error).splitlines()))
+        return one_line('; '.join(lines))
     if found := re.search(r'(\S+) is not in the ([\w:. ]+?) registry', text):
         return one_line(at + _unknown_type(found, frame))
     if 'must contain the key "type"' in text:
