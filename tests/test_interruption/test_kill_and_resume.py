@@ -28,7 +28,7 @@ def draws(count: int) -> list[tuple[str, Kill]]:
 
 
 def is_slow(number: int) -> list:
-    return [] if number < 6 else [pytest.mark.slow]
+    return [] if number < 4 else [pytest.mark.slow]
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,7 @@ class TestCommittedFigures:
 class TestStep:
     RUNS = {'teacher', 'student', 'mmrazor', 'ours', 'operator', 'composed'}
 
+    @pytest.mark.slow
     def test_a_recipe_is_measured_in_every_mode(self, repo, command, tmp_path):
         modes = ['float32', 'bfloat16+channels_last', 'float32+compile']
         out = tmp_path / 'step'
