@@ -1,5 +1,7 @@
 """Bad values drawn by hypothesis, and what a table cannot hold: workers, the real command line."""
 
+import json
+
 import numpy as np
 import pytest
 from bad_data import TRAIN, relabel, write
@@ -111,5 +113,7 @@ def test_a_good_checkpoint_is_taken(world, call, tmp_path):
         arguments = [*more, *options, f'work_dir={tmp_path}', 'train_cfg.max_iters=3']
         ended = call('train', world.plain, *arguments)
         assert ended.code is None, ended.line
-    ended = call('test', world.plain, world.checkpoint, '--work-dir', tmp_path)
-    assert ended.code is None and 'mIoU' in ended.printed
+    ended = call('test', world.plain, world.checkpoint, '--work-dir', tmp_path / 'test')
+    assert ended.code is None, ended.line
+    (metrics,) = (tmp_path / 'test').rglob('*.json')
+    assert 'mIoU' in json.loads(metrics.read_text())
