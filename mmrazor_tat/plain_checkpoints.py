@@ -99,7 +99,8 @@ def what_is_wrong(error: Exception, advice: str = '') -> str:
     """
     text = str(error) or type(error).__name__
     found = re.search(r'(unsupported GLOBAL|Unsupported (global|class)).*', text)
-    line = (found.group(0) if found else text.splitlines()[0])[:300]
+    line = (found.group(0) if found else f'{type(error).__name__}: {text.splitlines()[0]}')[:300]
+    line = re.sub(r' (was not an allowed|Please use) .*', '', line)
     if _holds_code(error):
         return f'holds pickled code besides weights, which is refused{advice}: {line}'
     if isinstance(error, EOFError) or getattr(error, 'errno', None) == errno.EINVAL:

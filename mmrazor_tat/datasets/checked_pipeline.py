@@ -1,6 +1,7 @@
 """A sample that cannot be used is named by its files, wherever it is read."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, Optional
 
 import numpy as np
@@ -25,15 +26,19 @@ class CheckedPipeline(Compose):
     Args:
         pipeline: a built pipeline, whose transforms are taken over.
         num_classes: ids go from 0 to ``num_classes`` - 1; None: they are not checked.
-        ignore_index: the id of pixels that are not counted.
+        ignored: ids of pixels that are not counted.
     """
 
     def __init__(
-        self, pipeline: Compose, num_classes: Optional[int] = None, ignore_index: int = 255
+        self, pipeline: Compose, num_classes: Optional[int] = None, ignored: Sequence[int] = (255,)
     ) -> None:
         self.transforms = pipeline.transforms
         self.num_classes = num_classes
-        self.ignore_index = ignore_index
+        self.ignored = list(ignored)
+        # One of the user's own may map the ids that are in the files.
+        modules = [type(transform).__module__.split('.')[0] for transform in self.transforms]
+        if not {*modules} <= {'mmcv', 'mmseg', 'mmrazor_tat'}:
+            self.num_classes = None
 
     def __call__(self, data: dict) -> Optional[dict]:
         """See mmengine's ``Compose``.
@@ -77,12 +82,13 @@ class CheckedPipeline(Compose):
             )
         if self.num_classes is None:
             return
-        wrong = label[(label >= self.num_classes) & (label != self.ignore_index)]
+        wrong = label[(label >= self.num_classes) & ~np.isin(label, self.ignored)]
         if wrong.size:
             ids = np.unique(wrong)
             more = ', ...' if len(ids) > _SHOWN else ''
             raise BadSampleError(
                 f'label {path!r} has the ids {", ".join(map(str, ids[:_SHOWN]))}{more} in '
                 f'{wrong.size} pixels: the data set has {self.num_classes} classes, so ids from 0 '
-                f'to {self.num_classes - 1}, and {self.ignore_index} for pixels that are ignored'
+                f'to {self.num_classes - 1}, and {", ".join(map(str, self.ignored))} for pixels '
+                "that are ignored (the data set's ignore_index)"
             )

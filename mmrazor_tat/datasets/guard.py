@@ -1,7 +1,7 @@
 """A data set held to what can be known before a training begins."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from mmengine.dataset import Compose
@@ -10,7 +10,9 @@ from torch.utils.data import Dataset
 from .checked_pipeline import CheckedPipeline
 
 
-def guard_dataset(dataset: Dataset, check_files: bool = True) -> None:
+def guard_dataset(
+    dataset: Dataset, check_files: bool = True, ignored: Collection[int] = ()
+) -> None:
     """Refuse an empty data set or one without its files; let errors in samples name their files.
 
     Args:
@@ -18,6 +20,7 @@ def guard_dataset(dataset: Dataset, check_files: bool = True) -> None:
             ``CheckedPipeline`` of the same transforms.
         check_files: whether each image and label of a segmentation data set is looked for (a
             ``stat`` each).
+        ignored: ids that the losses do not count, besides the data set's ``ignore_index``.
 
     Raises:
         ValueError, FileNotFoundError: what is wrong, with the data set's files.
@@ -31,7 +34,9 @@ def guard_dataset(dataset: Dataset, check_files: bool = True) -> None:
         if type(pipeline) is Compose:
             classes = (getattr(leaf, 'metainfo', None) or {}).get('classes')
             leaf.pipeline = CheckedPipeline(
-                pipeline, classes and len(classes), getattr(leaf, 'ignore_index', 255)
+                pipeline,
+                classes and len(classes),
+                sorted({getattr(leaf, 'ignore_index', 255), *ignored}),
             )
 
 
@@ -58,9 +63,14 @@ def _check_files(dataset: Any) -> None:
     """Raise for the first files that are missing or empty; data sets of labels in files alone."""
     if not hasattr(dataset, 'get_data_info') or not len(dataset):
         return
-    keys = ('img_path', 'seg_map_path')
-    if not all(isinstance(dataset.get_data_info(0).get(key), str) for key in keys):
+    keys = ['img_path', 'seg_map_path']
+    first = dataset.get_data_info(0)
+    on_disk = not getattr(dataset, 'backend_args', None)  # else paths are another storage's
+    if not on_disk or not all(isinstance(first.get(key), str) for key in keys):
         return
+    transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
+    if not any('LoadAnnotations' in type(transform).__name__ for transform in transforms):
+        keys.remove('seg_map_path')  # a test without labels
     missing, empty = [], []
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)

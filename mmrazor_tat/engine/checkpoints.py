@@ -1,6 +1,7 @@
 """Which checkpoint a run goes on from, whenever it was killed."""
 
 import re
+import time
 import zipfile
 from pathlib import Path
 from typing import Optional
@@ -16,6 +17,14 @@ _POINTER = 'last_checkpoint'  # mmengine's
 def step_of(checkpoint: Path) -> int:
     """The iteration (or epoch) in a checkpoint's name."""
     return int(re.search(r'_(\d+)$', checkpoint.stem).group(1))
+
+
+def pointed_at(folder: Path) -> Optional[str]:
+    """What mmengine's pointer in a work dir names; None: there is none, or it is empty."""
+    try:
+        return (folder / _POINTER).read_text(encoding='utf-8').strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def regular_checkpoints(folder: Path, complete: bool = True) -> list[Path]:
@@ -35,10 +44,14 @@ def regular_checkpoints(folder: Path, complete: bool = True) -> list[Path]:
 
 
 def last_checkpoint_of(runner: Runner) -> Optional[Path]:
-    """The newest complete checkpoint that a training has written into its folder."""
+    """The newest complete checkpoint that a training has written, or went on from."""
     hooks = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
     folder = (hooks[0].out_dir if hooks else None) or runner.work_dir
-    return last_checkpoint(Path(folder))
+    start = time.mktime(time.strptime(runner.timestamp, '%Y%m%d_%H%M%S'))
+    own = [path for path in regular_checkpoints(Path(folder)) if path.stat().st_mtime >= start]
+    if own:
+        return own[-1]
+    return Path(runner._load_from) if runner._resume and runner._load_from else None
 
 
 def last_checkpoint(folder: Path) -> Optional[Path]:

@@ -52,6 +52,11 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         'data_root=PATH the folder of all data sets, pretrained=None leaves ImageNet weights out',
     )
     parser.add_argument(
+        '--no-checks',
+        action='store_true',
+        help='leave out the checks of settings, files, labels and weights, should one be wrong',
+    )
+    parser.add_argument(
         '--trust-checkpoints',
         action='store_true',
         help='run the code that checkpoints may hold besides weights: for files of your own only',

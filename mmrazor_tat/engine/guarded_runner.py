@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 
 from ..datasets.guard import guard_dataset, no_images
 from .hooks.checkpoint_fit_hook import CheckpointFitHook
-from .run_config_check import check_run_config
+from .run_config_check import check_run_config, ignored_ids
 
 
 class GuardedRunner(Runner):
@@ -32,8 +32,8 @@ class GuardedRunner(Runner):
         super().register_hooks(*args, **kwargs)
         self.register_hook(CheckpointFitHook())
 
-    @staticmethod
     def build_dataloader(
+        self,
         dataloader: Union[DataLoader, dict],
         seed: Optional[int] = None,
         diff_rank_seed: bool = False,
@@ -45,5 +45,5 @@ class GuardedRunner(Runner):
             if 'need at least one array' in str(error) or 'num_samples' in str(error):
                 raise ValueError(no_images(dataloader['dataset'])) from error
             raise
-        guard_dataset(loader.dataset, check_files=get_rank() == 0)
+        guard_dataset(loader.dataset, get_rank() == 0, ignored_ids(self.cfg.get('model') or {}))
         return loader

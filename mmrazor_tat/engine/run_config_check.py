@@ -77,7 +77,7 @@ def _check_counts(cfg: Config) -> None:
     for key in ('max_iters', 'max_epochs', 'val_interval', 'val_begin'):
         if train.get(key) is not None:
             # val_interval may be beyond the end: 10**9 is "never".
-            _check_count(f'train_cfg.{key}', train[key])
+            _check_count(f'train_cfg.{key}', train[key], least=key != 'val_begin')
     for name in _LOADERS:
         loader = cfg.get(name)
         if loader is None:
@@ -109,7 +109,7 @@ def _check_optimizer(wrapper: Optional[dict]) -> None:
     if optimizer is not None and not isinstance(optimizer, dict):
         raise ValueError(f'optim_wrapper.optimizer must be a dict, got {optimizer!r}')
     for key in ('lr', 'weight_decay', 'momentum', 'eps'):
-        if (optimizer or {}).get(key) is not None:
+        if not isinstance((optimizer or {}).get(key), (type(None), list, tuple)):
             _check_number(f'optim_wrapper.optimizer.{key}', optimizer[key])
     if 'accumulative_counts' in wrapper:
         _check_count('optim_wrapper.accumulative_counts', wrapper['accumulative_counts'])
@@ -158,12 +158,18 @@ def pretrained_files(model: dict) -> list[tuple[str, str]]:
         for one in init if isinstance(init, (list, tuple)) else [init]:
             if isinstance(one, dict) and one.get('type') == 'Pretrained':
                 found.append((f'{path}.init_cfg.checkpoint', one.get('checkpoint')))
-        if node.get('pretrained') is not None:
+        if node.get('pretrained') not in (None, True, False):  # a bool is of timm's networks
             found.append((f'{path}.pretrained', node['pretrained']))
     for key, value in found:
         if not isinstance(value, str) or not value:
             raise ValueError(f'{key} must be None or the path of a checkpoint, got {value!r}')
     return [(key, value) for key, value in found if '://' not in value]
+
+
+def ignored_ids(model: dict) -> set[int]:
+    """The ``ignore_index`` of any part of a network."""
+    found = (node.get('ignore_index') for _, node in _dicts(model, 'model'))
+    return {value for value in found if isinstance(value, int)}
 
 
 def _is_package(name: Any) -> bool:

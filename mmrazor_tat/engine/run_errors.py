@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import sys
 import traceback
 from collections.abc import Iterator
 from typing import Optional
@@ -38,6 +39,9 @@ def run_errors(tool: str, trust_checkpoints: bool = False) -> Iterator[None]:
     try:
         with compat.weights_only(not trust_checkpoints):
             yield
+    except KeyboardInterrupt:
+        print(f'{tool}: interrupted; a training goes on with --resume', file=sys.stderr)
+        raise SystemExit(130) from None
     except Exception as error:
         line = _line(error)
         if line is None or os.environ.get(TRACEBACK) == '1':

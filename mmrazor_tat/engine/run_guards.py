@@ -8,16 +8,18 @@ GUARDS = ('RecipeCheckHook', 'SafeCheckpointHook', 'ExactResumeHook', 'FiniteLos
 
 def add_run_guards(cfg: Config) -> None:
     """Add those hooks that a config does not name itself, in place."""
-    named = {
-        str((hook or {}).get('type')).split('.')[-1]
-        for hook in [*cfg.get('custom_hooks', []), *cfg.get('default_hooks', {}).values()]
-    }
+    own = list(cfg.get('custom_hooks') or [])
+    named = {_name(hook) for hook in [*own, *(cfg.get('default_hooks') or {}).values()]}
     missing = [dict(type=f'mmrazor.{guard}') for guard in GUARDS if guard not in named]
-    cfg.custom_hooks = [*cfg.get('custom_hooks', []), *missing]
+    cfg.custom_hooks = [*own, *missing]
 
 
 def drop_guard(cfg: Config, guard: str) -> None:
     """Leave out one of the hooks, in place; after :func:`add_run_guards`."""
-    cfg.custom_hooks = [
-        hook for hook in cfg.custom_hooks if str(hook['type']).split('.')[-1] != guard
-    ]
+    cfg.custom_hooks = [hook for hook in cfg.custom_hooks if _name(hook) != guard]
+
+
+def _name(hook) -> str:
+    """Of a hook's type: a name with or without a scope, a class, or an object."""
+    kind = hook.get('type') if isinstance(hook, dict) else type(hook)
+    return getattr(kind, '__name__', str(kind)).split('.')[-1]

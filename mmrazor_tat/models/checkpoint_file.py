@@ -1,7 +1,6 @@
 """Reading a checkpoint: plain data only, unless the caller trusts it."""
 
 import os
-import pickle
 
 from mmengine.runner import CheckpointLoader
 
@@ -46,7 +45,7 @@ def read_checkpoint(
         raise FileNotFoundError(
             f'{argument}: {checkpoint!r} cannot be had: {error}' + (f'; {advice}' if advice else '')
         ) from error
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+    except Exception as error:  # bytes that are no checkpoint make torch raise nearly anything
         raise ValueError(
             f'{argument} {checkpoint!r} {what_is_wrong(error, advice=trust_advice)}'
         ) from error

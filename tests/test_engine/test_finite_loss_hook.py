@@ -1,6 +1,8 @@
 """NaN and infinity end a run by name, and are in no checkpoint."""
 
 import math
+import os
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +16,14 @@ from mmrazor_tat.engine.run_guards import GUARDS, add_run_guards, drop_guard
 
 @pytest.fixture
 def runner(tmp_path):
-    return SimpleNamespace(iter=41, hooks=[], work_dir=str(tmp_path), model=nn.BatchNorm2d(3))
+    return SimpleNamespace(
+        iter=41,
+        hooks=[],
+        work_dir=str(tmp_path),
+        model=nn.BatchNorm2d(3),
+        timestamp=time.strftime('%Y%m%d_%H%M%S'),
+        _resume=False,
+    )
 
 
 def after(runner, **outputs) -> None:
@@ -43,7 +52,9 @@ def test_the_loss_and_the_iteration_are_named(runner, tmp_path, value):
     assert '--allow-nonfinite' in text and '\n' not in text
 
 
-def test_a_total_alone_is_named(runner):
+def test_a_total_alone_is_named(runner, tmp_path):
+    torch.save({}, tmp_path / 'iter_99.pth')
+    os.utime(tmp_path / 'iter_99.pth', (1, 1))  # of an earlier run
     with pytest.raises(FloatingPointError, match='42: loss is nan. There is no checkpoint yet'):
         after(runner, loss=math.nan)
 
@@ -106,6 +117,12 @@ def test_guards_are_added_once_and_dropped():
     assert len(cfg.custom_hooks) == len(GUARDS)
     drop_guard(cfg, 'FiniteLossHook')
     assert len(cfg.custom_hooks) == len(GUARDS) - 1
-    kept = Config(dict(default_hooks=dict(a=dict(type='mmrazor.ExactResumeHook'), b=None)))
+    drop_guard(cfg, 'ExactResumeHook')
+    cfg.custom_hooks = [dict(type=FiniteLossHook)]
+    add_run_guards(cfg)
+    assert len(cfg.custom_hooks) == len(GUARDS)
+    kept = Config(
+        dict(custom_hooks=None, default_hooks=dict(a=dict(type='mmrazor.ExactResumeHook'), b=None))
+    )
     add_run_guards(kept)
     assert 'mmrazor.ExactResumeHook' not in [hook['type'] for hook in kept.custom_hooks]

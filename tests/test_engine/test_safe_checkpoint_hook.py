@@ -2,6 +2,7 @@
 
 import errno
 import os
+import random
 import shutil
 from pathlib import Path
 
@@ -46,8 +47,8 @@ def test_a_damaged_checkpoint_is_left_out_or_refused(of_a_run, tmp_path, how):
     bad = of_a_run('iter_1000.pth', weights=torch.arange(4096))
     spoil(bad, how)
     path, damaged = newest_readable([tmp_path])
-    assert path == good and damaged.keys() == {bad}
-    assert 'iter_1000.pth' in damaged[bad] and '\n' not in damaged[bad]
+    assert path == str(good) and damaged.keys() == {str(bad)}
+    assert 'iter_1000.pth' in damaged[str(bad)] and '\n' not in damaged[str(bad)]
     with pytest.raises(ValueError, match='iter_1000.pth.*damaged'):
         open_run(str(bad))
     good.unlink()
@@ -57,11 +58,48 @@ def test_a_damaged_checkpoint_is_left_out_or_refused(of_a_run, tmp_path, how):
     assert newest_readable([tmp_path]) == (None, {})
 
 
-def test_numbers_not_letters_say_which_is_the_newest(of_a_run, tmp_path):
-    for step in (2000, 10000, 900):
-        of_a_run(f'iter_{step}.pth')
-    of_a_run('best_mIoU_iter_90000.pth')
-    assert newest_readable([tmp_path])[0].name == 'iter_10000.pth'
+def test_any_damage_is_noted(of_a_run, tmp_path):
+    """A byte of a file's list of parts makes zipfile and torch raise what they like."""
+    good = of_a_run('iter_1.pth', weights=torch.arange(64))
+    bad = tmp_path / 'iter_2.pth'
+    whole = good.read_bytes()
+    random.seed(0)
+    for place in random.sample(range(len(whole)), 150):
+        spoilt = bytearray(whole)
+        spoilt[place] ^= 1 << random.randrange(8)
+        bad.write_bytes(spoilt)
+        path, damaged = newest_readable([tmp_path])
+        assert path in (str(bad), str(good))
+        assert (path == str(good)) == (str(bad) in damaged)
+    bad.write_bytes(Path('/etc/passwd').read_bytes())
+    assert newest_readable([tmp_path])[0] == str(good)
+
+
+def written_at(path, second: int):
+    os.utime(path, (second, second))
+    return str(path)
+
+
+def test_which_one_a_run_goes_on_from(of_a_run, tmp_path):
+    old, named, late = (
+        written_at(of_a_run(f'iter_{step}.pth'), at)
+        for step, at in ((900, 5), (2000, 6), (10000, 7))
+    )
+    pointer = tmp_path / 'last_checkpoint'
+    pointer.write_text(named)
+    assert newest_readable([tmp_path])[0] == late  # killed before the pointer was written
+    written_at(late, 4)  # of an earlier run in the same folder
+    assert newest_readable([tmp_path])[0] == named
+    spoil(Path(named), 'empty')
+    assert newest_readable([tmp_path])[0] == old
+    pointer.write_text('')  # cut off
+    Path(named).unlink()
+    assert newest_readable([tmp_path])[0] == old  # written last
+    other = written_at(of_a_run('step_000007.pth'), 1)  # a name of the user's
+    pointer.write_text(other)
+    assert newest_readable([tmp_path])[0] == other
+    pointer.write_text('/gone/iter_10000.pth')  # the folder has been moved
+    assert newest_readable([tmp_path])[0] == late
 
 
 def test_what_is_no_checkpoint_of_a_run(of_a_run, tmp_path):

@@ -37,7 +37,9 @@ class CheckpointFitHook(Hook):
             module = model
             # model.backbone.init_cfg.checkpoint, model.pretrained: of the backbone
             for name in key.removesuffix('.init_cfg.checkpoint').split('.')[1:]:
-                module = module.backbone if name == 'pretrained' else getattr(module, name)
+                module = getattr(module, 'backbone' if name == 'pretrained' else name, None)
+            if module is None:  # an argument by another name than the part
+                continue
             check_fit(module, content, 'start', f'{key} {path!r}')
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:

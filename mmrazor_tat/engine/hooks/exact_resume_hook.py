@@ -1,6 +1,6 @@
 """A run that is resumed goes on as if it had not been stopped."""
 
-from mmengine.dist import broadcast_object_list, get_rank
+from mmengine.dist import broadcast_object_list, get_rank, get_world_size
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import IterBasedTrainLoop
 from mmrazor.registry import HOOKS
@@ -8,7 +8,7 @@ from mmrazor.registry import HOOKS
 from ..data_position import can_be_numbered, number_images, restart
 from ..randomness import STEP, VALIDATION, seed_generators
 
-_VALIDATED = 'validated_iter'  # in the message hub
+_VALIDATED, _IMAGES = 'validated_iter', 'images_per_iteration'  # in the message hub
 
 
 @HOOKS.register_module()
@@ -40,7 +40,9 @@ class ExactResumeHook(Hook):
         self._warn(runner)
         self._number_images(runner)
         if runner._resume and runner.iter > 0:
+            self._compare(runner)
             self._validate_again(runner)
+        runner.message_hub.update_info(_IMAGES, self._images(runner))
 
     def before_train_epoch(self, runner) -> None:
         loop = runner.train_loop
@@ -85,6 +87,24 @@ class ExactResumeHook(Hook):
         if done % loop.val_interval == 0 or done == last:
             runner.logger.info('The validation that is due at this checkpoint is done first')
             validation.run()
+
+    @staticmethod
+    def _images(runner) -> int:
+        """Of an iteration, all processes together; 0: unknown."""
+        return getattr(runner.train_dataloader.batch_sampler, 'batch_size', 0) * get_world_size()
+
+    def _compare(self, runner) -> None:
+        before, now = runner.message_hub.get_info(_IMAGES), self._images(runner)
+        if before and now and before != now:
+            runner.logger.warning(
+                f'ExactResumeHook: the run had {before} images an iteration and has {now} now: it '
+                f'goes on at image {runner.iter * now} of its order, where it had read '
+                f'{runner.iter * before}'
+            )
+        if runner.iter >= runner.max_iters:
+            runner.logger.warning(
+                f'Nothing is left to train: iteration {runner.iter} of {runner.max_iters}'
+            )
 
     def _warn(self, runner) -> None:
         accumulated = getattr(runner.optim_wrapper, '_accumulative_counts', 1)

@@ -57,11 +57,12 @@ class RecipeCheckHook(Hook):
 
     def _check_batch(self, runner) -> None:
         batch = Batch.of(runner.cfg, get_world_size())
-        if batch is None:
+        images = getattr(runner.train_dataloader.batch_sampler, 'batch_size', None)
+        if batch is None or images is None:  # an own sampler of batches
             return
         batch = replace(  # what really runs
             batch,
-            images=runner.train_dataloader.batch_sampler.batch_size,
+            images=images,
             accumulated=getattr(runner.optim_wrapper, '_accumulative_counts', 1),
         )
         if not batch.fits:
@@ -76,7 +77,9 @@ class RecipeCheckHook(Hook):
         if not comparing:
             return
         loader = runner.train_dataloader
-        size, sampler = loader.batch_sampler.batch_size, loader.sampler
+        size, sampler = getattr(loader.batch_sampler, 'batch_size', None), loader.sampler
+        if size is None:
+            return
         is_endless = isinstance(sampler, InfiniteSampler)
         last = 0 if is_endless or loader.batch_sampler.drop_last else len(sampler) % size
         smallest = last or size

@@ -22,9 +22,9 @@ class SafeCheckpointHook(Hook):
     * A checkpoint is written beside its place and put there in one step, and the older one is
       removed after that: whenever the run is killed, or the disk is full, a complete one is there.
       (So there has to be room for one more than ``max_keep_ckpts``.)
-    * ``resume=True`` goes on from the newest checkpoint in the work dir that can be read, also
-      where mmengine's 'last_checkpoint' is missing or names another; damaged ones are named in a
-      warning and left out.
+    * ``resume=True`` goes on from the checkpoint that mmengine's 'last_checkpoint' names, or one
+      that the run has written after it; where that is damaged, or the pointer missing, from the
+      last one written that can be read. Damaged ones are named in a warning and left out.
     * What is resumed is compared with the model first: another model's checkpoint, or one without
       optimizer, is refused; mmengine would load the weights whose names agree and go on.
 
@@ -45,7 +45,7 @@ class SafeCheckpointHook(Hook):
         if is_main_process():
             try:
                 chosen[0] = self._choose(runner)
-            except (ValueError, FileNotFoundError) as error:
+            except Exception as error:  # else the other processes would wait
                 chosen[1] = error
         broadcast_object_list(chosen)
         if chosen[1] is not None:
@@ -53,12 +53,13 @@ class SafeCheckpointHook(Hook):
         runner._load_from = chosen[0]
         if chosen[0] is None:
             runner._resume = False
-            runner.logger.info(f'{runner.work_dir} holds no checkpoint: the run begins anew')
+            runner.logger.warning(f'{runner.work_dir} holds no checkpoint: the run begins anew')
 
     def before_train(self, runner) -> None:
         self._backends = []
         for hook in _checkpoint_hooks(runner):
-            if type(getattr(hook, 'file_backend', None)) is LocalBackend and not hook.backend_args:
+            is_plain = hook.backend_args in (None, {}, dict(backend='local'))
+            if type(getattr(hook, 'file_backend', None)) is LocalBackend and is_plain:
                 hook.backend_args = dict(backend=NAME)
                 hook.file_backend = RemovesLater()
                 self._backends.append(hook.file_backend)
@@ -81,15 +82,14 @@ class SafeCheckpointHook(Hook):
         checkpoint = runner._load_from
         if checkpoint is None:
             folders = _folders(runner)
-            path, damaged = newest_readable(folders)
+            checkpoint, damaged = newest_readable(folders)
             for reason in damaged.values():
                 runner.logger.warning(f'{reason}. It is left out')
             for folder in folders:
                 for unfinished in folder.glob('*.pth.tmp'):  # of a run that was killed
                     unfinished.unlink()
-            if path is None:
+            if checkpoint is None:
                 return None
-            checkpoint = str(path)
         check_fit(bare_model(runner), open_run(checkpoint), 'resume', f'resume {checkpoint!r}')
         return checkpoint
 
@@ -104,4 +104,4 @@ def _folders(runner) -> list[Path]:
     elsewhere = [
         Path(hook.out_dir) / work_dir.name for hook in _checkpoint_hooks(runner) if hook.out_dir
     ]
-    return [folder for folder in dict.fromkeys([work_dir, *elsewhere]) if folder.is_dir()]
+    return [work_dir, *(folder for folder in dict.fromkeys(elsewhere) if folder.is_dir())]

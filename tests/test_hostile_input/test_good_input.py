@@ -1,0 +1,102 @@
+"""What looks odd and is right passes the checks."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from mmengine import Config
+from mmengine.dataset import Compose
+
+from mmrazor_tat.datasets.checked_pipeline import BadSampleError, CheckedPipeline
+from mmrazor_tat.datasets.guard import guard_dataset
+from mmrazor_tat.engine.run_config_check import ignored_ids, pretrained_files
+
+
+def load(ids):
+    """A transform that loads a label of these ids, as mmseg's would."""
+
+    def transform(data):
+        return dict(img=np.zeros((1, len(ids), 3)), gt_seg_map=np.array([ids]))
+
+    transform.__module__ = 'mmseg.datasets'
+    kind = type('LoadAnnotations', (), dict(__call__=lambda self, data: transform(data)))
+    kind.__module__ = 'mmseg.datasets.transforms'
+    return kind()
+
+
+class MapsIds:
+    """Of the user's own: the ids in the files are not those of the training."""
+
+    def __call__(self, data):
+        data['gt_seg_map'] = data['gt_seg_map'] % 7
+        return data
+
+
+def pipeline(*transforms) -> Compose:
+    made = Compose([])
+    made.transforms = list(transforms)
+    return made
+
+
+def test_ids_that_a_transform_of_one_s_own_maps():
+    with pytest.raises(BadSampleError, match='has the ids 40'):
+        CheckedPipeline(pipeline(load([1, 40])), 7)(dict(seg_map_path='a.png'))
+    found = CheckedPipeline(pipeline(load([1, 40]), MapsIds()), 7)({})
+    assert found['gt_seg_map'].tolist() == [[1, 5]]
+
+
+def test_ids_that_the_losses_ignore():
+    model = Config(dict(model=dict(decode_head=dict(ignore_index=250, loss=dict(a=1))))).model
+    assert ignored_ids(model) == {250}
+    CheckedPipeline(pipeline(load([1, 250, 255])), 7, (250, 255))({})
+    with pytest.raises(
+        BadSampleError, match='ids from 0 to 6, and 250, 255 for pixels that are ig'
+    ):
+        CheckedPipeline(pipeline(load([1, 251])), 7, (250, 255))(dict(seg_map_path='a.png'))
+
+
+class Images:
+    """A data set of one image, whose label is not there."""
+
+    metainfo = dict(classes=('a',))
+    backend_args = None
+
+    def __init__(self, image, *transforms, backend_args=None):
+        self.image, self.pipeline = str(image), pipeline(*transforms)
+        self.backend_args = backend_args
+
+    def __len__(self):
+        return 1
+
+    def get_data_info(self, index):
+        return dict(img_path=self.image, seg_map_path=self.image + '.gone.png')
+
+
+def test_a_test_without_labels_and_other_storage(tmp_path):
+    image = tmp_path / 'a.jpg'
+    image.write_bytes(b'1')
+    guard_dataset(Images(image))
+    with pytest.raises(FileNotFoundError, match='gone.png'):
+        guard_dataset(Images(image, load([1])))
+    guard_dataset(Images('bucket/a.jpg', load([1]), backend_args=dict(backend='petrel')))
+
+
+def test_pretrained_of_timm_s_networks():
+    assert pretrained_files(dict(backbone=dict(pretrained=False))) == []
+    assert pretrained_files(dict(backbone=dict(pretrained=True))) == []
+
+
+def test_a_sampler_of_batches_of_one_s_own():
+    from mmrazor_tat.engine.hooks import RecipeCheckHook
+
+    runner = SimpleNamespace(
+        cfg=Config(
+            dict(
+                auto_scale_lr=dict(base_batch_size=16),
+                optim_wrapper=dict(optimizer=dict(lr=0.01)),
+                train_dataloader=dict(batch_size=4),
+            )
+        ),
+        train_dataloader=SimpleNamespace(batch_sampler=object(), sampler=None),
+    )
+    RecipeCheckHook()._check_batch(runner)
