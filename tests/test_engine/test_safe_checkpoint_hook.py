@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.hooks import Hook
 
 from mmrazor_tat.engine import files
 from mmrazor_tat.engine.atomic_backend import RemovesLater
@@ -143,6 +144,21 @@ def test_resume_takes_the_good_one_and_says_so(distillation):
     assert second.iter == 3 and second._load_from.endswith('iter_2.pth')
     assert [line for line in warned if 'iter_9.pth' in line and 'left out' in line]
     assert not (Path(folder) / 'iter_10.pth.tmp').exists()
+
+
+class PutsAPathIn(Hook):
+    def before_save_checkpoint(self, runner, checkpoint):
+        checkpoint['meta']['mine'] = Path('here')
+
+
+def test_a_checkpoint_that_could_not_be_resumed_is_warned_of_at_once(distillation):
+    runner = distillation(2)
+    runner.register_hook(PutsAPathIn())
+    warned = []
+    runner.logger.warning = warned.append
+    runner.train()
+    (line,) = [line for line in warned if 'could not be resumed' in line]
+    assert 'iter_1.pth' in line and '--trust-checkpoints' in line and '\n' not in line
 
 
 def test_another_model_s_checkpoint_is_refused_before_anything_is_loaded(distillation):

@@ -25,6 +25,7 @@ class SafeCheckpointHook(Hook):
     * ``resume=True`` goes on from the checkpoint that mmengine's 'last_checkpoint' names, or one
       that the run has written after it; where that is damaged, or the pointer missing, from the
       last one written that can be read. Damaged ones are named in a warning and left out.
+    * The first checkpoint of a run is read again, and one that could not be resumed warned of.
     * What is resumed is compared with the model first: another model's checkpoint, or one without
       optimizer, is refused; mmengine would load the weights whose names agree and go on.
 
@@ -56,7 +57,7 @@ class SafeCheckpointHook(Hook):
             runner.logger.warning(f'{runner.work_dir} holds no checkpoint: the run begins anew')
 
     def before_train(self, runner) -> None:
-        self._backends = []
+        self._backends, self._is_tried = [], False
         for hook in _checkpoint_hooks(runner):
             is_plain = hook.backend_args in (None, {}, dict(backend='local'))
             if type(getattr(hook, 'file_backend', None)) is LocalBackend and is_plain:
@@ -66,9 +67,11 @@ class SafeCheckpointHook(Hook):
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         self._remove()
+        self._try_first(runner)
 
     def after_train_epoch(self, runner) -> None:
         self._remove()
+        self._try_first(runner)
 
     def after_val_epoch(self, runner, metrics=None) -> None:
         self._remove()
@@ -76,6 +79,18 @@ class SafeCheckpointHook(Hook):
     def _remove(self) -> None:
         for backend in getattr(self, '_backends', ()):
             backend.remove_now()
+
+    def _try_first(self, runner) -> None:
+        """Read the first checkpoint of a run: a hook may put in what is refused later."""
+        for hook in _checkpoint_hooks(runner) if not self._is_tried else ():
+            path = getattr(hook, 'last_ckpt', None)
+            if not path or not is_main_process() or not Path(path).is_file():
+                continue
+            self._is_tried = True
+            try:
+                open_run(path)
+            except ValueError as error:
+                runner.logger.warning(f'{error}. So this run could not be resumed as it is')
 
     def _choose(self, runner) -> Optional[str]:
         """What to go on from, held against the model; None: there is nothing yet."""
