@@ -25,8 +25,8 @@ CONFIGS = sorted(
     if path.parts[-2] != '_base_' and path.name != 'pair.py'
 )
 SIDE = 64  # of the images in place of ImageNet's 224: a last map of 2 x 2
-IMAGES = 4
-BATCH = 2
+IMAGES = 6
+BATCH = 3  # RKD compares distances and angles: of two images both are equal in any network
 _NUMBERS = itertools.count()
 
 
