@@ -32,6 +32,12 @@ def guard_dataset(
             _check_files(leaf)
         pipeline = getattr(leaf, 'pipeline', None)
         if type(pipeline) is Compose:
+            if not pipeline.transforms:
+                raise ValueError(
+                    f'the pipeline of the {type(leaf).__name__} is empty: it has to load images '
+                    "and to pack them, as dict(type='LoadImageFromFile') and "
+                    "dict(type='PackSegInputs') do"
+                )
             classes = (getattr(leaf, 'metainfo', None) or {}).get('classes')
             leaf.pipeline = CheckedPipeline(
                 pipeline,

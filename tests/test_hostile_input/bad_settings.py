@@ -137,6 +137,12 @@ SETTINGS = [
         {'optim_wrapper.accumulative_counts': 0},
         ('accumulative_counts', '0'),
     ),
+    (
+        'no transforms',
+        'plain',
+        {'train_dataloader.dataset.pipeline': []},
+        ('pipeline of the', 'is empty'),
+    ),
     ('no iterations', 'plain', {'train_cfg.max_iters': 0}, ('train_cfg.max_iters', '0')),
     ('negative iterations', 'plain', {'train_cfg.max_iters': -5}, ('train_cfg.max_iters', '-5')),
     ('iterations are a text', 'plain', {'train_cfg.max_iters': 'ten'}, ('max_iters', "'ten'")),

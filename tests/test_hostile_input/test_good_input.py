@@ -75,7 +75,9 @@ class Images:
 def test_a_test_without_labels_and_other_storage(tmp_path):
     image = tmp_path / 'a.jpg'
     image.write_bytes(b'1')
-    guard_dataset(Images(image))
+    guard_dataset(Images(image, MapsIds()))
+    with pytest.raises(ValueError, match='the pipeline of the Images is empty'):
+        guard_dataset(Images(image))
     with pytest.raises(FileNotFoundError, match='gone.png'):
         guard_dataset(Images(image, load([1])))
     guard_dataset(Images('bucket/a.jpg', load([1]), backend_args=dict(backend='petrel')))
