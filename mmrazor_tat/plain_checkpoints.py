@@ -166,10 +166,8 @@ def _mmengine_types() -> dict[str, Any]:
     from mmengine.logging import HistoryBuffer
     from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 
-    types = {f'{cls.__module__}.{cls.__qualname__}': cls for cls in (HistoryBuffer,)}
-    types[f'{OneCycleParamScheduler.__module__}.{OneCycleParamScheduler.__qualname__}'] = (
-        OneCycleParamScheduler
-    )
+    both = (HistoryBuffer, OneCycleParamScheduler)
+    types = {f'{cls.__module__}.{cls.__qualname__}': cls for cls in both}
     # Both pickle their methods as getattr(class, name): these alone are allowed.
     return {**types, 'builtins.getattr': _method_of_mmengine}
 

@@ -1,8 +1,8 @@
 """The training crop as one setting."""
 
-from collections.abc import Iterator
-
 from mmengine import Config
+
+from .config_parts import dicts_of
 
 
 def set_crop_size(cfg: Config, size: tuple[int, int]) -> None:
@@ -26,7 +26,7 @@ def set_crop_size(cfg: Config, size: tuple[int, int]) -> None:
         raise ValueError(f'crop_size must be two positive integers (height, width), got {size!r}')
     size = tuple(size)
     crops = 0
-    for part in _dicts(cfg.get('train_dataloader', {})):
+    for _, part in dicts_of(cfg.get('train_dataloader', {})):
         if part.get('type') == 'RandomCrop':
             part['crop_size'] = size
             crops += 1
@@ -34,18 +34,8 @@ def set_crop_size(cfg: Config, size: tuple[int, int]) -> None:
             part['size'] = size
     if not crops:
         raise ValueError('crop_size: no RandomCrop in train_dataloader, so there is none to set')
-    for owner in (cfg, *_dicts(cfg.get('model', {}))):
+    for owner in (cfg, *(part for _, part in dicts_of(cfg.get('model', {})))):
         preprocessor = owner.get('data_preprocessor')
         if preprocessor and 'size' in preprocessor:
             preprocessor['size'] = size
     cfg['crop_size'] = size
-
-
-def _dicts(node) -> Iterator[dict]:
-    """All dicts within a config, at any depth."""
-    if isinstance(node, dict):
-        yield node
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        for item in node:
-            yield from _dicts(item)

@@ -14,6 +14,8 @@ import mmengine
 from mmengine import Config
 from mmengine.registry import OPTIMIZERS
 
+from .config_parts import dicts_of
+
 _LENGTH = 700
 _PACKAGE = str(Path(__file__).parent.parent)
 _MMENGINE = str(Path(mmengine.__file__).parent)
@@ -183,7 +185,7 @@ def _path_of(cfg: Config, built: dict) -> str:
         return sum(key in built and _equal(built[key], value) for key, value in item[1].items())
 
     kind = built.get('type')
-    alike = [(path, node) for path, node in _dicts(cfg) if path and node.get('type') == kind]
+    alike = [(path, node) for path, node in dicts_of(cfg) if path and node.get('type') == kind]
     if kind is None:
         alike = [(path, node) for path, node in alike if set(node) <= set(built)]
     return max(alike, key=likeness, default=('', {}))[0]
@@ -191,23 +193,8 @@ def _path_of(cfg: Config, built: dict) -> str:
 
 def _owners(cfg: Optional[Config], name: str) -> str:
     """Where a key stands, if that is one place."""
-    paths = [path for path, node in _dicts(cfg) if name in node] if cfg is not None else []
+    paths = [path for path, node in dicts_of(cfg) if name in node] if cfg is not None else []
     return f'{paths[0]}: ' if len(paths) == 1 and paths[0] else ''
-
-
-def _dicts(node: Any, path: str = '') -> list[tuple[str, dict]]:
-    """All dicts of a config with their dotted keys."""
-    if isinstance(node, Config):
-        node = node._cfg_dict
-    found = []
-    if isinstance(node, dict):
-        found.append((path, node))
-        items = list(node.items())
-    else:
-        items = list(enumerate(node)) if isinstance(node, (list, tuple)) else []
-    for key, value in items:
-        found += _dicts(value, f'{path}.{key}' if path else str(key))
-    return found
 
 
 def _equal(one: Any, other: Any) -> bool:

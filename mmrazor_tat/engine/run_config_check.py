@@ -3,13 +3,13 @@
 import importlib.util
 import math
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Optional
 
 from mmengine import Config
 
 from ..models.checkpoint_file import read_checkpoint
+from .config_parts import dicts_of
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 # What a launcher sets; mmengine reads them without saying who is missing.
@@ -49,7 +49,7 @@ def check_run_config(cfg: Config) -> None:
 
 def check_loss_weights(model: dict) -> None:
     """Raise ValueError for a ``loss_weight`` (alpha, beta, epsilon) or a ``tau`` out of range."""
-    for path, node in _dicts(model, 'model'):
+    for path, node in dicts_of(model, 'model'):
         if path.startswith('model.teacher.'):
             continue  # its losses are never computed
         if 'loss_weight' in node:
@@ -151,7 +151,7 @@ def _is_of_training(content: dict) -> bool:
 def pretrained_files(model: dict) -> list[tuple[str, str]]:
     """(dotted key, path) of the files that the networks to be trained start from; no URLs."""
     found = []
-    for path, node in _dicts(model, 'model'):
+    for path, node in dicts_of(model, 'model'):
         if path.startswith('model.teacher.') or path == 'model.teacher':
             continue
         init = node.get('init_cfg')
@@ -168,7 +168,7 @@ def pretrained_files(model: dict) -> list[tuple[str, str]]:
 
 def ignored_ids(model: dict) -> set[int]:
     """The ``ignore_index`` of any part of a network."""
-    found = (node.get('ignore_index') for _, node in _dicts(model, 'model'))
+    found = (node.get('ignore_index') for _, node in dicts_of(model, 'model'))
     return {value for value in found if isinstance(value, int)}
 
 
@@ -189,13 +189,3 @@ def _check_number(name: str, value: Any, positive: bool = False) -> None:
     if not is_number or not math.isfinite(value) or value < 0 or (positive and value == 0):
         least = 'above 0' if positive else 'of at least 0'
         raise ValueError(f'{name} must be a finite number {least}, got {value!r}')
-
-
-def _dicts(node: Any, path: str) -> Iterator[tuple[str, dict]]:
-    if isinstance(node, dict):
-        yield path, node
-        items: Any = node.items()
-    else:
-        items = enumerate(node) if isinstance(node, (list, tuple)) else ()
-    for key, value in items:
-        yield from _dicts(value, f'{path}.{key}')

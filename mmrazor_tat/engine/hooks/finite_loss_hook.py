@@ -55,7 +55,7 @@ class FiniteLossHook(Hook):
             more = f' and {len(bad) - 3} more' if len(bad) > 3 else ''
             raise FloatingPointError(
                 f'iteration {runner.iter + 1}: {", ".join(bad[:3])}{more} hold NaN or infinity: no '
-                f'checkpoint is written of such weights' + self._end(runner)
+                'checkpoint is written of such weights' + self._end(runner)
             )
 
     @staticmethod
