@@ -10,6 +10,7 @@ from mmrazor_tat.engine.command_line import one_line_errors, read_config
 from mmrazor_tat.engine.error_text import build_errors
 from mmrazor_tat.engine.features import build_model, feature_table, features_of, input_size
 from mmrazor_tat.engine.model_config import model_of
+from mmrazor_tat.models.probe import input_channels
 
 
 def parse_args() -> argparse.Namespace:
@@ -30,8 +31,8 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def inspect(args: argparse.Namespace) -> tuple[nn.Module, tuple[int, int], list]:
-    """The network, the size of its input, and the rows of the table."""
+def inspect(args: argparse.Namespace) -> tuple[nn.Module, tuple[int, int, int], list]:
+    """The network, the shape (C, H, W) of its input, and the rows of the table."""
     if args.size is not None and min(args.size) < 1:
         raise ValueError(f'--size must be two whole numbers above 0, got {args.size}')
     cfg = read_config(args.config, {})
@@ -39,11 +40,12 @@ def inspect(args: argparse.Namespace) -> tuple[nn.Module, tuple[int, int], list]
     size = tuple(args.size or input_size(cfg))
     with build_errors(cfg):
         model = build_model(cfg)
-        features = features_of(model, torch.zeros(1, 3, *size))
+        channels = input_channels(model)
+        features = features_of(model, torch.zeros(1, channels, *size))
     rows = feature_table(features, args.filter)
     if len(rows) == 1:
         raise ValueError(f'--filter {args.filter!r}: no module that runs has such a name')
-    return model, size, rows
+    return model, (channels, *size), rows
 
 
 def main() -> None:
@@ -53,8 +55,8 @@ def main() -> None:
     except re.error as error:
         raise SystemExit(f'--filter {args.filter!r} is no regular expression: {error}') from error
     with one_line_errors('inspect_features'):
-        model, size, rows = inspect(args)
-    print(f'{type(model).__name__}, input 1 x 3 x {size[0]} x {size[1]}')
+        model, shape, rows = inspect(args)
+    print(f'{type(model).__name__}, input 1 x {" x ".join(map(str, shape))}')
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     for row in rows:
         print('  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())

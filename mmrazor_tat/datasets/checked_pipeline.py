@@ -1,13 +1,14 @@
 """A sample that cannot be used is named by its files, wherever it is read."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 import numpy as np
 from mmengine.dataset import Compose
 
 _SHOWN = 5  # label ids
+_KNOWN = {'mmcv', 'mmseg', 'mmrazor_tat'}
 
 
 class BadSampleError(ValueError):
@@ -17,28 +18,37 @@ class BadSampleError(ValueError):
 class CheckedPipeline(Compose):
     """The transforms of a data set, with errors that name the files of the sample.
 
-    Labels are checked as they were loaded, before anything is cropped: a map (H, W) of the image's
-    size, of class ids or the ignored one. Otherwise the cross entropy would end a GPU's training
-    without naming a file, a label of another size would be cropped at other places than the
-    image, and a validation would leave strange ids out in silence. It runs where the data is
-    loaded, so in the workers of a data loader.
+    Labels of mmseg's ``LoadAnnotations`` are checked as they were loaded, before anything is
+    cropped: a map (H, W) of the image file's own size (``ori_shape``; a test pipeline has resized
+    the image by then, and the label keeps its size), of class ids or the ignored one. Otherwise the
+    cross entropy would end a GPU's training without naming a file, a label of another size would be
+    cropped at other places than the image, and a validation would leave strange ids out in
+    silence. It runs where the data is loaded, so in the workers of a data loader.
 
     Args:
         pipeline: a built pipeline, whose transforms are taken over.
         num_classes: ids go from 0 to ``num_classes`` - 1; None: they are not checked.
         ignored: ids of pixels that are not counted.
+        refused: ids that a loss cannot take, with its words; none of ``ignored``.
     """
 
     def __init__(
-        self, pipeline: Compose, num_classes: Optional[int] = None, ignored: Sequence[int] = (255,)
+        self,
+        pipeline: Compose,
+        num_classes: Optional[int] = None,
+        ignored: Sequence[int] = (255,),
+        refused: Optional[Mapping[int, str]] = None,
     ) -> None:
         self.transforms = pipeline.transforms
         self.num_classes = num_classes
-        self.ignored = list(ignored)
-        # One of the user's own may map the ids that are in the files.
-        modules = [type(transform).__module__.split('.')[0] for transform in self.transforms]
-        if not {*modules} <= {'mmcv', 'mmseg', 'mmrazor_tat'}:
-            self.num_classes = None
+        self.refused = dict(refused or {})
+        self.ignored = [index for index in ignored if index not in self.refused]
+        is_known = [type(t).__module__.split('.')[0] in _KNOWN for t in self.transforms]
+        # One of the user's own may map the ids, and may give image and label any size.
+        self._loads = next(
+            (k for k, t in enumerate(self.transforms) if _loads_labels(t) and all(is_known[:k])), -1
+        )
+        self._maps_ids = not all(is_known)
 
     def __call__(self, data: dict) -> Optional[dict]:
         """See mmengine's ``Compose``.
@@ -47,8 +57,7 @@ class CheckedPipeline(Compose):
             BadSampleError: a transform that fails, or a label that does not fit.
         """
         image, label = data.get('img_path'), data.get('seg_map_path')
-        is_checked = False
-        for transform in self.transforms:
+        for k, transform in enumerate(self.transforms):
             try:
                 data = transform(data)
             except BadSampleError:
@@ -63,32 +72,53 @@ class CheckedPipeline(Compose):
                 ) from error
             if data is None:
                 return None
-            if not is_checked and 'gt_seg_map' in data and 'img' in data:
-                self._check_label(data, image, label)
-                is_checked = True
+            if k == self._loads and 'gt_seg_map' in data:
+                self._check_size(data, image, label)
+                if not self._maps_ids:
+                    self._check_ids(data['gt_seg_map'], label)
+        if self._maps_ids and self.refused:
+            packed = getattr(data.get('data_samples'), 'gt_sem_seg', None)
+            if packed is not None:
+                self._refuse_ids(np.asarray(packed.data), label)
         return data
 
-    def _check_label(self, data: dict, image: Any, path: Any) -> None:
-        label, size = data['gt_seg_map'], tuple(data['img'].shape[:2])
+    @staticmethod
+    def _check_size(data: dict, image: Any, path: Any) -> None:
+        label, size = data['gt_seg_map'], data.get('ori_shape')
         if label.ndim != 2:
             raise BadSampleError(
                 f'label {path!r} has shape {tuple(label.shape)}: a map (height, width) of class '
                 'ids is needed, not colours; convert it, e.g. with tools/prepare_data.py'
             )
-        if tuple(label.shape) != size:
+        if size is not None and tuple(label.shape) != tuple(size[:2]):
             raise BadSampleError(
                 f'label {path!r} is {label.shape[0]} x {label.shape[1]} pixels, its image '
                 f'{image!r} is {size[0]} x {size[1]}: both must have one size'
             )
+
+    def _check_ids(self, label: np.ndarray, path: Any) -> None:
         if self.num_classes is None:
             return
         wrong = label[(label >= self.num_classes) & ~np.isin(label, self.ignored)]
-        if wrong.size:
-            ids = np.unique(wrong)
-            more = ', ...' if len(ids) > _SHOWN else ''
-            raise BadSampleError(
-                f'label {path!r} has the ids {", ".join(map(str, ids[:_SHOWN]))}{more} in '
-                f'{wrong.size} pixels: the data set has {self.num_classes} classes, so ids from 0 '
-                f'to {self.num_classes - 1}, and {", ".join(map(str, self.ignored))} for pixels '
-                "that are ignored (the data set's ignore_index)"
-            )
+        if not wrong.size:
+            return
+        self._refuse_ids(label, path)
+        ids = np.unique(wrong)
+        more = ', ...' if len(ids) > _SHOWN else ''
+        raise BadSampleError(
+            f'label {path!r} has the ids {", ".join(map(str, ids[:_SHOWN]))}{more} in '
+            f'{wrong.size} pixels: the data set has {self.num_classes} classes, so ids from 0 '
+            f'to {self.num_classes - 1}, and {", ".join(map(str, self.ignored))} for pixels '
+            "that are ignored (the data set's ignore_index)"
+        )
+
+    def _refuse_ids(self, label: np.ndarray, path: Any) -> None:
+        for index, words in self.refused.items():
+            if count := int((label == index).sum()):
+                raise BadSampleError(
+                    f'label {path!r} has the id {index} in {count} pixels: {words}'
+                )
+
+
+def _loads_labels(transform: Any) -> bool:
+    return type(transform).__name__ == 'LoadAnnotations'

@@ -1,8 +1,8 @@
 """A data set held to what can be known before a training begins."""
 
 import os
-from collections.abc import Collection, Iterator
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Optional
 
 from mmengine.dataset import Compose
 from torch.utils.data import Dataset
@@ -11,7 +11,10 @@ from .checked_pipeline import CheckedPipeline
 
 
 def guard_dataset(
-    dataset: Dataset, check_files: bool = True, ignored: Collection[int] = ()
+    dataset: Dataset,
+    check_files: bool = True,
+    ignored: Collection[int] = (),
+    refused: Optional[Mapping[int, str]] = None,
 ) -> None:
     """Refuse an empty data set or one without its files; let errors in samples name their files.
 
@@ -21,13 +24,14 @@ def guard_dataset(
         check_files: whether each image and label of a segmentation data set is looked for (a
             ``stat`` each).
         ignored: ids that the losses do not count, besides the data set's ``ignore_index``.
+        refused: ids that a loss cannot take, with its words.
 
     Raises:
         ValueError, FileNotFoundError: what is wrong, with the data set's files.
     """
     if hasattr(dataset, '__len__') and len(dataset) == 0:
         raise ValueError(no_images(dataset))
-    for leaf in _leaves(dataset):
+    for leaf in leaves(dataset):
         if check_files:
             _check_files(leaf)
         pipeline = getattr(leaf, 'pipeline', None)
@@ -43,6 +47,7 @@ def guard_dataset(
                 pipeline,
                 classes and len(classes),
                 sorted({getattr(leaf, 'ignore_index', 255), *ignored}),
+                refused,
             )
 
 
@@ -55,28 +60,32 @@ def no_images(dataset: Any) -> str:
     return f'the {kind} of {" and ".join(parts) or "the config"} has no image'
 
 
-def _leaves(dataset: Any) -> Iterator[Any]:
+def leaves(dataset: Any) -> Iterator[Any]:
     """The data sets proper, below any wrapper."""
     inner = getattr(dataset, 'datasets', None) or getattr(dataset, 'dataset', None)
     if inner is None:
         yield dataset
     for one in inner if isinstance(inner, (list, tuple)) else [inner]:
         if one is not None:
-            yield from _leaves(one)
+            yield from leaves(one)
 
 
 def _check_files(dataset: Any) -> None:
-    """Raise for the first files that are missing or empty; data sets of labels in files alone."""
+    """Raise for the first files that are missing or empty, of those that mmcv's loaders read."""
     if not hasattr(dataset, 'get_data_info') or not len(dataset):
         return
-    keys = ['img_path', 'seg_map_path']
     first = dataset.get_data_info(0)
     on_disk = not getattr(dataset, 'backend_args', None)  # else paths are another storage's
-    if not on_disk or not all(isinstance(first.get(key), str) for key in keys):
+    loaders = dict(LoadImageFromFile='img_path', LoadAnnotations='seg_map_path')
+    keys = []
+    for transform in getattr(getattr(dataset, 'pipeline', None), 'transforms', ()):
+        key = loaders.get(type(transform).__name__)
+        is_known = type(transform).__module__.split('.')[0] in ('mmcv', 'mmseg')
+        # With ignore_empty mmengine takes another image in place of one that is not there.
+        if is_known and isinstance(first.get(key), str) and not _may_lack(transform):
+            keys.append(key)
+    if not on_disk or not keys:
         return
-    transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
-    if not any('LoadAnnotations' in type(transform).__name__ for transform in transforms):
-        keys.remove('seg_map_path')  # a test without labels
     missing, empty = [], []
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
@@ -98,3 +107,7 @@ def _check_files(dataset: Any) -> None:
                 f'{files[0]!r}{more} of the data set is {what}'
                 + (f'; the split {split!r} names {len(dataset)} images' if split else '')
             )
+
+
+def _may_lack(loader: Any) -> bool:
+    return bool(getattr(loader, 'ignore_empty', False) or getattr(loader, 'backend_args', None))

@@ -2,19 +2,16 @@
 
 import ast
 import contextlib
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Optional
 
 from mmengine import Config
 
-from .error_text import one_line
+from .error_text import how_to_install, is_installed, one_line, with_reasons
 
-# How to get what our configs need and our package does not.
-_HOW = {
-    'mmpretrain': 'pip install -r requirements/mmpretrain.txt, or the extra '
-    'mmrazor_tat[classification]',
-}
+# What our configs need and our package does not.
+_OPTIONAL = ('mmpretrain',)
 
 
 class MissingPackageError(ValueError):
@@ -33,10 +30,32 @@ def config_errors(path: str | Path) -> Iterator[None]:
     except MissingPackageError:
         raise
     except Exception as error:  # a config is a Python file, and can raise anything
-        text = str(error).split(', the current sys.path')[0]
-        raise ConfigError(
-            one_line(f'config {str(path)!r} cannot be read: {type(error).__name__}: {text}')
-        ) from error
+        text = f'config {str(path)!r} cannot be read: {with_reasons(error)}'
+        raise ConfigError(one_line(text) + _where_to_look(error, path)) from error
+
+
+def _where_to_look(error: BaseException, path: str | Path) -> str:
+    """What helps against a module of ``custom_imports`` that is not found; else ''."""
+    if 'custom modules' not in str(error):
+        return ''
+    reason: Optional[BaseException] = error
+    while reason is not None and not isinstance(reason, ModuleNotFoundError):
+        reason = reason.__cause__ or reason.__context__
+    if reason is None or not reason.name:
+        return ''
+    name = reason.name.split('.')[0]
+    folder = Path(path).resolve().parent
+    beside = next((of for of in (folder, *folder.parents) if _holds(of, name)), None)
+    if beside is not None:
+        return f'. {name} lies in {beside}, which is not on the path: set PYTHONPATH={beside}'
+    return (
+        f'. If {name} is a module of your own, set PYTHONPATH to the folder that holds it; else '
+        'the package has to be installed'
+    )
+
+
+def _holds(folder: Path, module: str) -> bool:
+    return (folder / f'{module}.py').is_file() or (folder / module / '__init__.py').is_file()
 
 
 def read_config_file(path: str | Path) -> Config:
@@ -51,14 +70,15 @@ def read_config_file(path: str | Path) -> Config:
     _refuse_circle(Path(path))
     try:
         cfg = Config.fromfile(path)
-    except ModuleNotFoundError as error:
-        for package, how in _HOW.items():
-            if error.name == package or f'{package} is not installed' in str(error):
-                raise _missing(path, package, how) from error
+    except ImportError as error:
+        for package in _OPTIONAL:
+            reasons = with_reasons(error)
+            if any(of in reasons for of in (f"'{package}'", f'{package} is not installed')):
+                raise _missing(path, package) from error
         raise
     package = cfg.get('default_scope')
-    if package in _HOW and not _is_installed(package):
-        raise _missing(path, package, _HOW[package])
+    if package in _OPTIONAL and not is_installed(package):
+        raise _missing(path, package)
     return cfg
 
 
@@ -92,12 +112,7 @@ def _bases(path: Path) -> list[str]:
     return []
 
 
-def _missing(path: str | Path, package: str, how: str) -> MissingPackageError:
-    return MissingPackageError(f'{path} needs {package}, which is not installed: {how}')
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ValueError:  # a stand-in without a spec
-        return True
+def _missing(path: str | Path, package: str) -> MissingPackageError:
+    return MissingPackageError(
+        f'{path} needs {package}, which is not installed: {how_to_install(package)}'
+    )

@@ -7,6 +7,7 @@ import torch
 from mmengine.model import revert_sync_batchnorm
 from torch import Tensor, nn
 
+from ..models.probe import input_channels
 from .benchmark import MIB, peak_memory, time_in_turns
 
 
@@ -28,7 +29,7 @@ def distillation_cost(
         By name: 'student', 'distilled'.
     """
     revert_sync_batchnorm(algorithm)
-    inputs = torch.randn(batch, 3, *size)
+    inputs = torch.randn(batch, input_channels(algorithm), *size)
     algorithm.train()
     distiller = algorithm.distiller
 

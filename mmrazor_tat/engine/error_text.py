@@ -1,11 +1,14 @@
 """What an exception of the packages below us means, in one line."""
 
+import ast
 import contextlib
 import re
+import sys
 import traceback
 from collections.abc import Iterator
 from difflib import get_close_matches
-from inspect import isclass, signature
+from importlib.util import find_spec
+from inspect import getsource, isclass, signature
 from pathlib import Path
 from types import FrameType
 from typing import Any, Optional
@@ -27,6 +30,31 @@ def one_line(text: str, length: int = _LENGTH) -> str:
     """A text without its line breaks, at most ``length`` characters of it."""
     text = ' '.join(text.split())
     return text if len(text) <= length else text[:length].rsplit(' ', 1)[0] + ' ...'
+
+
+def with_reasons(error: BaseException, text: Optional[str] = None) -> str:
+    """What an exception says, and what those say that it was raised from, the last the deepest.
+
+    Args:
+        error: the exception.
+        text: in the place of its own.
+    """
+    said = _said(error) if text is None else text
+    seen = {id(error)}
+    while True:
+        reason = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if reason is None or id(reason) in seen:
+            return said
+        seen.add(id(reason))
+        error = reason
+        if str(error) and str(error) not in said:
+            said += f': {_said(error)}'
+
+
+def _said(error: BaseException) -> str:
+    # mmengine lists the whole path.
+    text = str(error).split(', the current sys.path')[0]
+    return f'{type(error).__name__}: {text.strip() or "without a word"}'
 
 
 def describe(error: BaseException, cfg: Optional[Config] = None) -> str:
@@ -56,14 +84,15 @@ def describe(error: BaseException, cfg: Optional[Config] = None) -> str:
         kind = found[1].replace('.__init__', '')
         if not built or found[2] not in built:
             at = _owners(cfg, found[2]) or at
-        return one_line(_unknown_argument(kind, found[2], frame, at))
+        return one_line(_unknown_argument(kind, found[2], frame, at) + _lacks(frame))
     name = type(error).__name__
     line = (
         text if isinstance(error, OSError) else f'{name}: {_without_quotes(error) or _code(error)}'
     )
+    line = with_reasons(error, line)
     if built:
         line = f'{at or "the config: "}{built.get("type")}: {line} (with {_settings(built)})'
-    return one_line(line)
+    return one_line(line + _lacks(frame))
 
 
 class BuildError(ValueError):
@@ -146,9 +175,63 @@ def _unknown_type(found: re.Match, frame: Optional[FrameType]) -> str:
         known += list(node.module_dict)
         known += [key for child in node.children.values() for key in child.module_dict]
         node = node.parent
+    scope = name.rpartition('.')[0].split('.')[0]
     nearest = get_close_matches(name.split('.')[-1], dict.fromkeys(known), n=3)
     hint = f'; nearest: {", ".join(nearest)}' if nearest else ''
+    if scope and not is_installed(scope):
+        hint = f': it needs {scope}, which is not installed: {how_to_install(scope)}'
     return f'there is no type {name!r} (registry {registry}){hint}'
+
+
+def _lacks(frame: Optional[FrameType]) -> str:
+    """The packages that the class being built imports where they are installed, and are not.
+
+    mmseg's Mask2FormerHead then has a mere BaseModule for its base, which takes no argument.
+    """
+    cls = frame.f_locals.get('obj_cls') if frame is not None else None
+    missing = dict.fromkeys(
+        package
+        for owner in (cls.__mro__ if isclass(cls) else ())
+        for package in _optional_packages(owner.__module__)
+        if not is_installed(package)
+    )
+    return ''.join(
+        f'; {cls.__name__} needs {package}, which is not installed: {how_to_install(package)}'
+        for package in missing
+    )
+
+
+def _optional_packages(module: str) -> list[str]:
+    """Those that a module tries to import."""
+    try:
+        tree = ast.parse(getsource(sys.modules[module]))
+    except (KeyError, OSError, TypeError, SyntaxError):
+        return []
+    found = []
+    for attempt in (node for node in tree.body if isinstance(node, ast.Try)):
+        for node in attempt.body:
+            if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                found.append(node.module.split('.')[0])
+            elif isinstance(node, ast.Import):
+                found += [alias.name.split('.')[0] for alias in node.names]
+    return found
+
+
+def is_installed(module: str) -> bool:
+    """Whether a module could be imported."""
+    try:
+        return find_spec(module) is not None
+    except ValueError:  # a stand-in without a spec
+        return True
+
+
+def how_to_install(package: str) -> str:
+    """What to type for a package that is not installed."""
+    if package == 'mmpretrain':
+        return 'pip install -r requirements/mmpretrain.txt, or the extra ' + (
+            'mmrazor_tat[classification]'
+        )
+    return f'pip install {package}'
 
 
 def _unknown_argument(kind: str, name: str, frame: Optional[FrameType], at: str) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..compat import turn_off_inplace
 from ..datasets.cifar_files import SIDE
+from ..models.probe import naming_modules
 
 # What carries a feature on; not gates (sigmoid) and not weights (softmax).
 _ACTIVATIONS = {
@@ -94,7 +95,7 @@ def features_of(model: nn.Module, inputs: Tensor) -> list[Feature]:
 
     Args:
         model: in eval mode, nothing in place.
-        inputs: (1, 3, H, W).
+        inputs: (1, C, H, W).
     """
     calls: dict[str, list] = {}
     taken: dict[str, Tensor] = {}
@@ -116,7 +117,8 @@ def features_of(model: nn.Module, inputs: Tensor) -> list[Feature]:
         if name:
             watch(name, module)
     try:
-        model(inputs, mode='tensor')
+        with naming_modules(model, inputs):
+            model(inputs, mode='tensor')
     finally:
         for handle in handles:
             handle.remove()

@@ -6,8 +6,10 @@ from mmengine.dist import get_rank
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from ..datasets.guard import guard_dataset, no_images
+from ..datasets.guard import guard_dataset, leaves, no_images
+from .evaluation import bare_model
 from .hooks.checkpoint_fit_hook import CheckpointFitHook
+from .label_ids import refused_ids
 from .run_config_check import check_run_config, ignored_ids
 
 
@@ -45,5 +47,12 @@ class GuardedRunner(Runner):
             if 'need at least one array' in str(error) or 'num_samples' in str(error):
                 raise ValueError(no_images(dataloader['dataset'])) from error
             raise
-        guard_dataset(loader.dataset, get_rank() == 0, ignored_ids(self.cfg.get('model') or {}))
+        parts = ('model', 'val_evaluator', 'test_evaluator')
+        ignored = ignored_ids({part: self.cfg.get(part) for part in parts})
+        refused = {}
+        if dataloader is self._train_dataloader:
+            network = getattr(bare_model(self), 'student', bare_model(self))
+            own = {getattr(leaf, 'ignore_index', 255) for leaf in leaves(loader.dataset)}
+            refused = refused_ids(network, sorted({*ignored, *own}))
+        guard_dataset(loader.dataset, get_rank() == 0, ignored, refused)
         return loader

@@ -1,15 +1,16 @@
 """Settings of a run that the packages below us would take without a word, or misread."""
 
-import importlib.util
 import math
 import os
 from pathlib import Path
 from typing import Any, Optional
 
 from mmengine import Config
+from mmengine.registry import MODELS
 
 from ..models.checkpoint_file import read_checkpoint
 from .config_parts import dicts_of
+from .error_text import is_installed
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 # What a launcher sets; mmengine reads them without saying who is missing.
@@ -40,10 +41,16 @@ def check_run_config(cfg: Config) -> None:
     if seed is not None:
         _check_count('randomness.seed', seed, least=0)
     scope = cfg.get('default_scope')
-    if scope is not None and not _is_package(scope):
+    is_known = isinstance(scope, str) and (is_installed(scope) or MODELS._search_child(scope))
+    if scope is not None and not is_known:
         raise ValueError(f'default_scope {scope!r} is no package that is installed')
     _check_launcher(cfg.get('launcher', 'none'))
     check_writable(cfg.get('work_dir'), 'work_dir (--work-dir)')
+    for key in ('default_hooks', 'custom_hooks'):
+        for path, hook in dicts_of(cfg.get(key) or {}, key):
+            folder = hook.get('out_dir')
+            if isinstance(folder, str) and '://' not in folder and not hook.get('backend_args'):
+                check_writable(folder, f'{path}.out_dir')
     _check_checkpoints(cfg)
 
 
@@ -166,17 +173,10 @@ def pretrained_files(model: dict) -> list[tuple[str, str]]:
     return [(key, value) for key, value in found if '://' not in value]
 
 
-def ignored_ids(model: dict) -> set[int]:
-    """The ``ignore_index`` of any part of a network."""
-    found = (node.get('ignore_index') for _, node in dicts_of(model, 'model'))
+def ignored_ids(parts: dict) -> set[int]:
+    """The ``ignore_index`` of any part of a network or an evaluator."""
+    found = (node.get('ignore_index') for _, node in dicts_of(parts))
     return {value for value in found if isinstance(value, int)}
-
-
-def _is_package(name: Any) -> bool:
-    try:
-        return isinstance(name, str) and importlib.util.find_spec(name) is not None
-    except ValueError:  # a stand-in without a spec
-        return True
 
 
 def _check_count(name: str, value: Any, least: int = 1) -> None:

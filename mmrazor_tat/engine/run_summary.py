@@ -65,7 +65,7 @@ class RunSummary:
         best_checkpoint: the newest that mmengine kept as the best.
         teacher: of a distillation: the one that the checkpoint was trained with. Checkpoints of
             older versions of this package do not name it.
-        notes: what could not be read, and why.
+        notes: what could not be read, and why; what the training's labels hold.
     """
 
     folder: Path
@@ -119,6 +119,9 @@ def summarize_run(folder: Path) -> RunSummary:
 
     last, best = last_checkpoint(folder), _best_checkpoint(folder)
     content = _read_checkpoint(last or best, notes)
+    hub = (content.get('message_hub') or {}).get('runtime_info') or {}
+    if hub.get('labels'):  # of RecipeCheckHook
+        notes.append(f'{folder.name}: {hub["labels"]}')
     identity = content.get('state_dict', {}).get(KEY)
     return RunSummary(
         folder=folder,

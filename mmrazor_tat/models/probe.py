@@ -1,12 +1,14 @@
 """A dry run of student, teacher and distiller: shapes are known and checked before training."""
 
 import contextlib
+import functools
 from typing import Any, Union
 
 import torch
 from torch import Tensor, nn
 
 from .distillers.shared_connector_distiller import recorder_names
+from .teacher_input import normalization
 
 
 @torch.no_grad()
@@ -20,17 +22,27 @@ def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: 
     Args:
         student, teacher: models whose ``forward(inputs, mode='tensor')`` runs the features.
         distiller: a ``SharedConnectorDistiller`` prepared from both.
-        inputs: (B, 3, H, W), of the size that training will use; as many images as every loss
+        inputs: (B, C, H, W), of the size that training will use; as many images as every loss
             needs (its ``least_images``).
 
     Raises:
-        ValueError: a record that never fires, channels that cannot be read, or a loss whose
-            inputs do not fit, with the names and shapes of its records.
+        ValueError: a network that cannot be run, a record that never fires, channels that cannot
+            be read, a loss whose inputs do not fit, or one that is constant, whatever the student
+            gives; with the names and shapes of its records.
     """
-    with evaluating(teacher), distiller.teacher_recorders:
-        teacher(inputs, mode='tensor')
-    with evaluating(student), distiller.student_recorders:
-        student(inputs, mode='tensor')
+    for role, network in (('teacher', teacher), ('student', student)):
+        recorders = getattr(distiller, f'{role}_recorders')
+        with evaluating(network), recorders, naming_modules(network, inputs, role):
+            own, given = input_channels(network), inputs.shape[1]
+            try:
+                network(inputs, mode='tensor')
+            except RuntimeError as error:
+                if own == given:
+                    raise
+                raise RuntimeError(
+                    f"it takes images of {own} channels, the student's have {given}, and both see "
+                    f'the same: {error}'
+                ) from error
 
     size = ' x '.join(str(length) for length in inputs.shape[-2:])
     for name, records in distiller.loss_forward_mappings.items():
@@ -42,6 +54,7 @@ def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: 
             if len(fired) == len(records):
                 with evaluating(distiller):  # a batch norm in a connector learns nothing from zeros
                     distiller.compute_loss(name)
+                    _refuse_constant(name, distiller)
         except Exception as error:
             raise ValueError(
                 f"distill_losses['{name}'] does not fit the records of an input of {size}: "
@@ -58,6 +71,76 @@ def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: 
                 )
 
     distiller.reset_records()
+
+
+@torch.random.fork_rng(devices=[])
+def _refuse_constant(name: str, distiller: nn.Module) -> None:
+    """Raise ValueError for a loss whose gradient is zero, whatever maps it is given.
+
+    A softmax over a single entry is always 1: one logit of a binary head, one position.
+    """
+    maps = distiller.student_maps([name])
+    weight = getattr(distiller.distill_losses[name], 'loss_weight', None)
+    if weight == 0 or not maps or not all(x.is_floating_point() for x in maps.values()):
+        return
+    with distiller.random_records(name) as drawn, torch.enable_grad():
+        loss = distiller.compute_loss(name)
+        if not loss.requires_grad:  # said in the first iteration, with its reason
+            return
+        gradients = torch.autograd.grad(loss, drawn, allow_unused=True)
+    if all(gradient is None or not gradient.any() for gradient in gradients):
+        raise ValueError(
+            'its gradient is zero whatever the student gives, so it teaches nothing. A softmax '
+            'over a single entry (one channel, one position) is such a constant'
+        )
+
+
+def input_channels(network: nn.Module) -> int:
+    """Of the images that a network takes, e.g. 1 for grey ones.
+
+    They are the channels that its data preprocessor normalizes, else those of its first
+    convolution (a siamese network's takes only a part of them).
+    """
+    known = normalization(getattr(network, 'data_preprocessor', None))
+    if known is not None and known.mean is not None and len(known.mean) > 1:
+        return len(known.mean)
+    convolutions = (m for m in network.modules() if isinstance(m, (nn.Conv2d, nn.Conv3d)))
+    return next((conv.in_channels for conv in convolutions), 3)
+
+
+@contextlib.contextmanager
+def naming_modules(network: nn.Module, inputs: Tensor, role: str = 'network'):
+    """Inside, an error of a network that runs names it, its input, and the module that raised it.
+
+    Args:
+        network: it runs on ``inputs``.
+        inputs: (B, C, H, W).
+        role: what it is called.
+
+    Raises:
+        ValueError: in place of what a module raises.
+    """
+    running: list[str] = []
+    handles = []
+    for name, module in network.named_modules():
+        enter = functools.partial(_enter, running, name)
+        handles.append(module.register_forward_pre_hook(enter))
+        handles.append(module.register_forward_hook(lambda *_: running.pop() and None))
+    try:
+        yield
+    except Exception as error:
+        where = f' in {running[-1]!r}' if running and running[-1] else ''
+        raise ValueError(
+            f'the {role} ({type(network).__name__}) cannot be run on an input of '
+            f'{" x ".join(map(str, inputs.shape))}: {type(error).__name__}{where}: {error}'
+        ) from error
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _enter(running: list[str], name: str, *_) -> None:
+    running.append(name)
 
 
 @contextlib.contextmanager

@@ -138,10 +138,10 @@ def _gradients(runs: Sequence[Run]) -> list[Panel]:
 
 def _metric(runs: Sequence[Run], metric: Optional[str]) -> Panel:
     logged = dict.fromkeys(key for run in runs for line in run.validation for key in line)
-    name = metric or main_metric(logged)
+    known = [key for key in logged if key not in ('step', 'iter', 'time', 'data_time')]
+    name = metric or main_metric(known)
     lines = _lines(runs, 'student', lambda run: curves.series(run.validation, name))
     if not lines and metric is not None:
-        known = [key for key in logged if key not in ('step', 'iter', 'time', 'data_time')]
         raise ValueError(
             f'metric {metric!r} is in no validation of these runs; '
             + (f'there are {", ".join(known)}' if known else 'there is no validation yet')

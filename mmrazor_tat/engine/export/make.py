@@ -223,7 +223,7 @@ def _write_onnx(
     cases = check_onnx(path, network, image, options.is_dynamic)
     sizes = ['height', 'width'] if options.is_dynamic else list(image.shape[2:])
     return {
-        'input': ['batch', 3, *sizes],
+        'input': ['batch', image.shape[1], *sizes],
         'logits': ['batch', student.out_channels, *sizes],
         'test_mode': meta['test_mode'],
         'cases': [case.to_dict() for case in cases],

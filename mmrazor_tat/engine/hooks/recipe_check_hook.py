@@ -1,6 +1,7 @@
 """What a config promises, held against what is about to be trained."""
 
 from dataclasses import replace
+from typing import Any, Optional
 
 from mmengine.dataset import InfiniteSampler
 from mmengine.dist import get_world_size
@@ -11,7 +12,9 @@ from torch import nn
 
 from ..batch import Batch
 from ..evaluation import bare_model
+from ..label_ids import LabelCount, refused_by_head, refused_ids
 from ..processes import refuse_sharded, unsynchronised_norms
+from ..validation_check import check_validation
 from ..versions import versions
 
 _HEADS = ('decode_head', 'auxiliary_head', 'head')  # the last is mmpretrain's
@@ -20,17 +23,20 @@ _LAUNCH = '{} processes (torchrun, with --launcher pytorch)'
 
 @HOOKS.register_module()
 class RecipeCheckHook(Hook):
-    """Check the batch and the classes before the first iteration.
+    """Check the batch, the classes and the first validation before the first iteration.
 
     The batch of all processes together is compared with ``auto_scale_lr.base_batch_size``, what the
     learning rate is meant for: another one gives a warning that names the scaled learning rate,
     unless ``--auto-scale-lr`` has applied it. With several processes the log says which batch norms
-    of connectors and losses are not synchronised.
+    of connectors and losses are not synchronised. One image is validated, so that what the first
+    validation would end with is known now. After the first 100 images the log says which classes
+    occur in no label and what share of the pixels is ignored.
 
     Raises:
-        ValueError: the training or validation data has other classes than the network's heads, a
-            batch will be too small for a loss that compares its images, or the model is wrapped by
-            FSDP.
+        ValueError: the training or validation data has other classes than the network's heads, or
+            ids that their losses cannot take; a batch will be too small for a loss that compares
+            its images; the model is wrapped by FSDP; or the validation cannot be run, or does not
+            give the metric that a hook waits for.
     """
 
     priority = 'VERY_HIGH'
@@ -45,6 +51,67 @@ class RecipeCheckHook(Hook):
         self._check_classes(runner)
         self._check_smallest_batch(runner)
         self._name_unsynchronised_norms(runner)
+        self._check_label_ids(runner)
+        check_validation(runner)
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
+        samples = data_batch.get('data_samples') if isinstance(data_batch, dict) else None
+        if not samples or not self._count:
+            return
+        if self._padding:
+            self._refuse_padding(bare_model(runner).data_preprocessor, data_batch['inputs'])
+        if self._count.left > 0:
+            self._count.add(samples)
+            if self._count.left <= 0:
+                self._say_labels(runner)
+
+    def after_train(self, runner) -> None:
+        if self._count and self._count.left > 0 and self._count.seen:
+            self._say_labels(runner)
+
+    def _check_label_ids(self, runner) -> None:
+        """Try what the data may hold: ids of classes now, that of padding where images are."""
+        self._count, self._padding = None, ''
+        classes = getattr(runner.train_dataloader.dataset, 'metainfo', {}).get('classes')
+        model = bare_model(runner)
+        pad = getattr(model.data_preprocessor, 'seg_pad_val', None)
+        if classes is None or pad is None:  # no segmentation
+            return
+        self._count = LabelCount(classes)
+        refused = refused_ids(getattr(model, 'student', model), [*range(len(classes)), pad])
+        for index, name in enumerate(classes):
+            if index in refused:
+                raise ValueError(f'class {index} ({name!r}) of the training data: {refused[index]}')
+        self._padding = refused.get(pad, '')
+
+    def _refuse_padding(self, preprocessor: Any, images: list) -> None:
+        """Raise ValueError where the labels of a batch will be padded with an id of no use."""
+        sizes = {tuple(image.shape[-2:]) for image in images}
+        whole, divisor = preprocessor.size, getattr(preprocessor, 'size_divisor', None)
+        target = [max(side) for side in zip(*sizes)]
+        if whole is not None:
+            target = [max(pair) for pair in zip(target, whole)]
+        elif divisor is not None:
+            target = [-(-side // divisor) * divisor for side in target]
+        smaller = sorted(size for size in sizes if list(size) != target)
+        if smaller:
+            raise ValueError(
+                f'images of {smaller[0][0]} x {smaller[0][1]} are padded to '
+                f'{target[0]} x {target[1]}, and their labels with seg_pad_val='
+                f'{preprocessor.seg_pad_val}: {self._padding}. Set data_preprocessor.seg_pad_val '
+                "to the head's ignore_index"
+            )
+
+    def _say_labels(self, runner) -> None:
+        text = str(self._count)
+        runner.message_hub.update_info('labels', text)
+        if self._count.is_odd:
+            runner.logger.warning(
+                f'{text}. Do the ids of the labels mean the classes of the data set (a mask of 0 '
+                'and 255 has no class 1), and is its list of classes the right one?'
+            )
+        else:
+            runner.logger.info(text)
 
     def _name_unsynchronised_norms(self, runner) -> None:
         names = unsynchronised_norms(bare_model(runner)) if get_world_size() > 1 else []
@@ -103,11 +170,14 @@ class RecipeCheckHook(Hook):
             classes = getattr(loader.dataset, 'metainfo', {}).get('classes')
             if classes is None:
                 continue
+            ids = range(len(classes))
             for name in _HEADS:
                 heads = getattr(student, name, None)
                 for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
                     width = getattr(head, 'num_classes', None)
-                    if width not in (None, len(classes)):
+                    # An auxiliary head may have a task of its own, e.g. the contours of STDC's.
+                    is_own = name == 'auxiliary_head' and not refused_by_head(head, ids)
+                    if width not in (None, len(classes)) and not is_own:
                         few = ', '.join(classes[:3])
                         raise ValueError(
                             f'the {what} data has {len(classes)} classes ({few}, ...), '

@@ -7,6 +7,7 @@ from mmengine.logging import MMLogger
 from mmrazor.registry import HOOKS
 
 from ..evaluation import bare_model, build_loader, evaluate
+from ..metrics import main_metric
 
 
 @HOOKS.register_module()
@@ -22,7 +23,8 @@ class TeacherCheckHook(Hook):
         floor: the least value that is accepted, in the unit of the metric (mIoU: 0 to 100). None:
             only log. A part of the images gives another value than all: take about half of what
             the teacher reaches.
-        metric: its name among the metrics of ``val_evaluator``.
+        metric: its name among the metrics of ``val_evaluator``; None: the main one, mmseg's mIoU,
+            mDice or mFscore, mmpretrain's accuracy, whatever its prefix, else the first.
 
     Raises:
         ValueError: the teacher is below the floor, or the validation gives no such metric.
@@ -31,7 +33,7 @@ class TeacherCheckHook(Hook):
     priority = 'ABOVE_NORMAL'
 
     def __init__(
-        self, num_images: int = 100, floor: Optional[float] = None, metric: str = 'mIoU'
+        self, num_images: int = 100, floor: Optional[float] = None, metric: Optional[str] = None
     ) -> None:
         if not isinstance(num_images, int) or num_images < 1:
             raise ValueError(f'num_images must be a number of images, got {num_images!r}')
@@ -46,19 +48,26 @@ class TeacherCheckHook(Hook):
         if runner.iter > 0 or not hasattr(model, 'teacher_val_step'):
             return
         if runner.cfg.get('val_dataloader') is None:
+            if self.floor is None:
+                MMLogger.get_current_instance().warning(
+                    'TeacherCheckHook: the config has no validation to try the teacher on'
+                )
+                return
             raise ValueError(
-                'TeacherCheckHook: the config has no val_dataloader to evaluate the teacher on; '
-                'add one, or leave the hook out (default_hooks.teacher_check=None, with our tools)'
+                f'TeacherCheckHook: floor={self.floor:g}, but the config has no val_dataloader to '
+                'evaluate the teacher on; add one, or leave the hook out '
+                '(default_hooks.teacher_check=None, with our tools)'
             )
         loader = build_loader(runner, 'val')
         metrics, images = evaluate(runner, 'val', loader, model.teacher_val_step, self.num_images)
-        if self.metric not in metrics:
+        metric = main_metric(metrics) if self.metric is None else self.metric
+        if metric not in metrics:
             raise ValueError(
-                f'TeacherCheckHook: metric {self.metric!r} is none of the validation: '
-                + ', '.join(map(repr, metrics))
+                f'TeacherCheckHook: metric {metric!r} is none of the validation: '
+                + (', '.join(map(repr, metrics)) or 'it gives none')
             )
-        value = float(metrics[self.metric])
-        found = f'the teacher has {self.metric} {value:.2f} on the first {images} validation images'
+        value = float(metrics[metric])
+        found = f'the teacher has {metric} {value:.2f} on the first {images} validation images'
         if self.floor is not None and not value >= self.floor:
             raise ValueError(
                 f'{found}, below the floor of {self.floor:g} that the recipe sets: check '

@@ -9,7 +9,10 @@ from mmengine import Config
 from torch import nn
 
 from ...models.distillers.shared_connector_distiller import nearest_names
+from ...models.probe import input_channels
 from ...models.recorders.token_map_recorder import map_size
+from ..config_file import ConfigError, MissingPackageError, config_errors, read_config_file
+from ..error_text import describe, with_reasons
 from ..features import Feature, build_model, features_of, input_size
 from ..model_config import config_file, is_recipe
 from .errors import RecipeError
@@ -71,9 +74,10 @@ def read_network(role: str, name: str, size: Optional[Sequence[int]] = None) -> 
     """
     file = config_file(name)
     try:
-        cfg = Config.fromfile(file)
-    except Exception as error:  # whatever a Python file can raise
-        raise RecipeError(f'{role} config {name!r} cannot be read: {_brief(error)}') from error
+        with config_errors(name):
+            cfg = read_config_file(file)
+    except (ConfigError, MissingPackageError) as error:
+        raise RecipeError(f'{role} {error}') from error
     if 'model' not in cfg:
         raise RecipeError(f'{role} config {name!r} has no model')
     if is_recipe(cfg):
@@ -84,19 +88,17 @@ def read_network(role: str, name: str, size: Optional[Sequence[int]] = None) -> 
     try:
         model = build_model(cfg)
     except Exception as error:
-        raise RecipeError(f'{role} config {name!r} cannot be built: {_brief(error)}') from error
+        raise RecipeError(
+            f'{role} config {name!r} cannot be built: {describe(error, cfg)}'
+        ) from error
     try:
-        features = features_of(model, torch.zeros(1, 3, height, width))
+        features = features_of(model, torch.zeros(1, input_channels(model), height, width))
     except Exception as error:
         raise RecipeError(
             f'{role} config {name!r} cannot be run on an input of {height} x {width}: '
-            f'{_brief(error)}'
+            f'{with_reasons(error)}'
         ) from error
     return Network(role, name, cfg, model, features)
-
-
-def _brief(error: Exception) -> str:
-    return f'{type(error).__name__}: {str(error).strip() or "without a word"}'
 
 
 def choose_point(

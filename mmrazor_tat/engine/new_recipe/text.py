@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Optional
 
+from ..metrics import metric_of_evaluator
 from .networks import Network, class_count
 
 # The fragment of each method, and which points it reads. Overhaul and KR read the stages of the
@@ -19,8 +20,6 @@ METHODS = {
     'ickd': ('ickd', ('feature',)),
     'cwd': ('cwd', ('logits',)),
 }
-# The metric that TeacherCheckHook reads and the best checkpoint is chosen by.
-_METRICS = dict(mmseg='mIoU', mmpretrain='accuracy/top1', mmdet='coco/bbox_mAP')
 
 
 def recipe_text(
@@ -86,23 +85,23 @@ def recipe_text(
     if probe_size is not None:
         lines.append(f'    probe_size={tuple(probe_size)},')
     lines += ["    distiller=_base_.pop('method'))", '']
-    if other_classes(student, teacher):
-        lines += [
-            '# The teacher has other classes: it is not evaluated on these data.',
-            'default_hooks = dict(',
-        ]
+    validates = student.cfg.get('val_dataloader') is not None
+    if not validates or other_classes(student, teacher):
+        why = 'has other classes' if validates else 'is not evaluated: there is no validation'
+        lines += [f'# The teacher {why}.', 'default_hooks = dict(']
     else:
         lines += [
             '# The teacher is tried before the first iteration, and evaluated beside the student.',
             'default_hooks = dict(',
             '    teacher_check=dict(',
-            f"        type='mmrazor.TeacherCheckHook', num_images=100, floor={floor!r},",
-            f'        metric={_metric(student)!r}),',
+            f"        type='mmrazor.TeacherCheckHook', num_images=100, floor={floor!r}),",
             "    teacher_evaluation=dict(type='mmrazor.TeacherEvaluationHook'),",
         ]
     lines.append("    recipe_check=dict(type='mmrazor.RecipeCheckHook'),")
-    if not (student.cfg.get('default_hooks', {}).get('checkpoint') or {}).get('save_best'):
-        lines.append(f'    checkpoint=dict(save_best={_metric(student)!r}),')
+    chosen = (student.cfg.get('default_hooks', {}).get('checkpoint') or {}).get('save_best')
+    metric = metric_of_evaluator(student.cfg.get('val_evaluator')) if validates else None
+    if not chosen and metric is not None:
+        lines.append(f'    checkpoint=dict(save_best={metric!r}),')
     return '\n'.join([*lines, ')', ''])
 
 
@@ -115,10 +114,6 @@ def other_classes(student: Network, teacher: Network) -> Optional[tuple[int, int
 def _imports(student: Network) -> list[str]:
     imports = list((student.cfg.get('custom_imports') or {}).get('imports') or ())
     return imports if 'mmrazor_tat' in imports else [*imports, 'mmrazor_tat']
-
-
-def _metric(student: Network) -> str:
-    return _METRICS.get(student.cfg.get('default_scope'), 'mIoU')
 
 
 def _title(name: str) -> str:

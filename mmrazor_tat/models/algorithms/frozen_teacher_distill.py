@@ -20,7 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ..distillers import SharedConnectorDistiller
 from ..gradient_shares import gradient_shares
 from ..losses.checks import check_weight
-from ..probe import probe
+from ..probe import input_channels, probe
 from ..teacher import load_teacher
 from ..teacher_identity import KEY as IDENTITY_KEY
 from ..teacher_identity import TeacherIdentity
@@ -138,7 +138,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         size = probe_size or getattr(self.data_preprocessor, 'size', None) or _DEFAULT_PROBE_SIZE
         losses = self.distiller.distill_losses.values()
         images = max((getattr(loss, 'least_images', 1) for loss in losses), default=1)
-        inputs = next(self.student.parameters()).new_zeros(images, 3, *size)
+        channels = input_channels(self)
+        inputs = next(self.student.parameters()).new_zeros(images, channels, *size)
         probe(self.student, self.teacher, self.distiller, inputs)
         self._padding_is_checked = False
         self._learning_is_checked = False
@@ -204,7 +205,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         """Task losses of the student and distillation losses.
 
         Args:
-            batch_inputs: (B, 3, H, W).
+            batch_inputs: (B, C, H, W).
             data_samples: the labels, B of them.
 
         Returns:
@@ -242,7 +243,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         ``distiller.reset_records()``.
 
         Args:
-            batch_inputs: (B, 3, H, W), from ``data_preprocessor``.
+            batch_inputs: (B, C, H, W), from ``data_preprocessor``.
             data_samples: B of them, or None.
 
         Returns:

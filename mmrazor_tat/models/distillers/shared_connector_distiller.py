@@ -183,6 +183,35 @@ class SharedConnectorDistiller(ConfigurableDistiller):
                     maps[name] = data
         return maps
 
+    @contextlib.contextmanager
+    def random_records(self, name: str) -> Iterator[list[Tensor]]:
+        """Inside, random numbers stand for the maps that a loss reads; gives the student's.
+
+        Args:
+            name: of the loss, whose records are there.
+        """
+        drawn: list[Tensor] = []
+        read, original = {}, self.raw_record
+
+        def raw_record(recorder, from_student, *place):
+            if not isinstance(recorder, str):
+                return [raw_record(one, from_student, *place) for one in recorder]
+            data = original(recorder, from_student, *place)
+            if not isinstance(data, Tensor) or not data.is_floating_point():
+                return data
+            key = (recorder, from_student, *place)
+            if key not in read:
+                read[key] = torch.randn_like(data).requires_grad_(from_student)
+                if from_student:
+                    drawn.append(read[key])
+            return read[key]
+
+        self.raw_record = raw_record
+        try:
+            yield drawn
+        finally:
+            del self.raw_record
+
     @property
     def is_stopped(self) -> bool:
         """Whether every loss has the factor 0, so that no record is needed."""

@@ -15,8 +15,10 @@ class PixelWiseKDLoss(nn.Module):
     .. math:: L = w \, \tau^2 \frac{1}{B H W} \sum_{b, i} \mathrm{KL}\big(
         \mathrm{softmax}(z^t_{b,i} / \tau) \,\|\, \mathrm{softmax}(z^s_{b,i} / \tau) \big)
 
-    with the softmax over the classes. The pixel-wise term of "Structured Knowledge Distillation
-    for Semantic Segmentation" (Liu et al., CVPR 2019), which uses tau = 1 and w = 10.
+    with the softmax over the classes; a single logit z, of a binary head with a sigmoid, stands for
+    the two classes (0, z), whose softmax has sigmoid(z / tau). The pixel-wise term of "Structured
+    Knowledge Distillation for Semantic Segmentation" (Liu et al., CVPR 2019), which uses tau = 1
+    and w = 10.
 
     MMRazor's ``KLDivergence`` has the same softmax, but divides by the batch alone
     ('batchmean': the loss grows with the crop) or by the classes as well ('mean').
@@ -49,6 +51,8 @@ class PixelWiseKDLoss(nn.Module):
         check_same_shape('preds_S', preds_S, 'preds_T', preds_T)
         with full_precision(preds_S):
             preds_s, preds_t = at_least_float32(preds_S, preds_T.detach())
+            if preds_s.shape[1] == 1:
+                preds_s, preds_t = (F.pad(x, (0, 0, 0, 0, 1, 0)) for x in (preds_s, preds_t))
             s_log = F.log_softmax(preds_s / self.tau, dim=1)
             t_log = F.log_softmax(preds_t / self.tau, dim=1)
             loss = F.kl_div(s_log, t_log, reduction='none', log_target=True).sum(1).mean()

@@ -1,0 +1,146 @@
+"""What the first validation will need, tried with one image before the first iteration."""
+
+import copy
+import logging
+from collections.abc import Iterator
+
+import torch
+from mmengine.dist import get_rank, get_world_size
+from mmengine.hooks import CheckpointHook, EarlyStoppingHook
+from mmengine.runner import Runner, ValLoop
+from mmengine.runner.amp import autocast
+from torch.cuda import OutOfMemoryError
+
+# Hooks of others may add metrics of their own.
+_KNOWN = ('mmengine', 'mmseg', 'mmpretrain', 'mmrazor_tat')
+
+
+def check_validation(runner: Runner) -> None:
+    """Validate one image, and hold the names of the metrics against the hooks that read them.
+
+    Raises:
+        ValueError: the validation cannot be run or scored, or a hook (``save_best``, ``monitor``)
+            waits for a metric that it does not give: mmengine would end the run there.
+    """
+    wanted = list(_wanted(runner))
+    if runner.val_loop is None:
+        for setting, metric in wanted:
+            runner.logger.warning(f'{setting}={metric!r}, but the config has no validation')
+        return
+    metrics = _validate_one(runner)
+    if not metrics:  # nothing is scored, or one image does not tell
+        return
+    given = ', '.join(map(repr, metrics))
+    for hook in runner.hooks:
+        if isinstance(hook, CheckpointHook) and hook.save_best == ['auto']:
+            _check_rule(hook, next(iter(metrics)), given)
+    prefixes = ['', *_added_prefixes(runner)]
+    known = {prefix + metric for prefix in prefixes for metric in metrics}
+    others = [type(hook).__name__ for hook in runner.hooks if _may_add_metrics(hook)]
+    for setting, metric in wanted:
+        if metric in known:
+            continue
+        text = f'{setting}={metric!r}, but the validation (val_evaluator) gives {given}'
+        if not others:
+            raise ValueError(f'{text}: set it to one of these')
+        runner.logger.warning(f'{text}; {" and ".join(others)} may add to them')
+
+
+@torch.random.fork_rng(devices=[])
+@torch.no_grad()
+def _validate_one(runner: Runner) -> dict:
+    """The metrics of one image; empty where they cannot be known."""
+    loop, model = runner.val_loop, runner.model
+    if not isinstance(loop, ValLoop) or not len(loop.dataloader.dataset):
+        return {}
+    loader, evaluator = loop.dataloader, copy.deepcopy(loop.evaluator)
+    batch = loader.collate_fn([loader.dataset[get_rank() % len(loader.dataset)]])
+    is_training = model.training
+    model.eval()
+    try:
+        with autocast(enabled=loop.fp16):
+            samples = model.val_step(batch)
+    except OutOfMemoryError:
+        raise
+    except Exception as error:
+        raise ValueError(f'the validation cannot be run: {_brief(error)}') from error
+    finally:
+        model.train(is_training)
+    names = ', '.join(type(metric).__name__ for metric in evaluator.metrics)
+    try:
+        evaluator.process(data_samples=samples, data_batch=batch)
+    except Exception as error:
+        raise ValueError(
+            f'val_evaluator ({names}) cannot score what val_dataloader gives: {_brief(error)}'
+            + unlabelled(batch)
+        ) from error
+    logging.disable(logging.WARNING)  # a table of one image would puzzle
+    try:
+        return evaluator.evaluate(min(get_world_size(), len(loader.dataset)))
+    except (Exception, SystemExit) as error:  # the scripts of Cityscapes exit
+        if names == 'IoUMetric':
+            raise ValueError(f'val_evaluator ({names}) cannot score: {_brief(error)}') from error
+        unknown = f'{names} cannot be tried with one image: {_brief(error)}'
+    finally:
+        logging.disable(logging.NOTSET)
+    runner.logger.warning(unknown)
+    return {}
+
+
+def unlabelled(batch: dict) -> str:
+    """Words for a batch of segmentation without labels; else ''."""
+    samples = batch.get('data_samples') or []
+    is_of_pixels = samples and hasattr(samples[0], 'gt_sem_seg') is False
+    return ' (its images have no labels: no LoadAnnotations in the pipeline?)' * bool(is_of_pixels)
+
+
+def _brief(error: BaseException) -> str:
+    return f'{type(error).__name__}: {" ".join(str(error).split())[:300]}'
+
+
+def _wanted(runner: Runner) -> Iterator[tuple[str, str]]:
+    """(setting, metric) of whatever waits for a metric of the validation."""
+    for hook in runner.hooks:
+        name = type(hook).__name__
+        best = getattr(hook, 'save_best', None)
+        for metric in best if isinstance(best, (list, tuple)) else [best]:
+            if isinstance(metric, str) and metric != 'auto':
+                yield f'{name}: save_best', metric
+        if isinstance(hook, EarlyStoppingHook) and hook.strict:
+            yield f'{name}: monitor', hook.monitor
+    schedulers = runner.param_schedulers
+    for scheduler in schedulers if isinstance(schedulers, list) else ():
+        if isinstance(metric := getattr(scheduler, 'monitor', None), str):
+            yield f'{type(scheduler).__name__}: monitor', metric
+
+
+def _check_rule(hook: CheckpointHook, metric: str, given: str) -> None:
+    try:
+        CheckpointHook(
+            save_best=metric,
+            rule=hook.rules[0],
+            greater_keys=hook.greater_keys,
+            less_keys=hook.less_keys,
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"{type(hook).__name__}: save_best='auto' would take {metric!r}, and whether more or "
+            f'less of it is better is not known: set save_best (to one of {given}) and rule'
+        ) from error
+
+
+def _added_prefixes(runner: Runner) -> list[str]:
+    """Of the metrics that hooks of ours add."""
+    prefixes = []
+    for hook in runner.hooks:
+        if type(hook).__name__ == 'TeacherEvaluationHook':
+            prefixes += ['student/', 'teacher/']
+        if type(hook).__name__ == 'SecondEvaluationHook':
+            prefixes.append(f'{hook.prefix}/')
+    return prefixes
+
+
+def _may_add_metrics(hook) -> bool:
+    """Whether a hook of others sees the metrics."""
+    method = type(hook).after_val_epoch
+    return method.__module__.split('.')[0] not in _KNOWN
