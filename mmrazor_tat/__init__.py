@@ -13,7 +13,10 @@ compat.apply()
 
 from . import datasets, engine, models  # noqa: E402
 from .engine.model_config import model_config  # noqa: E402
+from .engine.optimizer import teach_runner  # noqa: E402
 from .version import __version__  # noqa: E402
+
+teach_runner()
 
 
 def config_path(name: str) -> str:

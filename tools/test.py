@@ -2,10 +2,12 @@
 
 import argparse
 
+from mmengine import Config
 from mmengine.runner import Runner
 
 from mmrazor_tat import compat
 from mmrazor_tat.engine.command_line import add_common_arguments, load_config
+from mmrazor_tat.engine.evaluation import has_labels
 from mmrazor_tat.engine.guarded_runner import GuardedRunner
 from mmrazor_tat.engine.model_config import is_classifier
 from mmrazor_tat.engine.run_errors import run_errors
@@ -35,14 +37,13 @@ def test(args: argparse.Namespace) -> None:
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='mmrazor.StudentWeightsHook')]
     if 'teacher_ckpt' in (cfg.get('model') or {}):
         cfg.model.teacher_ckpt = None  # nothing of it is needed
-    if args.out is not None:
-        if is_classifier(cfg):
-            raise SystemExit(
-                f'--out: label maps are of segmentation, {args.config} is a classifier'
-            )
-        cfg.test_evaluator.update(output_dir=args.out, keep_results=True)
+    if not is_classifier(cfg):
+        set_evaluator(cfg, args)
+    elif args.out is not None:
+        raise SystemExit(f'--out: label maps are of segmentation, {args.config} is a classifier')
     if args.show_dir is not None:
         # Every image: mmseg's hook would keep one in fifty.
+        cfg.setdefault('default_hooks', {})
         if is_classifier(cfg):
             cfg.default_hooks.visualization.update(
                 enable=True,
@@ -51,7 +52,10 @@ def test(args: argparse.Namespace) -> None:
                 resize=224,  # else the text hides an image of 32 x 32
             )
         else:
+            cfg.default_hooks.setdefault('visualization', dict(type='SegVisualizationHook'))
             cfg.default_hooks.visualization.update(draw=True, interval=1)
+            cfg.setdefault('visualizer', dict(type='SegLocalVisualizer'))
+            cfg.visualizer.setdefault('vis_backends', [dict(type='LocalVisBackend')])
             cfg.visualizer.save_dir = args.show_dir
     if args.tta:
         if 'tta_pipeline' not in cfg or 'tta_model' not in cfg:
@@ -59,6 +63,25 @@ def test(args: argparse.Namespace) -> None:
         cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
         cfg.model = dict(**cfg.tta_model, module=cfg.model)
     (Runner if args.no_checks else GuardedRunner).from_cfg(cfg).test()
+
+
+def set_evaluator(cfg: Config, args: argparse.Namespace) -> None:
+    """Write label maps if asked for, and leave the scoring out where there are no labels."""
+    given = cfg.get('test_evaluator') or []
+    metrics = list(given) if isinstance(given, (list, tuple)) else [given]
+    scoring = [metric for metric in metrics if not metric.get('format_only')]
+    if scoring and not has_labels(cfg):
+        if args.out is None and args.show_dir is None and len(scoring) == len(metrics):
+            raise SystemExit(
+                'test: the test images have no labels (the pipeline of test_dataloader loads '
+                'none), so there is nothing to score: --out DIR writes the predicted label maps, '
+                '--show-dir DIR paints them'
+            )
+        print('test: the test images have no labels: nothing is scored')
+        metrics = [metric for metric in metrics if metric.get('format_only')]
+    if args.out is not None:
+        metrics.append(dict(type='mmseg.IoUMetric', format_only=True, output_dir=args.out))
+    cfg.test_evaluator = metrics
 
 
 if __name__ == '__main__':

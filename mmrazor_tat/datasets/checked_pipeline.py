@@ -43,12 +43,9 @@ class CheckedPipeline(Compose):
         self.num_classes = num_classes
         self.refused = dict(refused or {})
         self.ignored = [index for index in ignored if index not in self.refused]
-        is_known = [type(t).__module__.split('.')[0] in _KNOWN for t in self.transforms]
-        # One of the user's own may map the ids, and may give image and label any size.
-        self._loads = next(
-            (k for k, t in enumerate(self.transforms) if _loads_labels(t) and all(is_known[:k])), -1
-        )
-        self._maps_ids = not all(is_known)
+        # One of the user's own may map ids or colours, and give image and label any size.
+        modules = {type(transform).__module__.split('.')[0] for transform in self.transforms}
+        self._has_own = not modules <= _KNOWN
 
     def __call__(self, data: dict) -> Optional[dict]:
         """See mmengine's ``Compose``.
@@ -56,8 +53,9 @@ class CheckedPipeline(Compose):
         Raises:
             BadSampleError: a transform that fails, or a label that does not fit.
         """
-        image, label = data.get('img_path'), data.get('seg_map_path')
-        for k, transform in enumerate(self.transforms):
+        paths = data if isinstance(data, dict) else {}  # a data set of one's own may give any input
+        image, label = paths.get('img_path'), paths.get('seg_map_path')
+        for transform in self.transforms:
             try:
                 data = transform(data)
             except BadSampleError:
@@ -72,11 +70,10 @@ class CheckedPipeline(Compose):
                 ) from error
             if data is None:
                 return None
-            if k == self._loads and 'gt_seg_map' in data:
+            if type(transform).__name__ == 'LoadAnnotations' and not self._has_own:
                 self._check_size(data, image, label)
-                if not self._maps_ids:
-                    self._check_ids(data['gt_seg_map'], label)
-        if self._maps_ids and self.refused:
+                self._check_ids(data['gt_seg_map'], label)
+        if self._has_own and self.refused and isinstance(data, dict):
             packed = getattr(data.get('data_samples'), 'gt_sem_seg', None)
             if packed is not None:
                 self._refuse_ids(np.asarray(packed.data), label)
@@ -118,7 +115,3 @@ class CheckedPipeline(Compose):
                 raise BadSampleError(
                     f'label {path!r} has the id {index} in {count} pixels: {words}'
                 )
-
-
-def _loads_labels(transform: Any) -> bool:
-    return type(transform).__name__ == 'LoadAnnotations'

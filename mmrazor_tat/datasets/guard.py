@@ -35,7 +35,7 @@ def guard_dataset(
         if check_files:
             _check_files(leaf)
         pipeline = getattr(leaf, 'pipeline', None)
-        if type(pipeline) is Compose:
+        if type(pipeline) is Compose and _is_read_by_mmengine(leaf):
             if not pipeline.transforms:
                 raise ValueError(
                     f'the pipeline of the {type(leaf).__name__} is empty: it has to load images '
@@ -46,9 +46,24 @@ def guard_dataset(
             leaf.pipeline = CheckedPipeline(
                 pipeline,
                 classes and len(classes),
-                sorted({getattr(leaf, 'ignore_index', 255), *ignored}),
+                sorted({*own_ignored(leaf), *ignored}),
                 refused,
             )
+
+
+def own_ignored(dataset: Any) -> set[int]:
+    """Ids that a data set may hold beside its classes: mmseg's transforms write 255 in any case."""
+    ignored = getattr(dataset, 'ignore_index', None)
+    return {255, ignored} if isinstance(ignored, int) else {255}
+
+
+def _is_read_by_mmengine(dataset: Any) -> bool:
+    """Else it may catch what its transforms raise."""
+    methods = (getattr(type(dataset), name, None) for name in ('__getitem__', 'prepare_data'))
+    return all(
+        method is None or method.__module__.split('.')[0] in ('mmengine', 'mmseg', 'mmpretrain')
+        for method in methods
+    )
 
 
 def no_images(dataset: Any) -> str:

@@ -5,8 +5,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..models.algorithms.frozen_teacher_distill import plain_student_keys
+
 _SHOWN = 3
 # Our algorithm puts its own teacher back, and names it; counters are never read in evaluation.
+_NOT_EVALUATED = re.compile(r'^(architecture\.)?auxiliary_head\.\S* is missing$')
 _NOT_NEEDED = re.compile(r'^teacher\.|^teacher_identity$|(^|\.)num_batches_tracked$')
 
 
@@ -16,8 +19,9 @@ def check_fit(model: nn.Module, content: Any, purpose: str, name: str) -> None:
     Args:
         model: the network; not changed.
         content: of the file.
-        purpose: 'test' needs every weight of the network, 'resume' every one and no others, 'start'
-            one that fits.
+        purpose: 'test' needs every weight of the network that is evaluated (an auxiliary head is
+            not), 'resume' every one and no others, 'start' one that fits. A distillation takes the
+            weights of a plain network as its student's, but cannot be resumed with them.
         name: of the file; the error begins with it.
 
     Raises:
@@ -26,6 +30,14 @@ def check_fit(model: nn.Module, content: Any, purpose: str, name: str) -> None:
     weights = content.get('state_dict', content) if isinstance(content, dict) else {}
     weights = {k.removeprefix('module.'): v for k, v in weights.items() if isinstance(v, Tensor)}
     own = model.state_dict()
+    if plain := plain_student_keys(model, weights):
+        if purpose == 'resume':
+            raise ValueError(
+                f'{name} holds a plain network, and the run is a distillation: begin one from it, '
+                'with --cfg-options load_from=PATH and without --resume'
+            )
+        weights = {f'architecture.{key}': weights[key] for key in plain}
+        own = {key: value for key, value in own.items() if key.startswith('architecture.')}
     fit = [
         key for key, value in own.items() if key in weights and weights[key].shape == value.shape
     ]
@@ -35,7 +47,9 @@ def check_fit(model: nn.Module, content: Any, purpose: str, name: str) -> None:
             fit = [k for k in own if prefix + k in weights]
             if fit:
                 break
-        problems = [] if fit else ["none of its weights is one of the network's"]
+        problems = (
+            [] if fit else ["none of its weights is one of the network's" + _part(model, weights)]
+        )
     else:
         problems = [f'{key} is missing' for key in own if key not in weights]
         problems += [
@@ -46,6 +60,8 @@ def check_fit(model: nn.Module, content: Any, purpose: str, name: str) -> None:
         if purpose == 'resume':
             problems += [f"{key} is none of the model's" for key in weights if key not in own]
         problems = [p for p in problems if not _NOT_NEEDED.search(p.split(' ')[0])]
+        if purpose == 'test':
+            problems = [p for p in problems if not _NOT_EVALUATED.search(p)]
     if problems:
         more = f'; and {len(problems) - _SHOWN} more' if len(problems) > _SHOWN else ''
         raise ValueError(
@@ -53,3 +69,17 @@ def check_fit(model: nn.Module, content: Any, purpose: str, name: str) -> None:
             + '; '.join(problems[:_SHOWN])
             + more
         )
+
+
+def _part(model: nn.Module, weights: dict[str, Tensor]) -> str:
+    """Words for weights that are those of a part of the network, e.g. of its backbone; else ''."""
+    for name, part in model.named_modules():
+        if not name or name.split('.')[0] == 'teacher' or not any(True for _ in part.children()):
+            continue
+        own = part.state_dict()
+        if any(key in weights and weights[key].shape == own[key].shape for key in own):
+            setting = f"model.{name}.init_cfg=\"dict(type='Pretrained',checkpoint='PATH')\""
+            if name.split('.')[-1] == 'backbone':
+                setting = 'pretrained=PATH'
+            return f'; they are of its {name}: --cfg-options {setting} loads them there'
+    return ''

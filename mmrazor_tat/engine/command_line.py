@@ -119,6 +119,7 @@ def read_config(name: str, options: dict) -> Config:
     with config_errors(name):
         cfg = read_config_file(path)
     apply_options(cfg, options)
+    _drop_hooks(cfg)
     return cfg
 
 
@@ -156,7 +157,6 @@ def load_config(args: argparse.Namespace) -> Config:
         raise SystemExit(str(error)) from error
     if 'model' not in cfg:
         raise ValueError(f"config {args.config!r} has no 'model', which is needed")
-    _drop_hooks(cfg)
     cfg.launcher = args.launcher
     check_processes(cfg)
     if args.work_dir is not None:

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from typing import Any, Optional
 
 import torch
+from mmengine import Config
 from mmengine.dist import get_world_size
 from mmengine.evaluator import Evaluator
 from mmengine.model import is_model_wrapper
+from mmengine.registry import DATASETS, init_default_scope
 from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
@@ -61,3 +63,17 @@ def evaluate(
             break
     count = min(seen * processes, len(loader.dataset))
     return evaluator.evaluate(count), count
+
+
+def has_labels(cfg: Config, split: str = 'test') -> bool:
+    """Whether the samples of a segmentation split have labels, by its first one.
+
+    True as well where that cannot be told: no data, or data that cannot be read.
+    """
+    init_default_scope(cfg.get('default_scope') or 'mmseg')
+    try:
+        dataset = DATASETS.build(copy.deepcopy(cfg[f'{split}_dataloader'].dataset))
+        sample = dataset[0]['data_samples']
+    except Exception:  # whatever it is, the Runner will say it
+        return True
+    return not hasattr(sample, 'img_shape') or hasattr(sample, 'gt_sem_seg')

@@ -6,7 +6,7 @@ from mmengine.dist import get_rank
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from ..datasets.guard import guard_dataset, leaves, no_images
+from ..datasets.guard import guard_dataset, leaves, no_images, own_ignored
 from .evaluation import bare_model
 from .hooks.checkpoint_fit_hook import CheckpointFitHook
 from .label_ids import refused_ids
@@ -52,7 +52,7 @@ class GuardedRunner(Runner):
         refused = {}
         if dataloader is self._train_dataloader:
             network = getattr(bare_model(self), 'student', bare_model(self))
-            own = {getattr(leaf, 'ignore_index', 255) for leaf in leaves(loader.dataset)}
+            own = set().union(*map(own_ignored, leaves(loader.dataset)))
             refused = refused_ids(network, sorted({*ignored, *own}))
         guard_dataset(loader.dataset, get_rank() == 0, ignored, refused)
         return loader

@@ -36,16 +36,27 @@ def refused_ids(network: nn.Module, ids: Collection[int]) -> dict[int, str]:
     return refused
 
 
+def takes(head: nn.Module, ids: Collection[int]) -> bool:
+    """Whether the loss of a head takes labels of these ids, where it can be tried."""
+    return _is_tried(head) and not refused_by_head(head, ids)
+
+
 @torch.random.fork_rng(devices=[])
 @torch.no_grad()
 def refused_by_head(head: nn.Module, ids: Collection[int]) -> dict[int, str]:
-    """The same for one head, with the words of the error alone."""
-    if not hasattr(head, 'loss_by_feat') or not isinstance(getattr(head, 'out_channels', 0), int):
-        return {}
+    """As :func:`refused_ids` for one head, with the words of the error alone."""
     head = copy.deepcopy(head).cpu()
-    if _words(head, [0]) is not None or _words(head, ids) is None:
+    if not _is_tried(head) or _words(head, ids) is None:
         return {}
     return {index: words for index in ids if (words := _words(head, [index])) is not None}
+
+
+def _is_tried(head: nn.Module) -> bool:
+    """Whether a head's loss takes logits and labels alone, as mmseg's do."""
+    width = getattr(head, 'out_channels', None)
+    if not hasattr(head, 'loss_by_feat') or not isinstance(width, int):
+        return False
+    return _words(copy.deepcopy(head).cpu(), [0]) is None
 
 
 def _heads(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -5,10 +5,10 @@ from typing import Any, Optional
 
 from mmengine import Config, ConfigDict
 
+from ..optimizer import plain_custom_keys
 from ..trained import pipeline_of
 from .leftovers import check_no_leftovers, leftovers
 from .metric_names import MetricNames
-from .optimizer_keys import plain_custom_keys
 from .origin import is_of_mmrazor, name_elsewhere
 
 # What the Runner and mmseg's tools cannot do without. Any other key at the top is a variable of the

@@ -12,7 +12,7 @@ from torch import nn
 
 from ..batch import Batch
 from ..evaluation import bare_model
-from ..label_ids import LabelCount, refused_by_head, refused_ids
+from ..label_ids import LabelCount, refused_ids, takes
 from ..processes import refuse_sharded, unsynchronised_norms
 from ..validation_check import check_validation
 from ..versions import versions
@@ -166,21 +166,29 @@ class RecipeCheckHook(Hook):
             loaders['validation'] = runner.val_dataloader
         model = bare_model(runner)
         student = getattr(model, 'student', model)
+        of_training = ()
         for what, loader in loaders.items():
             classes = getattr(loader.dataset, 'metainfo', {}).get('classes')
-            if classes is None:
+            of_training = of_training or classes or ()
+            # A part of the training's classes with the same ids is no other list.
+            if classes is None or tuple(classes) == tuple(of_training[: len(classes)]) != tuple(
+                of_training
+            ):
                 continue
             ids = range(len(classes))
             for name in _HEADS:
                 heads = getattr(student, name, None)
                 for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
+                    # One channel is a binary head's, or a depth; an auxiliary head may have a task
+                    # of its own, e.g. the contours of STDC's. Their ids are tried.
                     width = getattr(head, 'num_classes', None)
-                    # An auxiliary head may have a task of its own, e.g. the contours of STDC's.
-                    is_own = name == 'auxiliary_head' and not refused_by_head(head, ids)
-                    if width not in (None, len(classes)) and not is_own:
-                        few = ', '.join(classes[:3])
-                        raise ValueError(
-                            f'the {what} data has {len(classes)} classes ({few}, ...), '
-                            f'{name}.num_classes is {width}: set it to {len(classes)}, or choose '
-                            'the data that the head is meant for'
-                        )
+                    has_own_task = name == 'auxiliary_head' and takes(head, ids)
+                    if width in (None, 1, len(classes)) or has_own_task:
+                        continue
+                    few = ', '.join(classes[:3])
+                    advice = f'set it to {len(classes)}, or choose' * (what == 'training')
+                    raise ValueError(
+                        f'the {what} data has {len(classes)} classes ({few}, ...), '
+                        f'{name}.num_classes is {width}: {advice or "choose"} the data that the '
+                        'head is meant for'
+                    )

@@ -87,7 +87,9 @@ def recipe_text(
     lines += ["    distiller=_base_.pop('method'))", '']
     validates = student.cfg.get('val_dataloader') is not None
     if not validates or other_classes(student, teacher):
-        why = 'has other classes' if validates else 'is not evaluated: there is no validation'
+        why = 'has other classes: it is not evaluated on these data'
+        if not validates:
+            why = 'is not evaluated: there is no validation'
         lines += [f'# The teacher {why}.', 'default_hooks = dict(']
     else:
         lines += [

@@ -146,6 +146,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         # What is known of the teacher of a checkpoint that was loaded, where it is another one.
         self.teacher_of_checkpoint: Optional[str] = None
         self._register_state_dict_hook(_name_teacher)
+        self._register_load_state_dict_pre_hook(self._take_plain_student)
         self._register_load_state_dict_pre_hook(self._keep_teacher)
 
     @property
@@ -158,6 +159,17 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         super().train(mode)
         self.teacher.eval()
         return self
+
+    def _take_plain_student(self, state_dict: dict, prefix: str, *_) -> None:
+        """The weights of a plain network that is loaded are the student's, trained before."""
+        taken = plain_student_keys(self, state_dict, prefix)
+        for key in taken:
+            state_dict[f'{prefix}architecture.{key}'] = state_dict.pop(prefix + key)
+        if taken:
+            MMLogger.get_current_instance().info(
+                f'the checkpoint that is loaded holds a plain network: its {len(taken)} weights '
+                "are the student's (architecture)"
+            )
 
     def _keep_teacher(self, state_dict: dict, prefix: str, *_) -> None:
         """What is loaded or resumed brings no other teacher than ``teacher_ckpt``."""
@@ -347,6 +359,20 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 "pipeline's crop "
                 "(our tools/train.py does both with --cfg-options crop_size='(H,W)')"
             )
+
+
+def plain_student_keys(model: nn.Module, weights: dict, prefix: str = '') -> list[str]:
+    """The names in ``weights`` that are the student's own; none where it holds a distillation.
+
+    Args:
+        model: a ``FrozenTeacherDistill``; any other has none.
+        weights: of a checkpoint, by name.
+        prefix: of the names.
+    """
+    if any(key.startswith(f'{prefix}architecture.') for key in weights):
+        return []
+    own = model.architecture.state_dict() if hasattr(model, 'architecture') else {}
+    return [key for key in own if prefix + key in weights]
 
 
 def _name_teacher(model: FrozenTeacherDistill, state_dict: dict, prefix: str, *_) -> None:
