@@ -33,6 +33,7 @@ from mmengine.config import utils as config_utils  # noqa: E402
 from mmengine.dataset import base_dataset  # noqa: E402
 from mmengine.registry import DefaultScope, init_default_scope  # noqa: E402
 from mmengine.runner import Runner  # noqa: E402
+from run_tool import run_tool  # noqa: E402
 from yapf.yapflib import yapf_api  # noqa: E402
 
 import mmrazor_tat  # noqa: F401, E402
@@ -91,6 +92,12 @@ def pytest_collection_modifyitems(items) -> None:
 @pytest.fixture(scope='session')
 def repo() -> Path:
     return REPO
+
+
+@pytest.fixture(scope='session')
+def call(repo):
+    """A function that runs a tool of ours in this process."""
+    return lambda tool, *arguments: run_tool(repo, tool, *arguments)
 
 
 @pytest.fixture(scope='session')

@@ -46,9 +46,10 @@ def takes(head: nn.Module, ids: Collection[int]) -> bool:
 def refused_by_head(head: nn.Module, ids: Collection[int]) -> dict[int, str]:
     """As :func:`refused_ids` for one head, with the words of the error alone."""
     head = copy.deepcopy(head).cpu()
-    if not _is_tried(head) or _words(head, ids) is None:
+    if not _is_tried(head) or _words(head, [0, *ids]) is None:
         return {}
-    return {index: words for index in ids if (words := _words(head, [index])) is not None}
+    # Not alone: a binary cross entropy looks for the largest id that is not ignored.
+    return {index: words for index in ids if (words := _words(head, [0, index])) is not None}
 
 
 def _is_tried(head: nn.Module) -> bool:

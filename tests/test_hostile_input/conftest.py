@@ -1,37 +1,19 @@
-"""A tool's main in this process, a run that must survive, and a small recipe to spoil."""
+"""A run that must survive, and a small recipe to spoil."""
 
 import hashlib
-import io
-import os
-import runpy
 import shutil
-import sys
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import torch
 from mmengine import Config
-from mmengine.registry import MODELS, DefaultScope, init_default_scope
+from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import runner as runner_module
+from run_tool import run_tool
 
 import mmrazor_tat
 from mmrazor_tat.engine import processes
-
-
-class Ended(NamedTuple):
-    """How a tool ended."""
-
-    code: object  # of SystemExit: None, a number, or the text for the terminal
-    printed: str
-
-    @property
-    def line(self) -> str:
-        """The message: that of SystemExit, or argparse's last line."""
-        if isinstance(self.code, str):
-            return self.code
-        return self.printed.strip().splitlines()[-1] if self.printed.strip() else ''
 
 
 class World(NamedTuple):
@@ -50,31 +32,6 @@ class World(NamedTuple):
 
     def copy_data(self, to: Path) -> Path:
         return Path(shutil.copytree(self.data, to))
-
-
-def run_tool(repo: Path, tool: str, *arguments) -> Ended:
-    """A tool of ours as if it were called, in this process."""
-    argv, printed = sys.argv, io.StringIO()
-    before, variables = dict(DefaultScope._instance_dict), dict(os.environ)
-    sys.argv = [tool, *map(str, arguments)]
-    try:
-        with redirect_stdout(printed), redirect_stderr(printed):
-            runpy.run_path(str(repo / 'tools' / f'{tool}.py'), run_name='__main__')
-        code = None
-    except SystemExit as end:
-        code = end.code
-    finally:
-        sys.argv = argv
-        os.environ.clear()
-        os.environ.update(variables)
-        DefaultScope._instance_dict.clear()
-        DefaultScope._instance_dict.update(before)
-    return Ended(code, printed.getvalue())
-
-
-@pytest.fixture(scope='session')
-def call(repo):
-    return lambda tool, *arguments: run_tool(repo, tool, *arguments)
 
 
 def digest(folder: Path) -> dict[str, str]:

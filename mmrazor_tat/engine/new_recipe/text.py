@@ -103,7 +103,7 @@ def recipe_text(
     chosen = (student.cfg.get('default_hooks', {}).get('checkpoint') or {}).get('save_best')
     metric = metric_of_evaluator(student.cfg.get('val_evaluator')) if validates else None
     if not chosen and metric is not None:
-        lines.append(f'    checkpoint=dict(save_best={metric!r}),')
+        lines.append(f"    checkpoint=dict(save_best={metric!r}, rule='greater'),")
     return '\n'.join([*lines, ')', ''])
 
 

@@ -1,0 +1,87 @@
+"""A distillation that begins from a student that is trained already."""
+
+import pytest
+import torch
+from mmengine.runner import CheckpointLoader
+
+
+def weights_of(path) -> dict[str, torch.Tensor]:
+    return CheckpointLoader.load_checkpoint(str(path), 'cpu')['state_dict']
+
+
+@pytest.fixture
+def trained(pair, call, tmp_path):
+    """(files of a pair, checkpoint of the plain student)."""
+    files = pair()
+    ended = call('train', files.student, '--work-dir', tmp_path / 'plain')
+    assert ended.code is None, ended.line
+    return files, tmp_path / 'plain/iter_2.pth'
+
+
+def test_load_from_is_the_student_s(trained, call, tmp_path):
+    files, plain = trained
+    still = ['train_cfg.max_iters=1', 'train_cfg.val_interval=1', 'optim_wrapper.optimizer.lr=0']
+    ended = call(
+        *('train', files.recipe, '--work-dir', tmp_path / 'run'),
+        *('--cfg-options', f'load_from={plain}', 'default_hooks.checkpoint.interval=1', *still),
+    )
+    assert ended.code is None, ended.line
+    before, after = weights_of(plain), weights_of(tmp_path / 'run/iter_1.pth')
+    said = f"holds a plain network: its {len(before)} weights are the student's (architecture)"
+    assert said in ended.printed
+    kept = [key for key in before if key.endswith('weight')]
+    assert len(kept) > 30
+    assert all(torch.equal(after[f'architecture.{key}'], before[key]) for key in kept)
+
+
+def test_a_test_through_the_recipe_has_the_plain_one_s_scores(trained, call, tmp_path):
+    files, plain = trained
+    scores = [
+        call('test', config, plain, '--work-dir', tmp_path / 'test').line.split('aAcc')[1]
+        for config in (files.student, files.recipe)
+    ]
+    assert scores[0].split('data_time')[0] == scores[1].split('data_time')[0]
+
+
+def test_what_cannot_be_loaded_says_what_can(trained, call, tmp_path):
+    files, plain = trained
+    ended = call('train', files.recipe, '--work-dir', tmp_path / 'run', '--resume', plain)
+    assert 'holds a plain network' in ended.line and 'load_from=PATH' in ended.line
+    backbone = {
+        key.removeprefix('backbone.'): value
+        for key, value in weights_of(plain).items()
+        if key.startswith('backbone.')
+    }
+    torch.save(backbone, tmp_path / 'backbone.pth')
+    for config, part in ((files.recipe, 'architecture.backbone'), (files.student, 'backbone')):
+        ended = call(
+            *('train', config, '--work-dir', tmp_path / 'run'),
+            *('--cfg-options', f'load_from={tmp_path / "backbone.pth"}'),
+        )
+        assert f'; they are of its {part}: --cfg-options pretrained=PATH' in ended.line
+    # The option that is named does it.
+    ended = call(
+        *('train', files.recipe, '--work-dir', tmp_path / 'run'),
+        *('--cfg-options', f'pretrained={tmp_path / "backbone.pth"}'),
+        *('train_cfg.max_iters=1', 'train_cfg.val_interval=1', 'optim_wrapper.optimizer.lr=0'),
+        'default_hooks.checkpoint.interval=1',
+    )
+    assert ended.code is None, ended.line
+    after = weights_of(tmp_path / 'run/iter_1.pth')
+    assert torch.equal(after['architecture.backbone.stem.0.weight'], backbone['stem.0.weight'])
+
+
+def test_a_head_for_other_classes_stays_as_it_was_drawn(trained, call, tmp_path):
+    """As mmseg fine-tunes: what fits is loaded."""
+    files, plain = trained
+    content = CheckpointLoader.load_checkpoint(str(plain), 'cpu')
+    for name in ('decode_head', 'auxiliary_head'):
+        content['state_dict'][f'{name}.conv_seg.weight'] = torch.ones(19, 16, 1, 1)
+    torch.save(dict(state_dict=content['state_dict']), tmp_path / 'other.pth')
+    ended = call(
+        *('train', files.recipe, '--work-dir', tmp_path / 'run'),
+        *('--cfg-options', f'load_from={tmp_path / "other.pth"}'),
+    )
+    assert ended.code is None, ended.line
+    after = weights_of(tmp_path / 'run/iter_2.pth')
+    assert after['architecture.decode_head.conv_seg.weight'].shape == (2, 16, 1, 1)
