@@ -97,7 +97,7 @@ def repo() -> Path:
 def toy_voc(tmp_path_factory) -> Path:
     """A root in VOC's layout: 12 training and 4 validation images, of several sizes."""
     # By turns: the crop's and the evaluation's, wide and odd, high, smaller than the crop.
-    sizes = [(64, 64), (61, 97), (88, 70), (60, 60)]
+    sizes = [(64, 64), (61, 97), (88, 70), (64, 64), (60, 60)]
     return write_toy_voc(tmp_path_factory.mktemp('toy'), num_train=12, num_val=4, size=sizes)
 
 
