@@ -102,8 +102,10 @@ def call(repo):
 
 @pytest.fixture(scope='session')
 def toy_voc(tmp_path_factory) -> Path:
-    """A root in VOC's layout: 12 training and 4 validation images of 64 x 64."""
-    return write_toy_voc(tmp_path_factory.mktemp('toy'), num_train=12, num_val=4, size=(64, 64))
+    """A root in VOC's layout: 12 training and 4 validation images, of several sizes."""
+    # By turns: the crop's and the evaluation's, wide and odd, high, smaller than the crop.
+    sizes = [(64, 64), (61, 97), (88, 70), (64, 64), (60, 60)]
+    return write_toy_voc(tmp_path_factory.mktemp('toy'), num_train=12, num_val=4, size=sizes)
 
 
 @pytest.fixture(autouse=True)

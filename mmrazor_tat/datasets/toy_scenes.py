@@ -1,6 +1,7 @@
 """A small synthetic segmentation data set in Pascal VOC's layout, for the demo and the tests."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -93,7 +94,7 @@ def write_toy_voc(
     root: str | Path,
     num_train: int = 400,
     num_val: int = 100,
-    size: tuple[int, int] = (96, 96),
+    size: tuple[int, int] | Sequence[tuple[int, int]] = (96, 96),
     seed: int = 0,
 ) -> Path:
     r"""Write drawn scenes as a data set in Pascal VOC's layout.
@@ -106,19 +107,20 @@ def write_toy_voc(
         root: folder to write to; made if missing, files of the same names are replaced.
         num_train: number of training images.
         num_val: number of validation images.
-        size: (H, W) of every image in pixels, each at least 32.
+        size: (H, W) of every image in pixels, each at least 32. Or a list of such: image i of a
+            split gets ``size[i % len(size)]``.
         seed: which data set to draw.
 
     Returns:
         ``root`` as a path.
 
     Raises:
-        ValueError: a count or the seed is not an integer of at least 0, or ``size`` is not
-            two integers of at least 32; nothing is written then.
+        ValueError: a count or the seed is not an integer of at least 0, or ``size`` is neither
+            two integers of at least 32 nor a list of such; nothing is written then.
     """
     for name, value in (('num_train', num_train), ('num_val', num_val), ('seed', seed)):
         check_count(name, value)
-    check_size(size)
+    sizes = _sizes(size)
     root = Path(root)
     images, labels, lists = (
         root / part for part in ('JPEGImages', 'SegmentationClass', 'ImageSets/Segmentation')
@@ -131,10 +133,24 @@ def write_toy_voc(
     for split_id, (split, count) in enumerate(zip(_SPLITS, (num_train, num_val), strict=True)):
         stems = [f'{split}_{index:05d}' for index in range(count)]
         for index, stem in enumerate(stems):
-            image, label = draw_scene(np.random.default_rng([seed, split_id, index]), size)
+            rng = np.random.default_rng([seed, split_id, index])
+            image, label = draw_scene(rng, sizes[index % len(sizes)])
             Image.fromarray(image).save(images / f'{stem}.jpg', quality=_JPEG_QUALITY)
             coloured = Image.fromarray(label)
             coloured.putpalette(colours.tobytes())
             coloured.save(labels / f'{stem}.png')
         (lists / f'{split}.txt').write_text(''.join(f'{stem}\n' for stem in stems))
     return root
+
+
+def _sizes(size: tuple[int, int] | Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """One size, or several, as a list of sizes.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    several = isinstance(size, (tuple, list)) and any(isinstance(x, (tuple, list)) for x in size)
+    sizes = list(size) if several else [size]
+    for one in sizes:
+        check_size(one)
+    return sizes

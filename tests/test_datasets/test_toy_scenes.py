@@ -89,6 +89,38 @@ def test_layout_and_split_files(tmp_path):
             assert (image.format, image.mode, image.size) == ('JPEG', 'RGB', (56, 40))
 
 
+def test_several_sizes_in_turn(tmp_path):
+    sizes = [(64, 64), [61, 97], (40, 32)]
+    root = write_toy_voc(tmp_path / 'several', num_train=4, num_val=2, size=sizes, seed=3)
+    single = {
+        size: content(write_toy_voc(tmp_path / str(size), 4, 2, size, seed=3))
+        for size in ((64, 64), (61, 97), (40, 32))
+    }
+    expected = {
+        'train_00000': (64, 64),
+        'train_00001': (61, 97),
+        'train_00002': (40, 32),
+        'train_00003': (64, 64),
+        'val_00000': (64, 64),
+        'val_00001': (61, 97),
+    }
+    found = content(root)
+    assert len(found) == 2 * len(expected) + 2
+    for stem, size in expected.items():
+        for name in (f'JPEGImages/{stem}.jpg', f'SegmentationClass/{stem}.png'):
+            with Image.open(root / name) as image:
+                assert image.size == size[::-1]
+            assert found[name] == single[size][name]
+
+
+def test_one_size_and_a_list_of_it_are_one(tmp_path):
+    one, several = (
+        content(write_toy_voc(tmp_path / name, 2, 1, size))
+        for name, size in (('one', (48, 40)), ('several', [(48, 40)]))
+    )
+    assert one == several and len(one) == 8
+
+
 def test_no_images_leave_an_empty_list(tmp_path):
     root = write_toy_voc(tmp_path, num_train=1, num_val=0, size=(32, 32))
     assert (root / 'ImageSets/Segmentation/val.txt').read_text() == ''
@@ -200,6 +232,27 @@ def test_bad_size_is_refused(tmp_path, size):
     assert str(caught.value).endswith(f'got {size!r}')
     with pytest.raises(ValueError, match='size must be'):
         write_toy_voc(tmp_path / 'voc', 1, 1, size)
+    assert not (tmp_path / 'voc').exists()
+
+
+@pytest.mark.parametrize(
+    ('sizes', 'wrong'),
+    [
+        ([], []),
+        ([(64, 64), (64, 31)], (64, 31)),
+        ([(64, 64), 64], 64),
+        ([64, (64, 64)], 64),
+        (((64, 64), (64, 64.0)), (64, 64.0)),
+        ([[(64, 64)]], [(64, 64)]),
+        ([(64, 64), None], None),
+    ],
+)
+def test_a_bad_one_of_several_sizes_is_refused(tmp_path, sizes, wrong):
+    with pytest.raises(ValueError) as caught:
+        write_toy_voc(tmp_path / 'voc', 1, 1, sizes)
+    assert str(caught.value) == (
+        f'size must be (height, width), two integers of at least 32, got {wrong!r}'
+    )
     assert not (tmp_path / 'voc').exists()
 
 

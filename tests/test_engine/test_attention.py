@@ -22,8 +22,7 @@ WIDTH, HEIGHT = 100, 60
 def recipe():
     """The demo's recipe; images of 100 x 60 become 80 x 48, and maps of 12 x 20."""
     cfg = Config.fromfile(config_path('demo/tat_student.py'))
-    resize = dict(type='Resize', scale=(80, 80), keep_ratio=True)
-    cfg.test_dataloader.dataset.pipeline.insert(1, resize)
+    cfg.test_dataloader.dataset.pipeline[1].scale = (80, 80)
     views = cfg.model.distiller.distill_losses.loss_tat.views
     views.append(dict(type='whole'))
     views[0].update(grid=(3, 4), groups=6)  # patches of 4 x 5, two to a group

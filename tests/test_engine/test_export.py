@@ -179,7 +179,7 @@ def test_without_proof_nothing_is_left(checkpoint, options, tmp_path, monkeypatc
         if where == 'model':
             plain.model.decode_head.align_corners = True
         elif where == 'test_pipeline':
-            plain.test_pipeline.insert(1, dict(type='Resize', scale=(96, 96)))
+            plain.test_pipeline[1].scale = (96, 96)
         return plain, left_out
 
     def wrong_weights(content, path):

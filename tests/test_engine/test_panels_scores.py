@@ -17,6 +17,7 @@ from mmrazor_tat.engine.panels.scores import count_pixels
 from mmrazor_tat.engine.trained import trained_model
 
 LABEL = torch.tensor([[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 255, 255], [2, 2, 255, 255]])
+SIZES = [(64, 64), (61, 97), (88, 70), (64, 64)]  # of toy_voc's validation images
 PREDICTION = torch.tensor([[0, 0, 1, 1], [0, 1, 1, 1], [2, 2, 3, 3], [0, 2, 0, 0]])
 
 
@@ -109,7 +110,9 @@ def test_overall_scores_are_those_of_mmseg_s_metric(cfg, checkpoints, tmp_path, 
             assert counts[0].tolist() == scores.intersection[sample.index].tolist()
             assert miou == scores.image_miou[sample.index]
         assert sample.difference == pytest.approx(sample.miou[1] - sample.miou[0])
-        assert sample.name == f'val_{sample.index:05d}' and sample.image.shape == (64, 64, 3)
+        size = SIZES[sample.index]
+        assert sample.name == f'val_{sample.index:05d}' and sample.image.shape == (*size, 3)
+        assert sample.label.shape == size and {p.shape for p in sample.predictions} == {size}
     assert sorted(s.index for s in comparison.samples) == [0, 1, 2, 3]
 
     assert compare(cfg, networks, count=1, num_images=2).num_images == 2
@@ -146,11 +149,14 @@ def test_a_network_alone():
     assert highest == ('Highest mIoU of the prediction', [2])
 
 
-def network(role='student', num_classes=7, shape=(64, 64), name='distilled student') -> Network:
+def network(role='student', num_classes=7, shape=None, name='distilled student') -> Network:
+    """One that sees background everywhere, in maps of the labels' sizes or of ``shape``."""
+
     def step(batch):
         samples = [copy.copy(s) for s in batch['data_samples']]
         for sample in samples:
-            sample.pred_sem_seg = PixelData(data=torch.zeros((1, *shape), dtype=torch.int64))
+            size = shape or sample.ori_shape
+            sample.pred_sem_seg = PixelData(data=torch.zeros((1, *size), dtype=torch.int64))
         return samples
 
     return Network(name, role, step, num_classes)

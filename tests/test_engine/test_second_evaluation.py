@@ -7,6 +7,7 @@ import torch
 from mmengine import Config
 from mmengine.registry import TRANSFORMS
 from mmengine.runner import Runner
+from mmseg.structures import SegDataSample
 from PIL import Image
 
 import mmrazor_tat
@@ -35,7 +36,7 @@ def runner(toy_voc, tmp_path):
     cfg.train_dataloader.batch_size = 2
     cfg.train_cfg.update(max_iters=1, val_interval=1)
     cfg.default_hooks.checkpoint.update(interval=1, save_best='squashed/mIoU')
-    pipeline = [*cfg.val_dataloader.dataset.pipeline]
+    pipeline = [t for t in cfg.val_dataloader.dataset.pipeline if t.type != 'Resize']
     pipeline.insert(2, dict(type='SquashToSize', scale=(40, 24)))
     hook = dict(
         _scope_='mmrazor', type='SecondEvaluationHook', prefix='squashed', pipeline=pipeline
@@ -49,10 +50,11 @@ def test_both_metrics_and_the_best_by_either(runner, toy_voc, tmp_path):
     assert list(tmp_path.glob('best_squashed_mIoU_iter_1.pth'))
     network = runner.model.eval()
 
-    def predict(image: Image.Image) -> np.ndarray:
-        x = torch.from_numpy(np.array(image)).permute(2, 0, 1)[[2, 1, 0]]
+    def predict(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        x = torch.from_numpy(image).permute(2, 0, 1)[[2, 1, 0]]
+        sample = SegDataSample(metainfo=dict(img_shape=image.shape[:2], ori_shape=size))
         with torch.no_grad():
-            (sample,) = network.test_step(dict(inputs=[x], data_samples=None))
+            (sample,) = network.test_step(dict(inputs=[x], data_samples=[sample]))
         return sample.pred_sem_seg.data[0].numpy()
 
     expected = {}
@@ -61,10 +63,14 @@ def test_both_metrics_and_the_best_by_either(runner, toy_voc, tmp_path):
         for name in (toy_voc / 'ImageSets/Segmentation/val.txt').read_text().split():
             image = cv2.imread(str(toy_voc / f'JPEGImages/{name}.jpg'))[..., ::-1]
             label = np.array(Image.open(toy_voc / f'SegmentationClass/{name}.png'))
-            if size is not None:
-                image = cv2.resize(np.ascontiguousarray(image), size)
+            image = np.ascontiguousarray(image)
+            if size is None:  # to a short side of 64; the label keeps its size
+                by = 64 / min(label.shape)
+                image = cv2.resize(image, [int(side * by + 0.5) for side in label.shape[::-1]])
+            else:
+                image = cv2.resize(image, size)
                 label = cv2.resize(label, size, interpolation=cv2.INTER_NEAREST)
-            predicted = predict(image)
+            predicted = predict(image, label.shape)
             keep = label != 255
             np.add.at(confusion, (label[keep], predicted[keep]), 1)
         union = confusion.sum(0) + confusion.sum(1) - np.diag(confusion)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from mmrazor_tat.datasets.toy_scenes import write_toy_voc
 from mmrazor_tat.engine.hooks import TeacherCheckHook
 
 CHECK = dict(type='mmrazor.TeacherCheckHook', num_images=3)
@@ -42,6 +43,9 @@ def miou_by_hand(model, loader, images: int) -> float:
         logits = torch.nn.functional.interpolate(
             logits, size=batch['inputs'].shape[2:], mode='bilinear', align_corners=False
         )
+        logits = torch.nn.functional.interpolate(  # the image was resized, its label was not
+            logits, size=batch['data_samples'][0].ori_shape, mode='bilinear', align_corners=False
+        )
         label = batch['data_samples'][0].gt_sem_seg.data[0].flatten()
         guess = logits[0].argmax(0).flatten()
         valid = label < classes
@@ -60,8 +64,13 @@ def test_the_first_images_are_evaluated_and_logged(distillation, told):
     assert float(found.group(1)) == pytest.approx(expected, abs=0.011)
 
 
-def test_whole_batches_are_counted(distillation, told):
-    settings = {'default_hooks.teacher_check': CHECK, 'val_dataloader.batch_size': 4}
+def test_whole_batches_are_counted(distillation, told, tmp_path):
+    same = write_toy_voc(tmp_path / 'one_size', num_train=0, num_val=4, size=(64, 64))
+    settings = {
+        'default_hooks.teacher_check': CHECK,
+        'val_dataloader.batch_size': 4,
+        'val_dataloader.dataset.data_root': str(same),
+    }
     assert 'on the first 4 validation images' in told(distillation(1, **settings))
 
 

@@ -1,4 +1,5 @@
-# Generated scenes in VOC's layout (mmrazor_tat/datasets/toy_scenes.py), at their own size.
+# Generated scenes in VOC's layout (mmrazor_tat/datasets/toy_scenes.py), evaluated at a short side
+# of 64: that of the demo's and the suites' scenes, which Resize leaves as they are.
 _base_ = 'mmseg::_base_/datasets/pascal_voc12.py'
 
 from mmrazor_tat.datasets.toy_scenes import CLASSES, PALETTE  # noqa: E402
@@ -15,7 +16,8 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
+    dict(type='Resize', scale=(256, 64), keep_ratio=True),
+    dict(type='LoadAnnotations'),  # after Resize, as mmseg's: the ground truth keeps its size
     dict(type='PackSegInputs'),
 ]
 _dataset = dict(
