@@ -71,7 +71,7 @@ def rates(config) -> dict[str, tuple[float, float]]:
 def test_every_parameter_has_the_rate_of_the_plain_training(pair, change):
     files = pair(change)
     plain, distilled = rates(files.student), rates(files.recipe)
-    assert len({rate for rate, _ in plain.values()}) > 3
+    assert len({rate for rate, _ in plain.values()}) >= 3
     student = {k.removeprefix('architecture.'): v for k, v in distilled.items() if 'arch' in k}
     assert student == plain
     others = {key: value for key, value in distilled.items() if not key.startswith('architecture')}
