@@ -122,6 +122,17 @@ class TestPixelWiseKD:
         cool = PixelWiseKDLoss(tau=1.0)(s / 4, t / 4)
         torch.testing.assert_close(PixelWiseKDLoss(tau=4.0)(s, t), 16 * cool)
 
+    def test_a_single_logit_is_a_binary_head(self):
+        s, t = (x.double().requires_grad_() for x in maps(2, 1, 3, 4))
+        for tau in (1.0, 3.0):
+            p, q = (torch.distributions.Bernoulli(logits=x / tau) for x in (t, s))
+            expected = tau**2 * torch.distributions.kl_divergence(p, q).mean()
+            loss = PixelWiseKDLoss(tau=tau)(s, t)
+            torch.testing.assert_close(loss, expected, rtol=1e-12, atol=0)
+            wanted, got = (torch.autograd.grad(x, s)[0] for x in (expected, loss))
+            torch.testing.assert_close(got, wanted, rtol=1e-10, atol=1e-14)
+            assert got.abs().min() > 0
+
     def test_against_torch_distributions(self):
         s, t = maps(2, 5, 3, 4)
         p, q = (torch.distributions.Categorical(logits=x.permute(0, 2, 3, 1) / 2) for x in (t, s))
