@@ -107,6 +107,9 @@ def derive(case: Case, root: Path, segmentor: dict) -> tuple[Config, int]:
             key = str((dataset.data_root, dataset.data_prefix, dataset.get('ann_file')))
             if key not in drawn:
                 drawn[key] = draw(dataset)
+    if 'tta_pipeline' in case.cfg:  # as tools/test.py --tta, and mmseg's, read the test data
+        parts['tta_dataloader'] = copy.deepcopy(parts['test_dataloader'])
+        parts['tta_dataloader'].dataset.pipeline = case.cfg.tta_pipeline
     cfg.merge_from_dict(parts)
     cfg.custom_imports = dict(imports=['stand_ins'], allow_failed_imports=False)
     cfg.model = _network(case, parts, segmentor)

@@ -17,7 +17,6 @@ import mmseg_layouts as layouts
 import numpy as np
 import pytest
 import stand_ins  # noqa: F401
-import torch
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
 from torch import nn
@@ -63,7 +62,7 @@ def test_no_sample_of_a_packaged_data_config_is_refused(cases, segmentor, tmp_pa
     for number, case in enumerate(cases):
         cfg, drawn = layouts.derive(case, tmp_path / str(number), segmentor(channels=4))
         read = set()
-        for name in layouts.LOADERS:
+        for name in (*layouts.LOADERS, *(['tta_dataloader'] if 'tta_dataloader' in cfg else [])):
             try:
                 read |= _read_samples(cfg, name)
             except (ValueError, OSError) as error:
@@ -86,14 +85,25 @@ def _read_samples(cfg, name: str) -> set[str]:
         expected = plain[index]
         np.random.seed(index)
         sample = checked[index]
-        assert torch.equal(sample['inputs'], expected['inputs'])
-        assert sample['inputs'].shape[0] == (6 if 'img_path2' in first.data_prefix else 3)
-        if 'gt_sem_seg' in sample['data_samples']:
-            label = sample['data_samples'].gt_sem_seg.data
-            assert torch.equal(label, expected['data_samples'].gt_sem_seg.data)
-            assert {*label.unique().tolist()} <= allowed
-        paths.add(sample['data_samples'].img_path)
+        for (image, label, path), (image_of_mmseg, label_of_mmseg, _) in zip(
+            _views(sample), _views(expected), strict=True
+        ):
+            assert image.equal(image_of_mmseg)
+            assert image.shape[0] == (6 if 'img_path2' in first.data_prefix else 3)
+            if label is not None:
+                assert label.equal(label_of_mmseg)
+                assert {*label.unique().tolist()} <= allowed
+            paths.add(path)
     return paths
+
+
+def _views(sample: dict) -> list[tuple]:
+    """(image, label, path) of a sample, of each of its views with test-time augmentation."""
+    images, data = sample['inputs'], sample['data_samples']
+    if not isinstance(images, list):
+        images, data = [images], [data]
+    labels = [of.gt_sem_seg.data if 'gt_sem_seg' in of else None for of in data]
+    return list(zip(images, labels, [of.img_path for of in data], strict=True))
 
 
 def test_no_packaged_config_is_refused_for_its_settings(tmp_path):
@@ -134,6 +144,7 @@ def test_no_packaged_config_is_refused_for_its_classes():
         except ValueError as error:
             refused[name] = str(error)
     assert {name: line for name, line in refused.items() if name not in _WRONG_CLASSES} == {}
+    assert refused.keys() >= _WRONG_CLASSES
 
 
 def _unbuilt(cfg: dict) -> nn.Module:
