@@ -20,7 +20,8 @@ def draw(dataset: dict) -> int:
     settings = _settings(kind, dataset)
     root, prefix = Path(dataset['data_root']), dataset['data_prefix']
     is_depth = 'depth_map_path' in prefix
-    sizes = DEPTH_SIZES if is_depth else SIZES
+    # LEVIR's are of one size, and nothing crops them.
+    sizes = DEPTH_SIZES if is_depth else 3 * ((64, 64),) if 'img_path2' in prefix else SIZES
     listed = dataset.get('ann_file', '')
     # Sets that share a folder have a list each: their images have its name.
     stem = Path(listed).stem + '_' if listed else ''
