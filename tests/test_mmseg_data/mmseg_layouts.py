@@ -12,6 +12,9 @@ import mmseg
 from mmengine import Config
 from mmengine.registry import DATASETS
 from mmseg_drawing import draw
+from torch import nn
+
+from mmrazor_tat.engine.guarded_runner import GuardedRunner
 
 CONFIGS = Path(mmseg.__file__).parent / '.mim' / 'configs'
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -118,6 +121,14 @@ def derive(case: Case, root: Path, segmentor: dict) -> tuple[Config, int]:
     cfg.default_hooks.logger.update(interval=1)
     cfg.randomness = dict(seed=0)
     return cfg, sum(drawn.values())
+
+
+def checked_dataset(loader: dict, cfg: Config, network: nn.Module) -> Any:
+    """The data set of a loader as our tools build it, here without the rest of a run."""
+    runner = GuardedRunner.__new__(GuardedRunner)
+    runner.cfg, runner.model = cfg, network
+    runner._train_dataloader = cfg.get('train_dataloader')
+    return runner.build_dataloader(loader, seed=0).dataset
 
 
 def classes_of(dataset: dict) -> tuple[str, ...]:

@@ -17,9 +17,9 @@ from mmseg.datasets import PascalVOCDataset
 from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import DATASETS, TRANSFORMS
 from mmseg_drawing import draw
+from mmseg_layouts import checked_dataset
 from PIL import Image
-
-from mmrazor_tat.engine.guarded_runner import GuardedRunner
+from torch import nn
 
 IMAGE, LABEL, PACK = (
     dict(type=name) for name in ('LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs')
@@ -197,11 +197,9 @@ def test_it_is_read_as_by_mmengine(name, tmp_path):
     sampler = dict(type='DefaultSampler', shuffle=False)
     dataset = right.wrap(data | right.settings)
     loader = dict(batch_size=1, num_workers=0, sampler=sampler, dataset=dataset)
-    runner = GuardedRunner.__new__(GuardedRunner)
-    runner.cfg = Config(dict(model=dict()) | right.run)
-
+    cfg = Config(dict(model=dict()) | right.run)
     plain = Runner.build_dataloader(copy.deepcopy(loader), seed=0).dataset
-    checked = runner.build_dataloader(copy.deepcopy(loader), seed=0).dataset
+    checked = checked_dataset(copy.deepcopy(loader), cfg, nn.Module())
     assert len(checked) == len(plain) == right.count
     for index in range(right.count):
         expected, sample = _sample(plain, index), _sample(checked, index)
