@@ -1,7 +1,9 @@
 """The distinct data configs among mmseg's packaged ones, made small enough to run in seconds."""
 
+import contextlib
 import copy
 import functools
+import importlib.util
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -45,11 +47,42 @@ def packaged_configs() -> dict[str, Config]:
 
     That is what is read of them: the data parts need no such package.
     """
-    return {
-        path.relative_to(CONFIGS).as_posix(): Config.fromfile(path, import_custom_modules=False)
-        for path in sorted(CONFIGS.rglob('*.py'))
-        if '_base_' not in path.parts
-    }
+    with _bases_read_once():
+        return {
+            path.relative_to(CONFIGS).as_posix(): Config.fromfile(path, import_custom_modules=False)
+            for path in sorted(CONFIGS.rglob('*.py'))
+            if '_base_' not in path.parts
+        }
+
+
+@contextlib.contextmanager
+def _bases_read_once() -> Iterator[None]:
+    """mmengine writes and reads two files for each base of each config, 8000 for mmseg's."""
+    original, known = Config._file2dict, {}
+
+    def file2dict(*args, **kwargs):
+        key = repr((args, sorted(kwargs.items())))
+        if key not in known:
+            known[key] = original(*args, **kwargs)
+        return copy.deepcopy(known[key])
+
+    Config._file2dict = staticmethod(file2dict)
+    try:
+        yield
+    finally:
+        Config._file2dict = staticmethod(original)
+
+
+def lacking_packages() -> dict[str, list[str]]:
+    """Leaf configs by the package that is not installed here and that their networks are of."""
+    lacking: dict[str, list[str]] = {}
+    for name, cfg in packaged_configs().items():
+        modules = (cfg.get('custom_imports') or {}).get('imports') or []
+        for module in [modules] if isinstance(modules, str) else modules:
+            package = module.split('.')[0]
+            if importlib.util.find_spec(package) is None:
+                lacking.setdefault(package, []).append(name)
+    return lacking
 
 
 @functools.cache
