@@ -16,6 +16,7 @@ from mmengine.registry import DATASETS
 from mmseg_drawing import draw
 from torch import nn
 
+from mmrazor_tat.engine.config_parts import dicts_of
 from mmrazor_tat.engine.guarded_runner import GuardedRunner
 
 CONFIGS = Path(mmseg.__file__).parent / '.mim' / 'configs'
@@ -31,14 +32,11 @@ _LEFT_OUT = ('Albu',)
 
 @dataclass
 class Case:
-    """A data config: where it comes from, and the packaged configs that have it."""
+    """A data config: the first that has it, and the packaged leaf configs that do."""
 
     name: str
     cfg: Config
     users: list[str] = field(default_factory=list)
-
-    def __repr__(self) -> str:  # names the test
-        return self.name
 
 
 @functools.cache
@@ -77,9 +75,9 @@ def lacking_packages() -> dict[str, list[str]]:
     """Leaf configs by the package that is not installed here and that their networks are of."""
     lacking: dict[str, list[str]] = {}
     for name, cfg in packaged_configs().items():
-        modules = (cfg.get('custom_imports') or {}).get('imports') or []
-        for module in [modules] if isinstance(modules, str) else modules:
-            package = module.split('.')[0]
+        types = [node.get('type') for _, node in dicts_of(cfg.model)]
+        packages = {kind.split('.')[0] for kind in types if isinstance(kind, str) and '.' in kind}
+        for package in sorted(packages):
             if importlib.util.find_spec(package) is None:
                 lacking.setdefault(package, []).append(name)
     return lacking

@@ -66,7 +66,7 @@ def test_no_sample_of_a_packaged_data_config_is_refused(cases, segmentor, tmp_pa
                 read |= _read_samples(cfg, network, name)
             except (ValueError, OSError) as error:
                 refused[case.name, name] = str(error)
-        assert len(read) == drawn or any(of == case.name for of, _ in refused), case
+        assert len(read) == drawn or any(of == case.name for of, _ in refused), case.name
     assert refused == {}
 
 
@@ -264,22 +264,21 @@ def _table(rows: list[Row]) -> str:
 
 _TEXT = """# mmseg's own data configs through our tools
 
-Every distinct data part of mmseg's packaged configs (data sets, wrappers, pipelines, evaluators; not
-sizes, batches and folders) through `tools/train.py`, two iterations and a validation, and
+Every distinct data part of mmseg's packaged configs (data sets, wrappers, pipelines, evaluators;
+not sizes, batches and folders) through `tools/train.py`, two iterations and a validation, and
 `tools/test.py`, with the checks, and mmseg's packaged `tools/test.py` on the same checkpoint. The
-data are drawn in each data set's layout, crops are 64 x 64, and the network is a tiny DeepLabV3 (for
-depth a `DepthEstimator`), so the scores are those of chance: what counts is that nothing is refused,
-and that both tools print the same scores and the same table of the classes.
+data are drawn in each data set's layout, crops are 64 x 64, and the network is a tiny DeepLabV3
+(for depth a `DepthEstimator`), so the scores are those of chance: what counts is that nothing is
+refused, and that both tools print the same scores and the same table of the classes.
 
-Made by `MMRAZOR_TAT_WRITE_RESULTS=benchmarks/mmseg_data.md make test-slow
-ARGS=tests/test_mmseg_data`. A data config is named after its fragment in `_base_/datasets`, or after
-the first config that has it.
+Made by `MMRAZOR_TAT_WRITE_RESULTS=PATH make test-slow ARGS=tests/test_mmseg_data`. A data config is
+named after its fragment in `_base_/datasets`, or after the first config that has it.
 
 {rows}
 
 Left out: the `Albu` augmentation of LEVIR-CD and NYU (albumentations). Stand-ins read LEVIR-CD's
-images in place of gdal and DSDL's lists in place of dsdl. The training data of SAN on VOC get the 20
-classes that mmseg's config gives to its validation data and its head.
+images in place of gdal, and DSDL's lists in place of dsdl. The training data of SAN on VOC get the
+20 classes that mmseg's config gives to its validation data and its head.
 
 Configs whose network needs a package that was not installed; their data parts are above:
 
