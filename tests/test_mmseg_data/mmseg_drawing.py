@@ -20,8 +20,9 @@ def draw(dataset: dict) -> int:
     settings = _settings(kind, dataset)
     root, prefix = Path(dataset['data_root']), dataset['data_prefix']
     is_depth = 'depth_map_path' in prefix
-    # LEVIR's are of one size, and nothing crops them.
-    sizes = DEPTH_SIZES if is_depth else 3 * ((64, 64),) if 'img_path2' in prefix else SIZES
+    # LEVIR's and Synapse's are of one size, and nothing crops them.
+    is_of_one_size = 'img_path2' in prefix or dataset['type'] == 'SynapseDataset'
+    sizes = DEPTH_SIZES if is_depth else 3 * ((64, 64),) if is_of_one_size else SIZES
     listed = dataset.get('ann_file', '')
     # Sets that share a folder have a list each: their images have its name.
     stem = Path(listed).stem + '_' if listed else ''
