@@ -70,7 +70,8 @@ class CheckedPipeline(Compose):
                 ) from error
             if data is None:
                 return None
-            if type(transform).__name__ == 'LoadAnnotations' and not self._has_own:
+            loads = type(transform).__name__ == 'LoadAnnotations' and not self._has_own
+            if loads and 'gt_seg_map' in data:
                 self._check_size(data, image, label)
                 self._check_ids(data['gt_seg_map'], label)
         if self._has_own and self.refused and isinstance(data, dict):

@@ -32,10 +32,12 @@ def guard_dataset(
     if hasattr(dataset, '__len__') and len(dataset) == 0:
         raise ValueError(no_images(dataset))
     for leaf in leaves(dataset):
+        if not _is_read_by_mmengine(leaf):
+            continue
         if check_files:
             _check_files(leaf)
         pipeline = getattr(leaf, 'pipeline', None)
-        if type(pipeline) is Compose and _is_read_by_mmengine(leaf):
+        if type(pipeline) is Compose:
             if not pipeline.transforms:
                 raise ValueError(
                     f'the pipeline of the {type(leaf).__name__} is empty: it has to load images '
@@ -58,7 +60,7 @@ def own_ignored(dataset: Any) -> set[int]:
 
 
 def _is_read_by_mmengine(dataset: Any) -> bool:
-    """Else it may catch what its transforms raise."""
+    """Else it may catch what its transforms raise, and do without a file."""
     methods = (getattr(type(dataset), name, None) for name in ('__getitem__', 'prepare_data'))
     return all(
         method is None or method.__module__.split('.')[0] in ('mmengine', 'mmseg', 'mmpretrain')

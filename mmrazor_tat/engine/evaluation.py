@@ -73,7 +73,7 @@ def has_labels(cfg: Config, split: str = 'test') -> bool:
     init_default_scope(cfg.get('default_scope') or 'mmseg')
     try:
         dataset = DATASETS.build(copy.deepcopy(cfg[f'{split}_dataloader'].dataset))
-        sample = dataset[0]['data_samples']
+        # Of a depth it is gt_depth_map.
+        return any(name.startswith('gt_') for name in dataset[0]['data_samples'].all_keys())
     except Exception:  # whatever it is, the Runner will say it
         return True
-    return not hasattr(sample, 'img_shape') or hasattr(sample, 'gt_sem_seg')

@@ -3,15 +3,17 @@
 import copy
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from mmengine.dist import get_rank, get_world_size
+from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook
 from mmengine.runner import Runner, ValLoop
 from mmengine.runner.amp import autocast
 from torch.cuda import OutOfMemoryError
 
-# Hooks of others may add metrics of their own.
+# Hooks and metrics of others may give anything, and are not tried: they may write to a file.
 _KNOWN = ('mmengine', 'mmseg', 'mmpretrain', 'mmrazor_tat')
 
 
@@ -36,7 +38,8 @@ def check_validation(runner: Runner) -> None:
             _check_rule(hook, next(iter(metrics)), given)
     prefixes = ['', *_added_prefixes(runner)]
     known = {prefix + metric for prefix in prefixes for metric in metrics}
-    others = [type(hook).__name__ for hook in runner.hooks if _may_add_metrics(hook)]
+    others = [type(hook).__name__ for hook in runner.hooks if _is_own(type(hook).after_val_epoch)]
+    others += [type(of).__name__ for of in runner.val_loop.evaluator.metrics if not _can_try(of)]
     for setting, metric in wanted:
         if metric in known:
             continue
@@ -51,9 +54,12 @@ def check_validation(runner: Runner) -> None:
 def _validate_one(runner: Runner) -> dict:
     """The metrics of one image; empty where they cannot be known."""
     loop, model = runner.val_loop, runner.model
-    if not isinstance(loop, ValLoop) or not len(loop.dataloader.dataset):
+    is_known = isinstance(loop, ValLoop) and type(loop.evaluator) is Evaluator
+    if not is_known or not len(loop.dataloader.dataset):
         return {}
-    loader, evaluator = loop.dataloader, copy.deepcopy(loop.evaluator)
+    loader = loop.dataloader
+    evaluator = Evaluator([copy.deepcopy(of) for of in loop.evaluator.metrics if _can_try(of)])
+    evaluator.dataset_meta = loader.dataset.metainfo
     batch = loader.collate_fn([loader.dataset[get_rank() % len(loader.dataset)]])
     is_training = model.training
     model.eval()
@@ -140,7 +146,11 @@ def _added_prefixes(runner: Runner) -> list[str]:
     return prefixes
 
 
-def _may_add_metrics(hook) -> bool:
-    """Whether a hook of others sees the metrics."""
-    method = type(hook).after_val_epoch
-    return method.__module__.split('.')[0] not in _KNOWN
+def _is_own(part: Any) -> bool:
+    """Whether a class or a method is of none of the packages that are known."""
+    return part.__module__.split('.')[0] not in _KNOWN
+
+
+def _can_try(metric: BaseMetric) -> bool:
+    """Whether to score one image writes nothing and says something."""
+    return not _is_own(type(metric)) and not getattr(metric, 'output_dir', None)

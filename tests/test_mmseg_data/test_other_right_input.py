@@ -151,10 +151,6 @@ RIGHT = {
     'image empty': Right(
         [IMAGE | _OF_EMPTY, LABEL, PACK], files=lambda root: _an_image(root).write_bytes(b'')
     ),
-    'label resized later': Right(
-        [IMAGE, LABEL, RESIZE, PACK],
-        files=lambda root: _relabel(root, lambda label: label.repeat(2, axis=0).repeat(3, axis=1)),
-    ),
     'colours': Right(
         [IMAGE, LABEL, dict(type='ColoursToIds'), PACK],
         files=lambda root: _relabel(root, lambda label: np.stack(3 * [label], axis=-1)),

@@ -1,5 +1,6 @@
 """What a config promises, held against what is about to be trained."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Optional
 
@@ -72,7 +73,7 @@ class RecipeCheckHook(Hook):
     def _check_label_ids(self, runner) -> None:
         """Try what the data may hold: ids of classes now, that of padding where images are."""
         self._count, self._padding = None, ''
-        classes = getattr(runner.train_dataloader.dataset, 'metainfo', {}).get('classes')
+        classes = _classes(runner.train_dataloader)
         model = bare_model(runner)
         pad = getattr(model.data_preprocessor, 'seg_pad_val', None)
         if classes is None or pad is None:  # no segmentation
@@ -87,7 +88,7 @@ class RecipeCheckHook(Hook):
     def _refuse_padding(self, preprocessor: Any, images: list) -> None:
         """Raise ValueError where the labels of a batch will be padded with an id of no use."""
         sizes = {tuple(image.shape[-2:]) for image in images}
-        whole, divisor = preprocessor.size, getattr(preprocessor, 'size_divisor', None)
+        whole, divisor = (getattr(preprocessor, n, None) for n in ('size', 'size_divisor'))
         target = [max(side) for side in zip(*sizes)]
         if whole is not None:
             target = [max(pair) for pair in zip(target, whole)]
@@ -168,7 +169,7 @@ class RecipeCheckHook(Hook):
         student = getattr(model, 'student', model)
         of_training = ()
         for what, loader in loaders.items():
-            classes = getattr(loader.dataset, 'metainfo', {}).get('classes')
+            classes = _classes(loader)
             of_training = of_training or classes or ()
             # A part of the training's classes with the same ids is no other list.
             if classes is None or tuple(classes) == tuple(of_training[: len(classes)]) != tuple(
@@ -192,3 +193,8 @@ class RecipeCheckHook(Hook):
                         f'{name}.num_classes is {width}: {advice or "choose"} the data that the '
                         'head is meant for'
                     )
+
+
+def _classes(loader: Any) -> Optional[Sequence[str]]:
+    """Of a loader's data set; None where it does not say."""
+    return (getattr(loader.dataset, 'metainfo', None) or {}).get('classes')
