@@ -34,6 +34,9 @@ def runner():
             dataset=SimpleNamespace(metainfo=dict(classes=tuple('abcdefg'))),
         ),
         optim_wrapper=SimpleNamespace(_accumulative_counts=1),
+        hooks=[],
+        param_schedulers=None,
+        val_loop=None,
         message_hub=MessageHub.get_instance('recipe_check'),
         model=model,
     )

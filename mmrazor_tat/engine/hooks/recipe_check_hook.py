@@ -75,7 +75,7 @@ class RecipeCheckHook(Hook):
         self._count, self._padding = None, ''
         classes = _classes(runner.train_dataloader)
         model = bare_model(runner)
-        pad = getattr(model.data_preprocessor, 'seg_pad_val', None)
+        pad = getattr(getattr(model, 'data_preprocessor', None), 'seg_pad_val', None)
         if classes is None or pad is None:  # no segmentation
             return
         self._count = LabelCount(classes)
@@ -167,14 +167,9 @@ class RecipeCheckHook(Hook):
             loaders['validation'] = runner.val_dataloader
         model = bare_model(runner)
         student = getattr(model, 'student', model)
-        of_training = ()
         for what, loader in loaders.items():
             classes = _classes(loader)
-            of_training = of_training or classes or ()
-            # A part of the training's classes with the same ids is no other list.
-            if classes is None or tuple(classes) == tuple(of_training[: len(classes)]) != tuple(
-                of_training
-            ):
+            if classes is None:
                 continue
             ids = range(len(classes))
             for name in _HEADS:
@@ -183,7 +178,11 @@ class RecipeCheckHook(Hook):
                     # One channel is a binary head's, or a depth; an auxiliary head may have a task
                     # of its own, e.g. the contours of STDC's. Their ids are tried.
                     width = getattr(head, 'num_classes', None)
-                    has_own_task = name == 'auxiliary_head' and takes(head, ids)
+                    has_own_task = (
+                        name == 'auxiliary_head'
+                        and (width or 0) < len(classes)
+                        and takes(head, ids)
+                    )
                     if width in (None, 1, len(classes)) or has_own_task:
                         continue
                     few = ', '.join(classes[:3])
