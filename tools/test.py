@@ -80,8 +80,12 @@ def set_evaluator(cfg: Config, args: argparse.Namespace) -> None:
         print('test: the test images have no labels: nothing is scored')
         metrics = [metric for metric in metrics if metric.get('format_only')]
     if args.out is not None:
-        metrics.append(dict(type='mmseg.IoUMetric', format_only=True, output_dir=args.out))
-    cfg.test_evaluator = metrics
+        kinds = [str(metric.get('type')).split('.')[-1] for metric in metrics]
+        if 'IoUMetric' not in kinds:
+            metrics.append(dict(type='mmseg.IoUMetric', format_only=True))
+            kinds.append('IoUMetric')
+        metrics[kinds.index('IoUMetric')].update(output_dir=args.out, keep_results=True)
+    cfg.test_evaluator = metrics[0] if len(metrics) == 1 else metrics
 
 
 if __name__ == '__main__':

@@ -21,7 +21,7 @@ def check_fit(model: nn.Module, content: Any, purpose: str, name: str) -> None:
         content: of the file.
         purpose: 'test' needs every weight of the network that is evaluated (an auxiliary head is
             not), 'resume' every one and no others, 'start' one that fits. A distillation takes the
-            weights of a plain network as its student's, but cannot be resumed with them.
+            weights of a plain network as its student's to start from, and for nothing else.
         name: of the file; the error begins with it.
 
     Raises:
@@ -31,10 +31,14 @@ def check_fit(model: nn.Module, content: Any, purpose: str, name: str) -> None:
     weights = {k.removeprefix('module.'): v for k, v in weights.items() if isinstance(v, Tensor)}
     own = model.state_dict()
     if plain := plain_student_keys(model, weights):
-        if purpose == 'resume':
+        if purpose != 'start':
+            cure = dict(
+                resume='begin one from it, with --cfg-options load_from=PATH and without --resume',
+                test="evaluate it with the student's own config",
+            )
             raise ValueError(
-                f'{name} holds a plain network, and the run is a distillation: begin one from it, '
-                'with --cfg-options load_from=PATH and without --resume'
+                f'{name} does not fit the {type(model).__name__} of the config: it holds a plain '
+                f'network, and the other weights are missing; {cure[purpose]}'
             )
         weights = {f'architecture.{key}': weights[key] for key in plain}
         own = {key: value for key, value in own.items() if key.startswith('architecture.')}

@@ -84,7 +84,7 @@ def describe(error: BaseException, cfg: Optional[Config] = None) -> str:
         kind = found[1].replace('.__init__', '')
         if not built or found[2] not in built:
             at = _owners(cfg, found[2]) or at
-        return one_line(_unknown_argument(kind, found[2], frame, at) + _lacks(frame))
+        return one_line(_unknown_argument(kind, found[2], frame, at) + lacks(error))
     name = type(error).__name__
     line = (
         text if isinstance(error, OSError) else f'{name}: {_without_quotes(error) or _code(error)}'
@@ -92,7 +92,7 @@ def describe(error: BaseException, cfg: Optional[Config] = None) -> str:
     line = with_reasons(error, line)
     if built:
         line = f'{at or "the config: "}{built.get("type")}: {line} (with {_settings(built)})'
-    return one_line(line + _lacks(frame))
+    return one_line(line + lacks(error))
 
 
 class BuildError(ValueError):
@@ -183,11 +183,12 @@ def _unknown_type(found: re.Match, frame: Optional[FrameType]) -> str:
     return f'there is no type {name!r} (registry {registry}){hint}'
 
 
-def _lacks(frame: Optional[FrameType]) -> str:
-    """The packages that the class being built imports where they are installed, and are not.
+def lacks(error: BaseException) -> str:
+    """Words for packages that the class being built imports if they are installed, and are not.
 
     mmseg's Mask2FormerHead then has a mere BaseModule for its base, which takes no argument.
     """
+    frame = _frame_of_build(error)
     cls = frame.f_locals.get('obj_cls') if frame is not None else None
     missing = dict.fromkeys(
         package

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..compat import turn_off_inplace
 from ..datasets.cifar_files import SIDE
-from ..models.probe import naming_modules
+from ..models.probe import run
 
 # What carries a feature on; not gates (sigmoid) and not weights (softmax).
 _ACTIVATIONS = {
@@ -96,6 +96,9 @@ def features_of(model: nn.Module, inputs: Tensor) -> list[Feature]:
     Args:
         model: in eval mode, nothing in place.
         inputs: (1, C, H, W).
+
+    Raises:
+        ModuleError: it cannot be run.
     """
     calls: dict[str, list] = {}
     taken: dict[str, Tensor] = {}
@@ -117,8 +120,7 @@ def features_of(model: nn.Module, inputs: Tensor) -> list[Feature]:
         if name:
             watch(name, module)
     try:
-        with naming_modules(model, inputs):
-            model(inputs, mode='tensor')
+        run(model, inputs)
     finally:
         for handle in handles:
             handle.remove()

@@ -31,18 +31,18 @@ def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: 
             gives; with the names and shapes of its records.
     """
     for role, network in (('teacher', teacher), ('student', student)):
-        recorders = getattr(distiller, f'{role}_recorders')
-        with evaluating(network), recorders, naming_modules(network, inputs, role):
+        try:
+            with evaluating(network), getattr(distiller, f'{role}_recorders'):
+                run(network, inputs)
+        except ModuleError as error:
             own, given = input_channels(network), inputs.shape[1]
-            try:
-                network(inputs, mode='tensor')
-            except RuntimeError as error:
-                if own == given:
-                    raise
-                raise RuntimeError(
-                    f"it takes images of {own} channels, the student's have {given}, and both see "
-                    f'the same: {error}'
-                ) from error
+            other = f"; it takes images of {own} channels, the student's have {given}, and both "
+            raise ValueError(
+                f'the {role} ({type(network).__name__}) cannot be run on an input of '
+                f'{" x ".join(map(str, inputs.shape))}: {error}'
+                + f'{other}see the same'
+                * (own != given)
+            ) from error
 
     size = ' x '.join(str(length) for length in inputs.shape[-2:])
     for name, records in distiller.loss_forward_mappings.items():
@@ -81,7 +81,8 @@ def _refuse_constant(name: str, distiller: nn.Module) -> None:
     """
     maps = distiller.student_maps([name])
     weight = getattr(distiller.distill_losses[name], 'loss_weight', None)
-    if weight == 0 or not maps or not all(x.is_floating_point() for x in maps.values()):
+    can_be_tried = all(x.is_floating_point() and not x.is_meta for x in maps.values())
+    if weight == 0 or not maps or not can_be_tried:
         return
     with distiller.random_records(name) as drawn, torch.enable_grad():
         loss = distiller.compute_loss(name)
@@ -108,17 +109,15 @@ def input_channels(network: nn.Module) -> int:
     return next((conv.in_channels for conv in convolutions), 3)
 
 
-@contextlib.contextmanager
-def naming_modules(network: nn.Module, inputs: Tensor, role: str = 'network'):
-    """Inside, an error of a network that runs names it, its input, and the module that raised it.
+class ModuleError(ValueError):
+    """A network that cannot be run; the text says which of its modules raised what."""
 
-    Args:
-        network: it runs on ``inputs``.
-        inputs: (B, C, H, W).
-        role: what it is called.
+
+def run(network: nn.Module, inputs: Tensor) -> Any:
+    """``network(inputs, mode='tensor')``.
 
     Raises:
-        ValueError: in place of what a module raises.
+        ModuleError: in place of what a module raises.
     """
     running: list[str] = []
     handles = []
@@ -127,13 +126,10 @@ def naming_modules(network: nn.Module, inputs: Tensor, role: str = 'network'):
         handles.append(module.register_forward_pre_hook(enter))
         handles.append(module.register_forward_hook(lambda *_: running.pop() and None))
     try:
-        yield
+        return network(inputs, mode='tensor')
     except Exception as error:
-        where = f' in {running[-1]!r}' if running and running[-1] else ''
-        raise ValueError(
-            f'the {role} ({type(network).__name__}) cannot be run on an input of '
-            f'{" x ".join(map(str, inputs.shape))}: {type(error).__name__}{where}: {error}'
-        ) from error
+        where = f' (in {running[-1]!r})' if running and running[-1] else ''
+        raise ModuleError(f'{type(error).__name__}: {error}{where}') from error
     finally:
         for handle in handles:
             handle.remove()

@@ -66,4 +66,4 @@ def test_a_teacher_of_other_channels_is_named(make, call, change, channels, tmp_
         f"it takes images of 3 channels, the student's have {channels}, and both see the same"
         in ended.line
     )
-    assert 'the teacher (EncoderDecoder)' in ended.line and "'backbone.stem.0'" in ended.line
+    assert 'the teacher (EncoderDecoder)' in ended.line and "(in 'backbone.stem.0')" in ended.line

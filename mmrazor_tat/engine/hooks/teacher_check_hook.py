@@ -48,15 +48,14 @@ class TeacherCheckHook(Hook):
         if runner.iter > 0 or not hasattr(model, 'teacher_val_step'):
             return
         if runner.cfg.get('val_dataloader') is None:
-            if self.floor is None:
+            if self.floor is None and 'val_dataloader' in runner.cfg:  # left out on purpose
                 MMLogger.get_current_instance().warning(
                     'TeacherCheckHook: the config has no validation to try the teacher on'
                 )
                 return
             raise ValueError(
-                f'TeacherCheckHook: floor={self.floor:g}, but the config has no val_dataloader to '
-                'evaluate the teacher on; add one, or leave the hook out '
-                '(default_hooks.teacher_check=None, with our tools)'
+                'TeacherCheckHook: the config has no val_dataloader to evaluate the teacher on; '
+                'add one, or leave the hook out (default_hooks.teacher_check=None, with our tools)'
             )
         loader = build_loader(runner, 'val')
         metrics, images = evaluate(runner, 'val', loader, model.teacher_val_step, self.num_images)

@@ -9,10 +9,10 @@ from mmengine import Config
 from torch import nn
 
 from ...models.distillers.shared_connector_distiller import nearest_names
-from ...models.probe import input_channels
+from ...models.probe import ModuleError, input_channels
 from ...models.recorders.token_map_recorder import map_size
 from ..config_file import ConfigError, MissingPackageError, config_errors, read_config_file
-from ..error_text import describe, with_reasons
+from ..error_text import lacks, with_reasons
 from ..features import Feature, build_model, features_of, input_size
 from ..model_config import config_file, is_recipe
 from .errors import RecipeError
@@ -89,14 +89,13 @@ def read_network(role: str, name: str, size: Optional[Sequence[int]] = None) -> 
         model = build_model(cfg)
     except Exception as error:
         raise RecipeError(
-            f'{role} config {name!r} cannot be built: {describe(error, cfg)}'
+            f'{role} config {name!r} cannot be built: {with_reasons(error)}{lacks(error)}'
         ) from error
     try:
         features = features_of(model, torch.zeros(1, input_channels(model), height, width))
-    except Exception as error:
+    except ModuleError as error:
         raise RecipeError(
-            f'{role} config {name!r} cannot be run on an input of {height} x {width}: '
-            f'{with_reasons(error)}'
+            f'{role} config {name!r} cannot be run on an input of {height} x {width}: {error}'
         ) from error
     return Network(role, name, cfg, model, features)
 
