@@ -265,6 +265,21 @@ def command():
     return command
 
 
+@pytest.fixture
+def here(repo, monkeypatch):
+    """As ``command``, but in this process: for what does not take long by itself."""
+
+    def here(tool, *arguments, cwd=None, ok=True) -> str:
+        if cwd is not None:
+            monkeypatch.chdir(cwd)
+        ended = run_tool(repo, Path(tool).stem, *arguments)
+        text = ended.printed + (ended.code if isinstance(ended.code, str) else '')
+        assert (ended.code in (None, 0)) == ok, text[-6000:]
+        return text
+
+    return here
+
+
 class TwoIterations(NamedTuple):
     """A training of two iterations: its log, and the model's state."""
 

@@ -303,6 +303,7 @@ print(peak_memory(lambda: step({side}), 'cpu') / MIB)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='resident memory: Linux')
 @pytest.mark.parametrize('width, value', [(16, 16), (16, 24)])
 def test_long_sequences_store_no_n_by_n_matrix(width, value):

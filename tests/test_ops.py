@@ -433,6 +433,7 @@ print(peak_memory(lambda: step(192), 'cpu') / MIB)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='resident memory: Linux')
 def test_memory_of_the_whole_map_does_not_grow_with_its_square():
     """Peak resident memory, in a process of its own: three blocks of logits and the maps."""

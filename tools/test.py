@@ -69,7 +69,8 @@ def set_evaluator(cfg: Config, args: argparse.Namespace) -> None:
     """Write label maps if asked for, and leave the scoring out where there are no labels."""
     given = cfg.get('test_evaluator') or []
     metrics = list(given) if isinstance(given, (list, tuple)) else [given]
-    scoring = [metric for metric in metrics if not metric.get('format_only')]
+    kinds = [str(metric.get('type')).split('.')[-1] for metric in metrics]
+    scoring = [m for m, k in zip(metrics, kinds) if k == 'IoUMetric' and not m.get('format_only')]
     if scoring and not has_labels(cfg):
         if args.out is None and args.show_dir is None and len(scoring) == len(metrics):
             raise SystemExit(
@@ -78,7 +79,7 @@ def set_evaluator(cfg: Config, args: argparse.Namespace) -> None:
                 '--show-dir DIR paints them'
             )
         print('test: the test images have no labels: nothing is scored')
-        metrics = [metric for metric in metrics if metric.get('format_only')]
+        metrics = [metric for metric in metrics if metric not in scoring]
     if args.out is not None:
         kinds = [str(metric.get('type')).split('.')[-1] for metric in metrics]
         if 'IoUMetric' not in kinds:

@@ -36,13 +36,12 @@ def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: 
                 run(network, inputs)
         except ModuleError as error:
             own, given = input_channels(network), inputs.shape[1]
-            other = f"; it takes images of {own} channels, the student's have {given}, and both "
-            raise ValueError(
-                f'the {role} ({type(network).__name__}) cannot be run on an input of '
-                f'{" x ".join(map(str, inputs.shape))}: {error}'
-                + f'{other}see the same'
-                * (own != given)
-            ) from error
+            text = f'the {role} ({type(network).__name__}) cannot be run on an input of '
+            text += f'{" x ".join(map(str, inputs.shape))}: {error}'
+            if own != given:
+                text += f"; it takes images of {own} channels, the student's have {given}, and "
+                text += 'both see the same'
+            raise ValueError(text) from error
 
     size = ' x '.join(str(length) for length in inputs.shape[-2:])
     for name, records in distiller.loss_forward_mappings.items():
@@ -122,9 +121,9 @@ def run(network: nn.Module, inputs: Tensor) -> Any:
     running: list[str] = []
     handles = []
     for name, module in network.named_modules():
-        enter = functools.partial(_enter, running, name)
+        enter, leave = (functools.partial(of, running, name) for of in (_enter, _leave))
         handles.append(module.register_forward_pre_hook(enter))
-        handles.append(module.register_forward_hook(lambda *_: running.pop() and None))
+        handles.append(module.register_forward_hook(leave))
     try:
         return network(inputs, mode='tensor')
     except Exception as error:
@@ -137,6 +136,10 @@ def run(network: nn.Module, inputs: Tensor) -> Any:
 
 def _enter(running: list[str], name: str, *_) -> None:
     running.append(name)
+
+
+def _leave(running: list[str], *_) -> None:
+    running.pop()
 
 
 @contextlib.contextmanager

@@ -156,18 +156,18 @@ def test_packages_that_are_not_used_are_not_named(monkeypatch):
     assert loaded_versions()['mmseg'] == versions()['mmseg']
 
 
-def test_both_in_a_run(repo, command, toy_options, tmp_path):
+def test_both_in_a_run(repo, here, toy_options, tmp_path):
     """Through the command line: the warning, the scaled learning rate, and the error."""
     train = repo / 'tools/train.py', repo / 'configs/demo/student.py', '--work-dir', tmp_path
     meant = ['auto_scale_lr.base_batch_size=8', 'auto_scale_lr.enable=False']
-    log = command(*train, '--cfg-options', *toy_options, *meant)
+    log = here(*train, '--cfg-options', *toy_options, *meant)
     assert 'a batch of 2 (1 process x 2 images), but the learning rate 0.002 is meant for 8' in log
-    log = command(*train, '--auto-scale-lr', '--cfg-options', *toy_options, *meant)
+    log = here(*train, '--auto-scale-lr', '--cfg-options', *toy_options, *meant)
     assert 'but the learning rate' not in log
     assert 'current batch size is 2. Scaling the original LR by 0.25' in log
     # Also where the config does not ask for it.
     other = ['model.decode_head.num_classes=21', 'custom_hooks=[]']
-    log = command(*train, '--cfg-options', *toy_options, *other, ok=False)
+    log = here(*train, '--cfg-options', *toy_options, *other, ok=False)
     assert 'train: the training data has 7 classes (background, ' in log
     assert 'Iter(train)' not in log
 

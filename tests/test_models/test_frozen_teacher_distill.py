@@ -635,6 +635,7 @@ class TestLeanLoss:
         with pytest.raises(ValueError, match=message):
             build()
 
+    @pytest.mark.slow
     def test_compiled_student_and_teacher_keep_their_records(self, build, batch):
         """The losses and gradients of eager mode, so the hooks of the recorders have fired."""
         eager, compiled = build().train(), build().train()

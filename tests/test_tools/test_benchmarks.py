@@ -60,6 +60,7 @@ def operator(repo, command, tmp_path_factory):
 
 
 class TestOperator:
+    @pytest.mark.slow
     def test_every_figure_is_there(self, operator):
         _, _, result = operator
         assert [case['name'] for case in result['cases']] == ['r18', 'whole-32']
@@ -73,6 +74,7 @@ class TestOperator:
                     assert of['peak_bytes'] >= 0
             assert case['methods']['ours']['time_over_ours'] == 1
 
+    @pytest.mark.slow
     def test_the_stored_softmax_takes_the_memory_that_it_must(self, operator):
         """48**4 logits of float32 are 20 MiB; forward and backward hold more than one."""
         _, _, result = operator
@@ -80,6 +82,7 @@ class TestOperator:
         assert whole['batched']['peak_bytes'] > 2 * 48**4 * 4
         assert whole['ours']['peak_bytes'] > 0
 
+    @pytest.mark.slow
     def test_the_table_is_printed_and_written(self, operator):
         out, log, result = operator
         text = out.with_suffix('.md').read_text()
@@ -102,8 +105,8 @@ class TestOperator:
             ),
         ],
     )
-    def test_bad_arguments(self, repo, command, arguments, message):
-        log = command(repo / 'tools/benchmark_operator.py', *arguments, ok=False)
+    def test_bad_arguments(self, repo, here, arguments, message):
+        log = here(repo / 'tools/benchmark_operator.py', *arguments, ok=False)
         assert message in log and 'Traceback' not in log
 
 
@@ -209,8 +212,8 @@ class TestStep:
             (['--crop', 128], 'leaves one position of a map of 32 x 32 to its softmax'),
         ],
     )
-    def test_bad_arguments(self, repo, command, arguments, message):
+    def test_bad_arguments(self, repo, here, arguments, message):
         recipe = 'tat_deeplabv3plus_r101-d8_mobilenet-v2-d8_4xb4-40k_voc12aug-512x512.py'
         config = repo / 'configs/tat' / recipe
-        log = command(repo / 'tools/benchmark_step.py', config, *arguments, ok=False)
+        log = here(repo / 'tools/benchmark_step.py', config, *arguments, ok=False)
         assert message in log and 'most recent call' not in log

@@ -29,22 +29,20 @@ def test_a_recipe_is_written_told_and_trained(
     assert again.strip() == (f'new_recipe: --out {out} exists: choose another name, or add --force')
 
 
-def test_below_the_floor_no_iteration_is_run(
-    repo, command, demo, demo_teacher, toy_options, tmp_path
-):
+def test_below_the_floor_no_iteration_is_run(repo, here, demo, demo_teacher, toy_options, tmp_path):
     out = tmp_path / 'mine.py'
     tool = repo / 'tools/new_recipe.py'
     settings = ['--teacher-ckpt', demo_teacher, '--floor', '99', '--no-cost', '--method', 'kd']
-    command(tool, *demo, '--out', out, *settings)
+    here(tool, *demo, '--out', out, *settings)
     train = repo / 'tools/train.py', out, '--work-dir', tmp_path / 'run'
-    log = command(*train, '--cfg-options', *toy_options, ok=False)
+    log = here(*train, '--cfg-options', *toy_options, ok=False)
     assert 'below the floor of 99 that the recipe sets: check teacher_ckpt' in log
     assert 'Iter(train)' not in log
 
 
 class TestInspectFeatures:
-    def test_the_table(self, repo, command, demo):
-        text = command(
+    def test_the_table(self, repo, here, demo):
+        text = here(
             repo / 'tools/inspect_features.py', demo[1], '--filter', r'bottleneck|layer4\.1\.relu'
         )
         lines = {line.split()[0]: line for line in text.splitlines()[1:]}
@@ -62,10 +60,10 @@ class TestInspectFeatures:
         conv = lines['decode_head.bottleneck.conv'].split()
         assert conv[1:] == ['Conv2d', *['1', 'x', '32', 'x', '16', 'x', '16'], '32', '4']
 
-    def test_of_a_recipe_s_teacher(self, repo, command):
+    def test_of_a_recipe_s_teacher(self, repo, here):
         recipe = repo / 'configs/demo/tat_student.py'
         tool = repo / 'tools/inspect_features.py'
-        text = command(tool, recipe, '--part', 'teacher', '--filter', 'conv_seg|bottleneck.conv')
+        text = here(tool, recipe, '--part', 'teacher', '--filter', 'conv_seg|bottleneck.conv')
         assert '1 x 96 x 16 x 16' in text
 
     @pytest.mark.parametrize(
@@ -76,6 +74,6 @@ class TestInspectFeatures:
             (['--part', 'teacher'], 'is no distillation recipe: it has no teacher'),
         ],
     )
-    def test_errors(self, repo, command, demo, arguments, message):
-        text = command(repo / 'tools/inspect_features.py', demo[1], *arguments, ok=False)
+    def test_errors(self, repo, here, demo, arguments, message):
+        text = here(repo / 'tools/inspect_features.py', demo[1], *arguments, ok=False)
         assert message in text and 'Traceback' not in text

@@ -247,12 +247,12 @@ def test_the_tool(repo, command, run, demo_run):
         (['--labels', 'a', 'b'], 'report: 2 labels for 1 runs: a, b'),
     ],
 )
-def test_bad_input(repo, command, run, arguments, message):
-    log = command(repo / 'tools/report.py', run, *arguments, ok=False)
+def test_bad_input(repo, here, run, arguments, message):
+    log = here(repo / 'tools/report.py', run, *arguments, ok=False)
     assert message in log and 'Traceback' not in log
     assert not (run / 'report.html').exists()
 
 
-def test_a_folder_that_is_no_work_dir(repo, command, tmp_path):
-    log = command(repo / 'tools/report.py', tmp_path, ok=False)
+def test_a_folder_that_is_no_work_dir(repo, here, tmp_path):
+    log = here(repo / 'tools/report.py', tmp_path, ok=False)
     assert 'is no work dir of a run' in log and 'Traceback' not in log

@@ -55,11 +55,11 @@ def test_a_picture_for_each_image(repo, command, demo_teacher, checkpoint, image
     assert one.shape[1] > one.shape[0]  # image and 2 x 2 heat maps beside each other, in two rows
 
 
-def test_an_error_is_one_line(repo, command, images, tmp_path):
+def test_an_error_is_one_line(repo, here, images, tmp_path):
     tool = repo / 'tools/visualize_attention.py'
     config = repo / 'configs/demo/tat_student.py'
     arguments = config, 'gone.pth', *images, '--out', 'one.png'
-    text = command(tool, *arguments, cwd=tmp_path, ok=False)
+    text = here(tool, *arguments, cwd=tmp_path, ok=False)
     message = 'visualize_attention: --out one.png is one file for 2 images: name a folder'
     assert text.splitlines()[-1] == message and 'Traceback' not in text
     assert not any(tmp_path.iterdir())
