@@ -8,7 +8,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
-from mmengine.registry import DefaultScope
+from mmengine.utils import ManagerMixin
 
 
 class Ended(NamedTuple):
@@ -28,8 +28,11 @@ class Ended(NamedTuple):
 def run_tool(repo: Path, tool: str, *arguments) -> Ended:
     """A tool of ours as if it were called, in this process."""
     argv, printed = sys.argv, io.StringIO()
-    before, variables = dict(DefaultScope._instance_dict), dict(os.environ)
+    variables = dict(os.environ)
+    # By name and second mmengine finds the logger, hub and visualizer of another run again.
+    before = [(kind, dict(kind._instance_dict)) for kind in _kinds(ManagerMixin)]
     sys.argv = [tool, *map(str, arguments)]
+    sys.path.insert(0, str(repo / 'tools'))
     try:
         with redirect_stdout(printed), redirect_stderr(printed):
             runpy.run_path(str(repo / 'tools' / f'{tool}.py'), run_name='__main__')
@@ -38,8 +41,15 @@ def run_tool(repo: Path, tool: str, *arguments) -> Ended:
         code = end.code
     finally:
         sys.argv = argv
+        sys.path.remove(str(repo / 'tools'))
         os.environ.clear()
         os.environ.update(variables)
-        DefaultScope._instance_dict.clear()
-        DefaultScope._instance_dict.update(before)
+        for kind, instances in before:
+            kind._instance_dict.clear()
+            kind._instance_dict.update(instances)
     return Ended(code, printed.getvalue())
+
+
+def _kinds(parent: type) -> list[type]:
+    """A class's subclasses, and theirs."""
+    return [one for kind in parent.__subclasses__() for one in (kind, *_kinds(kind))]

@@ -41,7 +41,7 @@ def metric_of_evaluator(evaluator: Any) -> Optional[str]:
         kind = part.get('type')
         kind, prefix = getattr(kind, '__name__', str(kind)).split('.')[-1], part.get('prefix')
         if kind == 'IoUMetric' and not part.get('format_only'):
-            name = (part.get('iou_metrics') or ['mIoU'])[0]
+            name = main_metric(part.get('iou_metrics') or ['mIoU'])
         elif kind == 'Accuracy':
             top = part.get('topk', 1)
             name, prefix = (

@@ -1,7 +1,6 @@
 """What the first validation will need, tried with one image before the first iteration."""
 
 import copy
-import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +8,7 @@ import torch
 from mmengine.dist import get_rank, get_world_size
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook
+from mmengine.logging import MMLogger
 from mmengine.runner import Runner, ValLoop
 from mmengine.runner.amp import autocast
 from torch.cuda import OutOfMemoryError
@@ -81,7 +81,9 @@ def _validate_one(runner: Runner) -> dict:
             f'val_evaluator ({names}) cannot score what val_dataloader gives: {_brief(error)}'
             + unlabelled(batch)
         ) from error
-    logging.disable(logging.WARNING)  # a table of one image would puzzle
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('ERROR')  # a table of one image would puzzle
     try:
         return evaluator.evaluate(min(get_world_size(), len(loader.dataset)))
     except (Exception, SystemExit) as error:  # the scripts of Cityscapes exit
@@ -89,7 +91,7 @@ def _validate_one(runner: Runner) -> dict:
             raise ValueError(f'val_evaluator ({names}) cannot score: {_brief(error)}') from error
         unknown = f'{names} cannot be tried with one image: {_brief(error)}'
     finally:
-        logging.disable(logging.NOTSET)
+        logger.setLevel(level)
     runner.logger.warning(unknown)
     return {}
 

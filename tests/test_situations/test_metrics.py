@@ -13,14 +13,15 @@ UNLABELLED = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]
     'settings, metric',
     [
         ({IOU: ['mDice']}, 'mDice'),
-        ({IOU: ['mFscore', 'mIoU']}, 'mFscore'),
+        ({IOU: ['mFscore']}, 'mFscore'),
+        ({IOU: ['mFscore', 'mIoU']}, 'mIoU'),
         ({'val_evaluator.prefix': 'seg'}, 'seg/mIoU'),
         (
             {'val_evaluator': [dict(type='IoUMetric', iou_metrics=['mDice'], prefix='a')]},
             'a/mDice',
         ),
     ],
-    ids=['mDice', 'two', 'prefix', 'list'],
+    ids=['mDice', 'mFscore', 'two', 'prefix', 'list'],
 )
 def test_the_recipe_reads_the_evaluator(pair, call, settings, metric, tmp_path):
     files = pair(**settings)

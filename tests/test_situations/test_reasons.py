@@ -84,7 +84,7 @@ def test_a_package_of_a_type_is_named(make, call):
 def test_a_part_that_cannot_be_run_is_named(make, call, tmp_path):
     broken = make('student', **{'model.decode_head.in_channels': 63})
     line = call('new_recipe', make('teacher', 16), broken, '--out', tmp_path / 'r.py').line
-    assert 'cannot be run on an input of 1 x 3 x 48 x 48: RuntimeError: ' in line
+    assert 'cannot be run on an input of 48 x 48: RuntimeError: ' in line
 
 
 KL = dict(
