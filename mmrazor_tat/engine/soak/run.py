@@ -141,6 +141,8 @@ def soak_config(
     cfg.train_dataloader.dataset.pipeline[2].scale = (CROP, CROP)
 
     length = iterations // EVENTS
+    for loader in (cfg.val_dataloader, cfg.test_dataloader):
+        loader.dataset.pipeline[1].scale = (CROP, CROP)
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.dataset.data_root = str(data_root)
         loader.update(num_workers=workers, persistent_workers=workers > 0)
