@@ -34,6 +34,7 @@ PLAIN = sorted(
     for path in (REPO / 'configs' / folder).glob('*_voc12aug-*.py')
     if '_r101-' not in path.name
 )
+EVERY = sorted((REPO / 'configs').glob('[!_]*/*_voc12aug-*.py'))
 # At a crop of 128 the map is 16 x 16: patches of 2 x 2, as many of them in a group as there are.
 VIEWS = 'model.distiller.distill_losses.loss_tat.views.0'
 SMALL = [
@@ -191,6 +192,7 @@ def test_from_training_to_shipping(student, tool, teacher, miou, tmp_path):
 
 def test_all_plain_students_are_here():
     assert len(PLAIN) == 6
+    assert len(EVERY) == 55
 
 
 @photographs
@@ -215,6 +217,51 @@ def test_a_plain_student_is_validated(config, tool, tmp_path):
     assert 0 < training['loss'] < 1e3
     assert 0 <= validation['mIoU'] <= 100 and validation['step'] == 1
     assert ('squashed/mIoU' in validation) == ('513x513' in config.name)
+
+
+@pytest.fixture(scope='module')
+def teacher_of(tmp_path_factory):
+    """A function that draws the teacher of a recipe; recipes share it where it is the same."""
+    drawn: dict[str, Path] = {}
+
+    def teacher_of(config: Path) -> Path:
+        text = repr(Config.fromfile(config).model.teacher)
+        if text not in drawn:
+            drawn[text] = draw_teacher(config, tmp_path_factory.mktemp('teacher'))
+        return drawn[text]
+
+    return teacher_of
+
+
+@pytest.mark.slow
+@photographs
+@pytest.mark.parametrize('config', EVERY, ids=lambda path: path.stem)
+def test_every_recipe_trains_validates_and_is_tested(config, tool, teacher_of, miou, tmp_path):
+    """At its own crop, by its own pipelines; a batch of two photographs, one to validate."""
+    by_iteration = '40k' in config.stem
+    length = dict(max_iters=1, val_interval=1) if by_iteration else dict(max_epochs=1)
+    options = [
+        '--cfg-options',
+        *in_process(config.stem),
+        'pretrained=None',
+        f'data_root={ROOT}',
+        'train_dataloader.batch_size=2',
+        *(f'train_dataloader.dataset.datasets.{part}.indices=1' for part in (0, 1)),
+        *(f'{split}_dataloader.dataset.indices=1' for split in ('val', 'test')),
+        *(f'train_cfg.{key}={value}' for key, value in length.items()),
+        'default_hooks.logger.interval=1',
+        'default_hooks.checkpoint.interval=1',
+    ]
+    if 'teacher' in Config.fromfile(config).model:
+        options += [f'model.teacher_ckpt={teacher_of(config)}', SMALL[-1], CHECK[0]]
+    trained = tool('train.py', config, '--work-dir', tmp_path, *options)
+    checkpoint = tmp_path / ('iter_1.pth' if by_iteration else 'epoch_1.pth')
+    test = [option for option in options if 'experiment_name' not in option]
+    tested = tool(
+        *('test.py', config, checkpoint, '--work-dir', tmp_path / 'test', *test),
+        f'experiment_name={config.stem}_test',
+    )
+    assert miou(tested) == miou(trained)
 
 
 @pytest.fixture(scope='module')

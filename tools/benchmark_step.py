@@ -22,6 +22,7 @@ import mmrazor_tat
 from mmrazor_tat import compat
 from mmrazor_tat.engine import benchmark
 from mmrazor_tat.models import HierarchicalTaTLoss
+from mmrazor_tat.models.probe import input_channels
 
 PROJECTIONS = ('gamma', 'phi', 'theta')
 RECIPES = [
@@ -111,7 +112,9 @@ class Bench:
         cfg = Config.fromfile(config)
         self.crop = (args.crop, args.crop)
         self.recipe = cfg.model
-        self.inputs = self._move(torch.randn(args.batch, 3, *self.crop))
+        with torch.random.fork_rng():
+            channels = input_channels(_build(self.recipe.architecture))
+        self.inputs = self._move(torch.randn(args.batch, channels, *self.crop))
         classes = self.recipe.architecture.decode_head.num_classes
         self.samples = _labels(args.batch, self.crop, classes, self.device)
         self.teacher = self._move(_build(self.recipe.teacher))

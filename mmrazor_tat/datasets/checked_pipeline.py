@@ -74,7 +74,7 @@ class CheckedPipeline(Compose):
             if loads and 'gt_seg_map' in data:
                 self._check_size(data, image, label)
                 self._check_ids(data['gt_seg_map'], label)
-        if self._has_own and self.refused and isinstance(data, dict):
+        if self.refused and isinstance(data, dict):  # padding comes after the loading
             packed = getattr(data.get('data_samples'), 'gt_sem_seg', None)
             if packed is not None:
                 self._refuse_ids(np.asarray(packed.data), label)

@@ -46,6 +46,13 @@ def test_the_share_of_ignored_pixels_is_right(make, call, tmp_path):
 
 HEADS = ('decode_head', 'auxiliary_head')
 IGNORE_0 = {f'model.{head}.ignore_index': 0 for head in HEADS}
+ROTATED = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    dict(type='RandomRotate', prob=1.0, degree=(20.0, 20.0), seg_pad_val=255),
+    dict(type='RandomCrop', crop_size=(48, 48)),
+    dict(type='PackSegInputs'),
+]
 SIGMOID = {
     f'model.{head}.{key}': value
     for head in HEADS
@@ -68,6 +75,7 @@ SIGMOID = {
             'out_channels=2 and ignore_index=0. Set data_preprocessor.seg_pad_val',
         ),
         (255, IGNORE_0, 'has the id 255 in '),
+        (0, {**IGNORE_0, 'train_dataloader.dataset.pipeline': ROTATED}, 'has the id 255 in '),
         (
             255,
             {f'model.{head}.out_channels': 1 for head in HEADS},
@@ -81,7 +89,7 @@ SIGMOID = {
             "class 1 ('thing') of the training data: the loss of auxiliary_head cannot take it",
         ),
     ],
-    ids=['padding', 'label', 'one channel', 'auxiliary'],
+    ids=['padding', 'label', 'rotation', 'one channel', 'auxiliary'],
 )
 def test_ids_that_a_loss_cannot_take(make, call, write_data, tmp_path, ignored, settings, words):
     root = write_data(tmp_path / 'data', ignored=ignored)
