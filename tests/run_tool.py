@@ -31,6 +31,8 @@ def run_tool(repo: Path, tool: str, *arguments) -> Ended:
     variables = dict(os.environ)
     # By name and second mmengine finds the logger, hub and visualizer of another run again.
     before = [(kind, dict(kind._instance_dict)) for kind in _kinds(ManagerMixin)]
+    for kind, _ in before:
+        kind._instance_dict.clear()
     sys.argv = [tool, *map(str, arguments)]
     sys.path.insert(0, str(repo / 'tools'))
     try:

@@ -8,9 +8,7 @@ crop and the iterations are reduced: validation and test have the recipes' own p
 import json
 import os
 import re
-import runpy
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -104,17 +102,10 @@ def miou_by_hand(
 
 
 @pytest.fixture
-def tool(monkeypatch, capsys):
+def tool(monkeypatch, here):
     """A function that runs a tool in this process, which spares its start, and gives its output."""
     monkeypatch.setattr(runner_module, 'collect_env', dict)  # which asks compilers for versions
-
-    def run(name: str, *arguments) -> str:
-        monkeypatch.setattr(sys, 'argv', [name, *map(str, arguments)])
-        capsys.readouterr()
-        runpy.run_path(str(REPO / 'tools' / name), run_name='__main__')
-        return ''.join(capsys.readouterr())
-
-    return run
+    return here
 
 
 def in_process(name: str) -> list[str]:

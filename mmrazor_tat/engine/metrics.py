@@ -11,9 +11,10 @@ _TITLES = {'accuracy/top1': 'top-1 accuracy', 'accuracy/top5': 'top-5 accuracy'}
 def main_metric(names: Iterable[str]) -> str:
     """The one of :data:`MAIN` that is among the names of what was measured, whatever its prefix.
 
-    Else the first of them; mIoU where there is none.
+    Else the first of them; mIoU where there is none. Those that ``TeacherEvaluationHook`` adds are
+    left out.
     """
-    names = list(names)
+    names = [name for name in names if not name.startswith(('teacher/', 'student/'))]
     for metric in MAIN:
         found = [name for name in names if name == metric or name.endswith(f'/{metric}')]
         if found:
