@@ -12,7 +12,7 @@ from typing import Any
 
 from .errors import SuiteError
 
-_PATIENCE = 30.0  # a data worker looks for its parent every 5 seconds, later on a busy machine
+_PATIENCE = 60  # seconds; torchrun takes 30 to end its workers
 
 
 @contextlib.contextmanager
