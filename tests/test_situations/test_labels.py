@@ -151,6 +151,16 @@ def test_a_test_without_labels(make, call, tmp_path):
     assert all(set(np.unique(label)) <= {0, 1} for label in found.values())
     assert len(list(painted.rglob('*.png'))) == 6
 
+    cfg.tta_model = dict(type='SegTTAModel')
+    flips = [dict(type='RandomFlip', prob=p, direction='horizontal') for p in (0.0, 1.0)]
+    load, pack = cfg.test_dataloader.dataset.pipeline
+    groups = [flips, [dict(type='LoadAnnotations')], [pack]]
+    cfg.tta_pipeline = [load, dict(type='TestTimeAug', transforms=groups)]
+    cfg.dump(tmp_path / 'unlabelled.py')
+    ended = call(*arguments, '--work-dir', tmp_path / 'test', '--out', tmp_path / 'tta', '--tta')
+    assert ended.code is None, ended.line
+    assert len(list((tmp_path / 'tta').glob('*.png'))) == 6
+
 
 def test_label_maps_beside_scores(make, call, tmp_path):
     """The scores are those without --out, the maps those of the images' own sizes."""
