@@ -244,7 +244,7 @@ def test_every_recipe_trains_validates_and_is_tested(config, tool, teacher_of, m
         'default_hooks.checkpoint.interval=1',
     ]
     if 'teacher' in Config.fromfile(config).model:
-        options += [f'model.teacher_ckpt={teacher_of(config)}', SMALL[-1], CHECK[0]]
+        options += [f'model.teacher_ckpt={teacher_of(config)}', SMALL[-1], *CHECK]
     trained = tool('train.py', config, '--work-dir', tmp_path, *options)
     checkpoint = tmp_path / ('iter_1.pth' if by_iteration else 'epoch_1.pth')
     test = [option for option in options if 'experiment_name' not in option]
