@@ -37,9 +37,10 @@ def test(args: argparse.Namespace) -> None:
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='mmrazor.StudentWeightsHook')]
     if 'teacher_ckpt' in (cfg.get('model') or {}):
         cfg.model.teacher_ckpt = None  # nothing of it is needed
-    labelled = True
+    if args.tta:
+        use_tta(cfg, args.config)
     if not is_classifier(cfg):
-        labelled = set_evaluator(cfg, args)
+        set_evaluator(cfg, args)
     elif args.out is not None:
         raise SystemExit(f'--out: label maps are of segmentation, {args.config} is a classifier')
     if args.show_dir is not None:
@@ -58,35 +59,35 @@ def test(args: argparse.Namespace) -> None:
             cfg.setdefault('visualizer', dict(type='SegLocalVisualizer'))
             cfg.visualizer.setdefault('vis_backends', [dict(type='LocalVisBackend')])
             cfg.visualizer.save_dir = args.show_dir
-    if args.tta:
-        if 'tta_pipeline' not in cfg or 'tta_model' not in cfg:
-            raise SystemExit(f'--tta: {args.config} has no tta_model and tta_pipeline')
-        cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
-        for transform in cfg.tta_pipeline if not labelled else ():
-            if transform.get('transforms'):
-                transform.transforms = [
-                    group for group in transform.transforms if not _loads_labels(group)
-                ]
-        cfg.model = dict(**cfg.tta_model, module=cfg.model)
     (Runner if args.no_checks else GuardedRunner).from_cfg(cfg).test()
+
+
+def use_tta(cfg: Config, name: str) -> None:
+    """Test-time augmentation; where the images have no labels none are loaded."""
+    if 'tta_pipeline' not in cfg or 'tta_model' not in cfg:
+        raise SystemExit(f'--tta: {name} has no tta_model and tta_pipeline')
+    is_unlabelled = has_labels(cfg) is False
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    cfg.model = dict(**cfg.tta_model, module=cfg.model)
+    if is_unlabelled and has_labels(cfg) is None:
+        for transform in cfg.tta_pipeline:
+            groups = transform.get('transforms') or []
+            kept = [group for group in groups if not _loads_labels(group)]
+            if groups:
+                transform.transforms = kept
 
 
 def _loads_labels(group: list[dict]) -> bool:
     return any(str(transform['type']).endswith('LoadAnnotations') for transform in group)
 
 
-def set_evaluator(cfg: Config, args: argparse.Namespace) -> bool:
-    """Write label maps if asked for, and leave the scoring out where there are no labels.
-
-    Returns:
-        Whether there are labels, or nothing that needs them.
-    """
+def set_evaluator(cfg: Config, args: argparse.Namespace) -> None:
+    """Write label maps if asked for, and leave the scoring out where there are no labels."""
     given = cfg.get('test_evaluator') or []
     metrics = list(given) if isinstance(given, (list, tuple)) else [given]
     kinds = [str(metric.get('type')).split('.')[-1] for metric in metrics]
     scoring = [m for m, k in zip(metrics, kinds) if k == 'IoUMetric' and not m.get('format_only')]
-    labelled = not scoring or has_labels(cfg)
-    if not labelled:
+    if scoring and has_labels(cfg) is False:
         if args.out is None and args.show_dir is None and len(scoring) == len(metrics):
             raise SystemExit(
                 'test: the test images have no labels (the pipeline of test_dataloader loads '
@@ -102,7 +103,6 @@ def set_evaluator(cfg: Config, args: argparse.Namespace) -> bool:
             kinds.append('IoUMetric')
         metrics[kinds.index('IoUMetric')].update(output_dir=args.out, keep_results=True)
     cfg.test_evaluator = metrics[0] if len(metrics) == 1 else metrics
-    return labelled
 
 
 if __name__ == '__main__':

@@ -29,7 +29,8 @@ class CheckedPipeline(Compose):
         pipeline: a built pipeline, whose transforms are taken over.
         num_classes: ids go from 0 to ``num_classes`` - 1; None: they are not checked.
         ignored: ids of pixels that are not counted.
-        refused: ids that a loss cannot take, with its words; none of ``ignored``.
+        refused: ids that a loss cannot take, with its words; where ``num_classes`` is one of them
+            labels are looked at again after all transforms.
     """
 
     def __init__(
@@ -42,6 +43,9 @@ class CheckedPipeline(Compose):
         self.transforms = pipeline.transforms
         self.num_classes = num_classes
         self.refused = dict(refused or {})
+        # Then any id beyond the classes ends in an index out of bounds, also one that a transform
+        # writes, e.g. into the corners of a rotated label.
+        self._is_strict = self.refused.pop(num_classes, None) is not None
         self.ignored = [index for index in ignored if index not in self.refused]
         # One of the user's own may map ids or colours, and give image and label any size.
         modules = {type(transform).__module__.split('.')[0] for transform in self.transforms}
@@ -74,10 +78,10 @@ class CheckedPipeline(Compose):
             if loads and 'gt_seg_map' in data:
                 self._check_size(data, image, label)
                 self._check_ids(data['gt_seg_map'], label)
-        if self.refused and isinstance(data, dict):  # padding comes after the loading
+        if self._is_strict and isinstance(data, dict):
             packed = getattr(data.get('data_samples'), 'gt_sem_seg', None)
             if packed is not None:
-                self._refuse_ids(np.asarray(packed.data), label)
+                self._check_ids(np.asarray(packed.data), f'{label} after its transforms')
         return data
 
     @staticmethod

@@ -13,7 +13,9 @@ _NOT_EVALUATED = re.compile(r'^(architecture\.)?auxiliary_head\.\S* is missing$'
 _NOT_NEEDED = re.compile(r'^teacher\.|^teacher_identity$|(^|\.)num_batches_tracked$')
 
 
-def check_fit(model: nn.Module, content: Any, purpose: str, name: str) -> None:
+def check_fit(
+    model: nn.Module, content: Any, purpose: str, name: str, may_have_prefix: bool = False
+) -> None:
     """Compare the weights of a file with those of the network that is to have them.
 
     Args:
@@ -23,6 +25,8 @@ def check_fit(model: nn.Module, content: Any, purpose: str, name: str) -> None:
             not), 'resume' every one and no others, 'start' one that fits. A distillation takes the
             weights of a plain network as its student's to start from, and for nothing else.
         name: of the file; the error begins with it.
+        may_have_prefix: whether names in the file may begin with one more part, as those of an
+            ``init_cfg`` may; for 'start'.
 
     Raises:
         ValueError: the weights do not serve the purpose.
@@ -46,8 +50,8 @@ def check_fit(model: nn.Module, content: Any, purpose: str, name: str) -> None:
         key for key, value in own.items() if key in weights and weights[key].shape == value.shape
     ]
     if purpose == 'start':
-        prefixes = {key.split('.')[0] + '.' for key in weights}  # init_cfg may have one
-        for prefix in prefixes if not fit else ():
+        prefixes = {key.split('.')[0] + '.' for key in weights}
+        for prefix in prefixes if may_have_prefix and not fit else ():
             fit = [k for k in own if prefix + k in weights]
             if fit:
                 break
@@ -82,8 +86,10 @@ def _part(model: nn.Module, weights: dict[str, Tensor]) -> str:
             continue
         own = part.state_dict()
         if any(key in weights and weights[key].shape == own[key].shape for key in own):
-            setting = f"model.{name}.init_cfg=\"dict(type='Pretrained',checkpoint='PATH')\""
             if name.split('.')[-1] == 'backbone':
-                setting = 'pretrained=PATH'
-            return f'; they are of its {name}: --cfg-options {setting} loads them there'
+                return f'; they are of its {name}: --cfg-options pretrained=PATH loads them there'
+            return (
+                f"; they are of its {name}: give that an init_cfg=dict(type='Pretrained', "
+                'checkpoint=PATH) in the config'
+            )
     return ''

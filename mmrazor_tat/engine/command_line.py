@@ -87,7 +87,7 @@ class _Options(DictAction):
     def __call__(self, parser, namespace, values, option_string=None) -> None:
         try:
             super().__call__(parser, namespace, values, option_string)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # mmengine reads lists and tuples, no calls
             bad = [value for value in values if '=' not in value] or values
             parser.error(f'{option_string}: KEY=VALUE is needed, got {bad[0]!r} ({error})')
 

@@ -2,16 +2,20 @@
 
 import ast
 import contextlib
+import importlib
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional
 
+import mmengine
 from mmengine import Config
 
 from .error_text import how_to_install, is_installed, one_line, with_reasons
 
 # What our configs need and our package does not.
 _OPTIONAL = ('mmpretrain',)
+_MMENGINE = str(Path(mmengine.__file__).parent)
 
 
 class MissingPackageError(ValueError):
@@ -29,9 +33,24 @@ def config_errors(path: str | Path) -> Iterator[None]:
         yield
     except MissingPackageError:
         raise
-    except Exception as error:  # a config is a Python file, and can raise anything
-        text = f'config {str(path)!r} cannot be read: {with_reasons(error)}'
+    except (Exception, SystemExit) as error:  # a config is a Python file, and can raise anything
+        text = f'config {str(path)!r} cannot be read: {with_reasons(error)}{_raised_at(error)}'
         raise ConfigError(one_line(text) + _where_to_look(error, path)) from error
+
+
+def _raised_at(error: BaseException) -> str:
+    """The line of a user's file that raised, at the bottom of the reasons; else ''."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(('<', _MMENGINE)) and 'site-packages' not in frame.filename
+    ]
+    ours = str(Path(__file__).parent.parent)
+    if not frames or frames[-1].filename.startswith((ours, importlib.__path__[0])):
+        return ''
+    return f' ({frames[-1].filename}, line {frames[-1].lineno})'
 
 
 def _where_to_look(error: BaseException, path: str | Path) -> str:

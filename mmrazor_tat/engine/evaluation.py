@@ -53,7 +53,7 @@ def evaluate(
         The metrics, and of how many images they are.
     """
     evaluator = Evaluator(copy.deepcopy(runner.cfg[f'{mode}_evaluator']))
-    evaluator.dataset_meta = loader.dataset.metainfo
+    evaluator.dataset_meta = getattr(loader.dataset, 'metainfo', None)
     processes, seen = get_world_size(), 0
     for batch in loader:
         samples = step(batch)
@@ -65,15 +65,17 @@ def evaluate(
     return evaluator.evaluate(count), count
 
 
-def has_labels(cfg: Config, split: str = 'test') -> bool:
+def has_labels(cfg: Config, split: str = 'test') -> Optional[bool]:
     """Whether the samples of a segmentation split have labels, by its first one.
 
-    True as well where that cannot be told: no data, or data that cannot be read.
+    None where that cannot be told: no data, or data that cannot be read.
     """
     init_default_scope(cfg.get('default_scope') or 'mmseg')
     try:
         dataset = DATASETS.build(copy.deepcopy(cfg[f'{split}_dataloader'].dataset))
+        samples = dataset[0]['data_samples']
+        sample = samples[0] if isinstance(samples, list) else samples  # of TestTimeAug
         # Of a depth it is gt_depth_map.
-        return any(name.startswith('gt_') for name in dataset[0]['data_samples'].all_keys())
+        return any(name.startswith('gt_') for name in sample.all_keys())
     except Exception:  # whatever it is, the Runner will say it
-        return True
+        return None

@@ -53,6 +53,7 @@ class GuardedRunner(Runner):
         if dataloader is self._train_dataloader:
             network = getattr(bare_model(self), 'student', bare_model(self))
             own = set().union(*map(own_ignored, leaves(loader.dataset)))
-            refused = refused_ids(network, sorted({*ignored, *own}))
+            count = len((getattr(loader.dataset, 'metainfo', None) or {}).get('classes') or ())
+            refused = refused_ids(network, sorted({*ignored, *own, count}))
         guard_dataset(loader.dataset, get_rank() == 0, ignored, refused)
         return loader

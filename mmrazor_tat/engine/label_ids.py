@@ -36,6 +36,22 @@ def refused_ids(network: nn.Module, ids: Collection[int]) -> dict[int, str]:
     return refused
 
 
+def check_class_weights(network: nn.Module) -> None:
+    """Raise ValueError for a cross entropy with another number of weights than its head has ids."""
+    for name, head in _heads(network):
+        for loss in [m for m in head.modules() if type(m).__name__ == 'CrossEntropyLoss']:
+            weights, width = (
+                getattr(loss, 'class_weight', None),
+                getattr(head, 'out_channels', None),
+            )
+            is_of_classes = getattr(head, 'loss_decode', None) is loss and not loss.use_sigmoid
+            if weights is not None and is_of_classes and len(weights) != width:
+                raise ValueError(
+                    f'{name}.loss_decode.class_weight has {len(weights)} entries, and the head has '
+                    f'out_channels={width}: one for each class'
+                )
+
+
 def takes(head: nn.Module, ids: Collection[int]) -> bool:
     """Whether the loss of a head takes labels of these ids, where it can be tried."""
     return _is_tried(head) and not refused_by_head(head, ids)
@@ -120,9 +136,10 @@ class LabelCount:
         total = int(self.pixels.sum())
         ignored = 100 * (1 - int(self.pixels[: len(self.classes)].sum()) / max(total, 1))
         missing, shown = self.missing, ', '.join(map(repr, self.missing[:10]))
+        count = len(self.classes)
         more = f' and {len(missing) - 10} more' if len(missing) > 10 else ''
         text = (
-            f'the labels of {self.seen} training images hold {len(self.classes) - len(missing)} of '
-            f'{len(self.classes)} classes, and {ignored:.1f} % of their pixels are ignored'
+            f'the labels of {self.seen} training samples hold {count - len(missing)} of {count} '
+            f'classes, and {ignored:.1f} % of their pixels are ignored'
         )
         return text + (f'; in none of them: {shown}{more}' if missing else '')

@@ -59,8 +59,11 @@ def check_loss_weights(model: dict) -> None:
     for path, node in dicts_of(model, 'model'):
         if path.startswith('model.teacher.'):
             continue  # its losses are never computed
-        if 'loss_weight' in node:
-            _check_number(f'{path}.loss_weight', node['loss_weight'])
+        weights = node.get('loss_weight')
+        # A loss of one's own may have several.
+        for weight in weights if isinstance(weights, (list, tuple)) else [weights]:
+            if 'loss_weight' in node:
+                _check_number(f'{path}.loss_weight', weight)
         if '.distill_losses.' in path and 'tau' in node:
             _check_number(f'{path}.tau', node['tau'], positive=True)
 
@@ -84,7 +87,7 @@ def _check_counts(cfg: Config) -> None:
     for key in ('max_iters', 'max_epochs', 'val_interval', 'val_begin'):
         if train.get(key) is not None:
             # val_interval may be beyond the end: 10**9 is "never".
-            _check_count(f'train_cfg.{key}', train[key], least=key != 'val_begin')
+            _check_count(f'train_cfg.{key}', train[key], least=int(key != 'val_begin'))
     for name in _LOADERS:
         loader = cfg.get(name)
         if loader is None:
@@ -180,6 +183,8 @@ def ignored_ids(parts: dict) -> set[int]:
 
 
 def _check_count(name: str, value: Any, least: int = 1) -> None:
+    if isinstance(value, float) and value.is_integer() and '_dataloader.' not in name:
+        value = int(value)  # 4e4 iterations: mmengine takes it
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f'{name} must be a whole number of at least {least}, got {value!r}')
 

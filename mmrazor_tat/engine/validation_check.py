@@ -60,7 +60,7 @@ def _validate_one(runner: Runner) -> dict:
         return {}
     loader = loop.dataloader
     evaluator = Evaluator([copy.deepcopy(of) for of in loop.evaluator.metrics if _can_try(of)])
-    evaluator.dataset_meta = loader.dataset.metainfo
+    evaluator.dataset_meta = getattr(loader.dataset, 'metainfo', None)
     batch = loader.collate_fn([loader.dataset[get_rank() % len(loader.dataset)]])
     is_training = model.training
     model.eval()
@@ -156,4 +156,5 @@ def _is_own(part: Any) -> bool:
 
 def _can_try(metric: BaseMetric) -> bool:
     """Whether to score one image writes nothing and says something."""
-    return not _is_own(type(metric)) and not getattr(metric, 'output_dir', None)
+    writes = any(getattr(metric, name, None) for name in ('output_dir', 'out_file_path'))
+    return not _is_own(type(metric)) and not writes

@@ -79,9 +79,11 @@ def _refuse_constant(name: str, distiller: nn.Module) -> None:
     A softmax over a single entry is always 1: one logit of a binary head, one position.
     """
     maps = distiller.student_maps([name])
-    weight = getattr(distiller.distill_losses[name], 'loss_weight', None)
+    parts = distiller.distill_losses[name].modules()
+    weights = [part.loss_weight for part in parts if hasattr(part, 'loss_weight')]
+    is_off = bool(weights) and all(weight == 0 for weight in weights)
     can_be_tried = all(x.is_floating_point() and not x.is_meta for x in maps.values())
-    if weight == 0 or not maps or not can_be_tried:
+    if is_off or not maps or not can_be_tried:
         return
     with distiller.random_records(name) as drawn, torch.enable_grad():
         loss = distiller.compute_loss(name)

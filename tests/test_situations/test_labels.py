@@ -14,7 +14,7 @@ def test_masks_of_0_and_255_are_spoken_of(make, call, write_data, tmp_path):
     ended = call('train', plain, '--work-dir', tmp_path / 'run')
     assert ended.code is None
     found = re.search(
-        r'WARNING - the labels of 10 training images hold 1 of 2 classes, and ([\d.]+) % of their '
+        r'WARNING - the labels of 10 training samples hold 1 of 2 classes, and ([\d.]+) % of their '
         r"pixels are ignored; in none of them: 'thing'. Do the ids of the labels mean",
         ended.printed,
     )
@@ -24,9 +24,9 @@ def test_masks_of_0_and_255_are_spoken_of(make, call, write_data, tmp_path):
     # It is in a checkpoint's message hub, which is written before the end of so short a run.
     plain = make('plain', root=root, **{'train_cfg.max_iters': 60, 'train_cfg.val_interval': 60})
     ended = call('train', plain, '--work-dir', tmp_path / 'long')
-    assert 'the labels of 100 training images hold 1 of 2 classes' in ended.printed
+    assert 'the labels of 100 training samples hold 1 of 2 classes' in ended.printed
     assert call('report', tmp_path / 'long', '--out', page).code is None
-    assert 'the labels of 100 training images hold 1 of 2 classes' in page.read_text()
+    assert 'the labels of 100 training samples hold 1 of 2 classes' in page.read_text()
 
 
 def test_the_share_of_ignored_pixels_is_right(make, call, tmp_path):
@@ -40,19 +40,26 @@ def test_the_share_of_ignored_pixels_is_right(make, call, tmp_path):
         Image.fromarray(label).save(root / f'ann/{k}.png')
     ended = call('train', make('plain', root=root), '--work-dir', tmp_path / 'run')
     assert ended.code is None
-    said = 'INFO - the labels of 4 training images hold 2 of 2 classes, and 50.0 % of their pixels'
+    said = 'INFO - the labels of 4 training samples hold 2 of 2 classes, and 50.0 % of their pixels'
     assert said in ended.printed
 
 
 HEADS = ('decode_head', 'auxiliary_head')
 IGNORE_0 = {f'model.{head}.ignore_index': 0 for head in HEADS}
-ROTATED = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
-    dict(type='RandomRotate', prob=1.0, degree=(20.0, 20.0), seg_pad_val=255),
-    dict(type='RandomCrop', crop_size=(48, 48)),
-    dict(type='PackSegInputs'),
-]
+
+
+def rotated(pad: int) -> list[dict]:
+    """A training pipeline whose labels have an id of their own in the corners."""
+    return [
+        dict(type='LoadImageFromFile'),
+        dict(type='LoadAnnotations'),
+        dict(type='RandomRotate', prob=1.0, degree=(20.0, 20.0), seg_pad_val=pad),
+        dict(type='Resize', scale=(48, 48)),
+        dict(type='PackSegInputs'),
+    ]
+
+
+ROTATED = rotated(255)
 SIGMOID = {
     f'model.{head}.{key}': value
     for head in HEADS
@@ -76,6 +83,12 @@ SIGMOID = {
         ),
         (255, IGNORE_0, 'has the id 255 in '),
         (0, {**IGNORE_0, 'train_dataloader.dataset.pipeline': ROTATED}, 'has the id 255 in '),
+        (255, {'train_dataloader.dataset.pipeline': rotated(250)}, 'has the ids 250 in '),
+        (
+            255,
+            {'model.auxiliary_head.loss_decode.class_weight': [1.0, 2.0, 3.0]},
+            'auxiliary_head.loss_decode.class_weight has 3 entries, and the head has out_channels=',
+        ),
         (
             255,
             {f'model.{head}.out_channels': 1 for head in HEADS},
@@ -89,7 +102,7 @@ SIGMOID = {
             "class 1 ('thing') of the training data: the loss of auxiliary_head cannot take it",
         ),
     ],
-    ids=['padding', 'label', 'rotation', 'one channel', 'auxiliary'],
+    ids=['padding', 'label', 'rotation', 'own id', 'weights', 'one channel', 'auxiliary'],
 )
 def test_ids_that_a_loss_cannot_take(make, call, write_data, tmp_path, ignored, settings, words):
     root = write_data(tmp_path / 'data', ignored=ignored)
@@ -160,6 +173,11 @@ def test_a_test_without_labels(make, call, tmp_path):
     ended = call(*arguments, '--work-dir', tmp_path / 'test', '--out', tmp_path / 'tta', '--tta')
     assert ended.code is None, ended.line
     assert len(list((tmp_path / 'tta').glob('*.png'))) == 6
+    # Labels that the augmentation alone loads are scored.
+    cfg.test_dataloader.dataset.data_prefix.seg_map_path = 'ann'
+    cfg.dump(tmp_path / 'unlabelled.py')
+    ended = call(*arguments, '--work-dir', tmp_path / 'test', '--tta')
+    assert ended.code is None and 'mIoU: ' in ended.printed, ended.line
 
 
 def test_label_maps_beside_scores(make, call, tmp_path):

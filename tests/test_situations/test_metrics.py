@@ -150,3 +150,27 @@ def test_a_hook_of_one_s_own_may_add_metrics(make, call, tmp_path, monkeypatch):
     assert ended.code is None, ended.line
     assert 'AddsScore may add to them' in ended.printed
     assert (tmp_path / 'run/best_score_iter_2.pth').is_file()
+
+
+def test_a_result_that_was_dumped_before_stays(make, call, tmp_path):
+    """What is tried before the training writes nothing."""
+    kept = tmp_path / 'kept.pkl'
+    kept.write_bytes(b'of another run')
+    metrics = [
+        dict(type='IoUMetric', iou_metrics=['mIoU']),
+        dict(type='DumpResults', out_file_path=str(kept)),
+    ]
+    plain = make('plain', val_evaluator=metrics, **{'train_cfg.val_begin': 10})
+    ended = call('train', plain, '--work-dir', tmp_path / 'run')
+    assert ended.code is None and kept.read_bytes() == b'of another run', ended.line
+
+
+def test_what_mmengine_takes_is_taken(make, call, tmp_path):
+    """Whole numbers as floats, and data that say nothing of their classes."""
+
+    def change(cfg):
+        cfg.train_cfg.update(max_iters=2e0, val_interval=2.0)
+        cfg.default_hooks.checkpoint.interval = 2.0
+
+    ended = call('train', make('plain', change=change), '--work-dir', tmp_path / 'run')
+    assert ended.code is None and (tmp_path / 'run/iter_2.pth').is_file(), ended.line

@@ -54,14 +54,16 @@ def test_a_module_that_is_nowhere(config, call):
         ('import numpyy\n', "ModuleNotFoundError: No module named 'numpyy'"),
         (CHAIN, 'needs ab: ModuleNotFoundError: No module named'),
         ('1 / 0\n', 'ZeroDivisionError: division by zero'),
+        ('raise SystemExit(3)\n', 'SystemExit: 3'),
     ],
-    ids=['name', 'package', 'chain', 'bug'],
+    ids=['name', 'package', 'chain', 'bug', 'exit'],
 )  # fmt: skip
 def test_a_module_with_a_bug_of_its_own(config, call, monkeypatch, tmp_path, content, reason):
     path = config(content)
     monkeypatch.syspath_prepend(tmp_path)
     line = call('train', path).line
     assert reason in line and 'my_ds lies in' not in line
+    assert f'({tmp_path / "my_ds.py"}, line ' in line
 
 
 @pytest.mark.skipif(HAS_MMDET, reason='mmdet is installed')
@@ -106,6 +108,13 @@ def one_channel(cfg):
     for head in (cfg.model.decode_head, cfg.model.auxiliary_head):
         head.update(out_channels=1, threshold=0.5)
         head.loss_decode.use_sigmoid = True
+
+
+def test_a_weight_of_0_says_it_on_purpose(pair, call, tmp_path):
+    files = pair()
+    off = 'model.distiller.distill_losses.loss_tat.loss_weight=0'
+    ended = call('train', files.recipe, '--work-dir', tmp_path / 'run', '--cfg-options', off)
+    assert ended.code is None and 'distill.loss_tat: 0.0000' in ended.printed, ended.line
 
 
 def test_kd_of_a_single_logit_learns(pair, call, tmp_path):

@@ -64,6 +64,24 @@ def test_what_cannot_be_loaded_says_what_can(trained, call, tmp_path):
     assert torch.equal(after['architecture.backbone.stem.0.weight'], backbone['stem.0.weight'])
 
 
+def test_a_plain_network_takes_the_student_of_a_distillation(pair, call, tmp_path):
+    files = pair()
+    assert call('train', files.recipe, '--work-dir', tmp_path / 'run').code is None
+    still = ['train_cfg.max_iters=1', 'train_cfg.val_interval=1', 'optim_wrapper.optimizer.lr=0']
+    ended = call(
+        *('train', files.student, '--work-dir', tmp_path / 'plain', '--cfg-options', *still),
+        *(f'load_from={tmp_path / "run/iter_2.pth"}', 'default_hooks.checkpoint.interval=1'),
+    )
+    assert 'the student of a distillation checkpoint is loaded' in ended.printed
+    before, after = (
+        weights_of(tmp_path / 'run/iter_2.pth'),
+        weights_of(tmp_path / 'plain/iter_1.pth'),
+    )
+    kept = [key for key in after if key.endswith('weight')]
+    assert len(kept) > 30
+    assert all(torch.equal(before[f'architecture.{key}'], after[key]) for key in kept)
+
+
 def test_a_head_for_other_classes_stays_as_it_was_drawn(trained, call, tmp_path):
     """As mmseg fine-tunes: what fits is loaded."""
     files, plain = trained

@@ -9,6 +9,7 @@ from ...models.checkpoint_file import read_checkpoint
 from ..checkpoint_fit import check_fit
 from ..evaluation import bare_model
 from ..run_config_check import pretrained_files
+from .student_weights_hook import StudentWeightsHook
 
 
 @HOOKS.register_module()
@@ -18,7 +19,8 @@ class CheckpointFitHook(Hook):
     * A test needs every weight of the model; more in the file is left out.
     * A training that begins from a checkpoint (``load_from``), or a part of its network that does
       (``init_cfg`` of type 'Pretrained', ``pretrained``), needs one weight that fits: another head
-      for other classes is common.
+      for other classes is common. A plain network takes the student of a distillation, and a
+      distillation a plain network as its student.
 
     A run that is resumed is the ``SafeCheckpointHook``'s.
 
@@ -40,11 +42,12 @@ class CheckpointFitHook(Hook):
                 module = getattr(module, 'backbone' if name == 'pretrained' else name, None)
             if module is None:  # an argument by another name than the part
                 continue
-            check_fit(module, content, 'start', f'{key} {path!r}')
+            check_fit(module, content, 'start', f'{key} {path!r}', may_have_prefix=True)
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         if runner._resume:
             return
+        StudentWeightsHook().after_load_checkpoint(runner, checkpoint)
         model = bare_model(runner)
         model = model.module if isinstance(model, BaseTTAModel) else model
         purpose = 'start' if isinstance(runner._train_loop, BaseLoop) else 'test'

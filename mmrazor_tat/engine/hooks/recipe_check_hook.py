@@ -13,7 +13,7 @@ from torch import nn
 
 from ..batch import Batch
 from ..evaluation import bare_model
-from ..label_ids import LabelCount, refused_ids, takes
+from ..label_ids import LabelCount, check_class_weights, refused_ids, takes
 from ..processes import refuse_sharded, unsynchronised_norms
 from ..validation_check import check_validation
 from ..versions import versions
@@ -79,6 +79,7 @@ class RecipeCheckHook(Hook):
         if classes is None or pad is None:  # no segmentation
             return
         self._count = LabelCount(classes)
+        check_class_weights(getattr(model, 'student', model))
         refused = refused_ids(getattr(model, 'student', model), [*range(len(classes)), pad])
         for index, name in enumerate(classes):
             if index in refused:

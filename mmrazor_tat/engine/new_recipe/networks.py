@@ -78,6 +78,11 @@ def read_network(role: str, name: str, size: Optional[Sequence[int]] = None) -> 
             cfg = read_config_file(file)
     except (ConfigError, MissingPackageError) as error:
         raise RecipeError(f'{role} {error}') from error
+    if role == 'student' and getattr(cfg, '_imported_names', None):
+        raise RecipeError(
+            f'{role} config {name!r} is a Python module (lazy import), which no text config can '
+            'inherit: Config.fromfile(PATH).dump(OTHER) writes it as one'
+        )
     if 'model' not in cfg:
         raise RecipeError(f'{role} config {name!r} has no model')
     if is_recipe(cfg):
