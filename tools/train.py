@@ -59,6 +59,8 @@ def train(args: argparse.Namespace) -> None:
     add_run_guards(cfg)
     if args.allow_nonfinite:
         drop_guard(cfg, 'FiniteLossHook')
+    if args.no_checks:
+        drop_guard(cfg, 'RecipeCheckHook')
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume

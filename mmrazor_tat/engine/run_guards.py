@@ -17,6 +17,9 @@ def add_run_guards(cfg: Config) -> None:
 def drop_guard(cfg: Config, guard: str) -> None:
     """Leave out one of the hooks, in place; after :func:`add_run_guards`."""
     cfg.custom_hooks = [hook for hook in cfg.custom_hooks if _name(hook) != guard]
+    hooks = cfg.get('default_hooks') or {}
+    for name in [name for name, hook in hooks.items() if hook and _name(hook) == guard]:
+        del hooks[name]
 
 
 def _name(hook) -> str:

@@ -44,7 +44,7 @@ def check_validation(runner: Runner) -> None:
         if metric in known:
             continue
         text = f'{setting}={metric!r}, but the validation gives {given}'
-        if not others and not setting.startswith('StudentCheckpointHook'):  # which only warns
+        if not others and not setting.startswith(('StudentCheckpointHook', 'not strict ')):
             raise ValueError(f'{text}: set it to one of these')
         adding = f'; {" and ".join(others)} may add to them' if others else ''
         runner.logger.warning(text + adding)
@@ -115,8 +115,8 @@ def _wanted(runner: Runner) -> Iterator[tuple[str, str]]:
         for metric in best if isinstance(best, (list, tuple)) else [best]:
             if isinstance(metric, str) and metric != 'auto':
                 yield f'{name}: save_best', metric
-        if isinstance(hook, EarlyStoppingHook) and hook.strict:
-            yield f'{name}: monitor', hook.monitor
+        if isinstance(hook, EarlyStoppingHook):
+            yield f'{"" if hook.strict else "not strict "}{name}: monitor', hook.monitor
     schedulers = runner.param_schedulers
     for scheduler in schedulers if isinstance(schedulers, list) else ():
         if isinstance(metric := getattr(scheduler, 'monitor', None), str):

@@ -45,6 +45,10 @@ def read_checkpoint(
         raise FileNotFoundError(
             f'{argument}: {checkpoint!r} cannot be had: {error}' + (f'; {advice}' if advice else '')
         ) from error
+    except ModuleNotFoundError as error:  # torchvision:// and the like
+        raise ValueError(
+            f'{argument} {checkpoint!r} needs {error.name}, which is not installed'
+        ) from error
     except Exception as error:  # bytes that are no checkpoint make torch raise nearly anything
         raise ValueError(
             f'{argument} {checkpoint!r} {what_is_wrong(error, advice=trust_advice)}'

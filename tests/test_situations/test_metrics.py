@@ -113,6 +113,27 @@ def test_the_student_s_checkpoint_is_warned_of(make, call, tmp_path):
     assert said in ended.printed.split('Iter(train)')[0]
 
 
+def test_a_hook_that_is_not_strict_is_warned_of(make, call, tmp_path):
+    hook = dict(type='EarlyStoppingHook', monitor='mIoU')
+    ended = call('train', make('plain', change=dice, custom_hooks=[hook]), '--work-dir', tmp_path)
+    assert "not strict EarlyStoppingHook: monitor='mIoU', but" in ended.printed
+    assert ended.code is None, ended.line
+
+
+def test_no_checks_leaves_the_checks_out(make, call, tmp_path):
+    """Also those of a hook that the config names itself."""
+    recipe_check = dict(type='mmrazor.RecipeCheckHook')
+    plain = make(
+        'plain',
+        **{'default_hooks.recipe_check': recipe_check, 'train_dataloader.dataset.metainfo': None},
+        **{'default_hooks.checkpoint.save_best': 'mIou'},
+    )
+    arguments = 'train', plain, '--work-dir', tmp_path / 'run'
+    assert "save_best='mIou', but the validation gives" in call(*arguments).line
+    ended = call(*arguments, '--no-checks')
+    assert 'Iter(train) [2/2]' in ended.printed and 'save_best=' not in ended.line
+
+
 def test_auto_takes_the_first_metric(make, call, tmp_path):
     plain = make('plain', change=dice, **{'default_hooks.checkpoint.save_best': 'auto'})
     ended = call('train', plain, '--work-dir', tmp_path / 'run')

@@ -27,8 +27,8 @@ def test_load_from_is_the_student_s(trained, call, tmp_path):
     )
     assert ended.code is None, ended.line
     before, after = weights_of(plain), weights_of(tmp_path / 'run/iter_1.pth')
-    said = f"holds a plain network: its {len(before)} weights are the student's (architecture)"
-    assert said in ended.printed
+    said = f"holds a plain network: {len(before)} of its weights are the student's (architecture)"
+    assert said in ended.printed and 'do not match exactly' not in ended.printed
     kept = [key for key in before if key.endswith('weight')]
     assert len(kept) > 30
     assert all(torch.equal(after[f'architecture.{key}'], before[key]) for key in kept)

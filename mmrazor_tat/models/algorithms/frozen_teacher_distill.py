@@ -162,13 +162,18 @@ class FrozenTeacherDistill(SingleTeacherDistill):
 
     def _take_plain_student(self, state_dict: dict, prefix: str, *_) -> None:
         """The weights of a plain network that is loaded are the student's, trained before."""
-        taken = plain_student_keys(self, state_dict, prefix)
+        taken, own = plain_student_keys(self, state_dict, prefix), self.architecture.state_dict()
+        fitting = [key for key in taken if state_dict[prefix + key].shape == own[key].shape]
         for key in taken:
             state_dict[f'{prefix}architecture.{key}'] = state_dict.pop(prefix + key)
         if taken:
+            # The distiller's stay what they are.
+            state_dict.update(
+                {f'{prefix}distiller.{k}': v for k, v in self.distiller.state_dict().items()}
+            )
             MMLogger.get_current_instance().info(
-                f'the checkpoint that is loaded holds a plain network: its {len(taken)} weights '
-                "are the student's (architecture)"
+                f'the checkpoint that is loaded holds a plain network: {len(fitting)} of its '
+                "weights are the student's (architecture)"
             )
 
     def _keep_teacher(self, state_dict: dict, prefix: str, *_) -> None:
