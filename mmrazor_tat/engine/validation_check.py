@@ -79,7 +79,7 @@ def _validate_one(runner: Runner) -> dict:
     except Exception as error:
         raise ValueError(
             f'val_evaluator ({names}) cannot score what val_dataloader gives: {_brief(error)}'
-            + unlabelled(batch)
+            + _unlabelled(batch)
         ) from error
     logger = MMLogger.get_current_instance()
     level = logger.level
@@ -96,7 +96,7 @@ def _validate_one(runner: Runner) -> dict:
     return {}
 
 
-def unlabelled(batch: dict) -> str:
+def _unlabelled(batch: dict) -> str:
     """Words for a batch of segmentation without labels; else ''."""
     samples = batch.get('data_samples') or []
     is_of_pixels = samples and hasattr(samples[0], 'gt_sem_seg') is False
