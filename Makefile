@@ -25,7 +25,7 @@ test-slow: $(VENV)/installed
 	$(VENV)/bin/python -m pytest $(PYTEST_OPTIONS) -m slow $(ARGS)
 
 test-mmpretrain: $(VENV_MMPRETRAIN)/installed
-	$(VENV_MMPRETRAIN)/bin/python -m pytest $(PYTEST_OPTIONS_MMPRETRAIN) -m mmpretrain $(ARGS)
+	$(VENV_MMPRETRAIN)/bin/python -m pytest $(PYTEST_OPTIONS_MMPRETRAIN) -m 'mmpretrain and not slow' $(ARGS)
 
 mmpretrain: $(VENV_MMPRETRAIN)/installed
 

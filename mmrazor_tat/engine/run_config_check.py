@@ -59,13 +59,19 @@ def check_loss_weights(model: dict) -> None:
     for path, node in dicts_of(model, 'model'):
         if path.startswith('model.teacher.'):
             continue  # its losses are never computed
-        weights = node.get('loss_weight')
-        # A loss of one's own may have several.
-        for weight in weights if isinstance(weights, (list, tuple)) else [weights]:
-            if 'loss_weight' in node:
-                _check_number(f'{path}.loss_weight', weight)
+        if 'loss_weight' in node and not _is_own(node.get('type')):
+            _check_number(f'{path}.loss_weight', node['loss_weight'])
         if '.distill_losses.' in path and 'tau' in node:
             _check_number(f'{path}.tau', node['tau'], positive=True)
+
+
+def _is_own(kind: Any) -> bool:
+    """Whether a type is of none of the packages below us: its arguments are its own business."""
+    name = getattr(kind, '__name__', str(kind)).split('.')[-1]
+    registries = (MODELS, *MODELS.children.values())
+    found = [of.module_dict[name] for of in registries if name in of.module_dict]
+    known = ('mmengine', 'mmseg', 'mmpretrain', 'mmrazor', 'mmrazor_tat', 'mmdet')
+    return bool(found) and all(of.__module__.split('.')[0] not in known for of in found)
 
 
 def check_writable(folder: Any, name: str) -> None:
@@ -183,8 +189,9 @@ def ignored_ids(parts: dict) -> set[int]:
 
 
 def _check_count(name: str, value: Any, least: int = 1) -> None:
-    if isinstance(value, float) and value.is_integer() and '_dataloader.' not in name:
-        value = int(value)  # 4e4 iterations: mmengine takes it
+    is_whole = isinstance(value, float) and value.is_integer() and value >= least
+    if is_whole and '_dataloader.' not in name:  # 4e4 iterations: mmengine takes them
+        return
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f'{name} must be a whole number of at least {least}, got {value!r}')
 

@@ -188,6 +188,7 @@ class TestStep:
         assert text.strip() in log and 'Where the overhead goes' in text
         assert '| reach |' not in text  # not the setting of the target
 
+    @pytest.mark.slow
     def test_both_sides_compute_the_same_loss(self, repo, command, tmp_path):
         """The tool itself compares them: here with every option that a recipe may set."""
         config = tmp_path / 'own.py'
@@ -209,7 +210,11 @@ class TestStep:
             (['--modes', 'float8'], "'float8' is not float32, bfloat16 or float16, then"),
             (['--modes', 'float16'], '--modes float16 needs a GPU'),
             (['--batch', 1], '--batch must be at least 2, got 1'),
-            (['--crop', 128], 'leaves one position of a map of 32 x 32 to its softmax'),
+            pytest.param(
+                ['--crop', 128],
+                'leaves one position of a map of 32 x 32 to its softmax',
+                marks=pytest.mark.slow,
+            ),
         ],
     )
     def test_bad_arguments(self, repo, here, arguments, message):
