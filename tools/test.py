@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 
 from mmrazor_tat import compat
 from mmrazor_tat.engine.command_line import add_common_arguments, load_config
+from mmrazor_tat.engine.config_parts import type_name
 from mmrazor_tat.engine.evaluation import has_labels
 from mmrazor_tat.engine.guarded_runner import GuardedRunner
 from mmrazor_tat.engine.model_config import is_classifier
@@ -78,14 +79,14 @@ def use_tta(cfg: Config, name: str) -> None:
 
 
 def _loads_labels(group: list[dict]) -> bool:
-    return any(str(transform['type']).endswith('LoadAnnotations') for transform in group)
+    return any(type_name(transform['type']).endswith('LoadAnnotations') for transform in group)
 
 
 def set_evaluator(cfg: Config, args: argparse.Namespace) -> None:
     """Write label maps if asked for, and leave the scoring out where there are no labels."""
     given = cfg.get('test_evaluator') or []
     metrics = list(given) if isinstance(given, (list, tuple)) else [given]
-    kinds = [str(metric.get('type')).split('.')[-1] for metric in metrics]
+    kinds = [type_name(metric.get('type')) for metric in metrics]
     scoring = [m for m, k in zip(metrics, kinds) if k == 'IoUMetric' and not m.get('format_only')]
     if scoring and has_labels(cfg) is False:
         if args.out is None and args.show_dir is None and len(scoring) == len(metrics):
@@ -97,7 +98,7 @@ def set_evaluator(cfg: Config, args: argparse.Namespace) -> None:
         print('test: the test images have no labels: nothing is scored')
         metrics = [metric for metric in metrics if metric not in scoring]
     if args.out is not None:
-        kinds = [str(metric.get('type')).split('.')[-1] for metric in metrics]
+        kinds = [type_name(metric.get('type')) for metric in metrics]
         if 'IoUMetric' not in kinds:
             metrics.append(dict(type='mmseg.IoUMetric', format_only=True))
             kinds.append('IoUMetric')

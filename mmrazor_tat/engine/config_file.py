@@ -6,12 +6,11 @@ import importlib
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Optional
 
 import mmengine
 from mmengine import Config
 
-from .error_text import how_to_install, is_installed, one_line, with_reasons
+from .error_text import how_to_install, is_installed, one_line, reasons, with_reasons
 
 # What our configs need and our package does not.
 _OPTIONAL = ('mmpretrain',)
@@ -40,11 +39,9 @@ def config_errors(path: str | Path) -> Iterator[None]:
 
 def _raised_at(error: BaseException) -> str:
     """The line of a user's file that raised, at the bottom of the reasons; else ''."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__
     frames = [
         frame
-        for frame in traceback.extract_tb(error.__traceback__)
+        for frame in traceback.extract_tb(reasons(error)[-1].__traceback__)
         if not frame.filename.startswith(('<', _MMENGINE)) and 'site-packages' not in frame.filename
     ]
     ours = str(Path(__file__).parent.parent)
@@ -57,12 +54,10 @@ def _where_to_look(error: BaseException, path: str | Path) -> str:
     """What helps against a module of ``custom_imports`` that is not found; else ''."""
     if 'custom modules' not in str(error):
         return ''
-    reason: Optional[BaseException] = error
-    while reason is not None and not isinstance(reason, ModuleNotFoundError):
-        reason = reason.__cause__ or reason.__context__
-    if reason is None or not reason.name:
+    missing = [one.name for one in reasons(error) if isinstance(one, ModuleNotFoundError)]
+    if not missing or not missing[0]:
         return ''
-    name = reason.name.split('.')[0]
+    name = missing[0].split('.')[0]
     folder = Path(path).resolve().parent
     beside = next((of for of in (folder, *folder.parents) if _holds(of, name)), None)
     if beside is not None:
@@ -91,8 +86,8 @@ def read_config_file(path: str | Path) -> Config:
         cfg = Config.fromfile(path)
     except ImportError as error:
         for package in _OPTIONAL:
-            reasons = with_reasons(error)
-            if any(of in reasons for of in (f"'{package}'", f'{package} is not installed')):
+            text = with_reasons(error)
+            if any(of in text for of in (f"'{package}'", f'{package} is not installed')):
                 raise _missing(path, package) from error
         raise
     package = cfg.get('default_scope')

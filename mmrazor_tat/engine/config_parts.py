@@ -6,6 +6,11 @@ from typing import Any
 from mmengine import Config
 
 
+def type_name(kind: Any) -> str:
+    """Of a type in a config, which may be a class: its name without a scope."""
+    return getattr(kind, '__name__', str(kind)).split('.')[-1]
+
+
 def dicts_of(node: Any, path: str = '') -> Iterator[tuple[str, dict]]:
     """(dotted key, dict) of a config or a part of it, an outer one before those in it.
 

@@ -40,15 +40,21 @@ def with_reasons(error: BaseException, text: Optional[str] = None) -> str:
         text: in the place of its own.
     """
     said = _said(error) if text is None else text
-    seen = {id(error)}
-    while True:
-        reason = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-        if reason is None or id(reason) in seen:
-            return said
-        seen.add(id(reason))
-        error = reason
-        if str(error) and str(error) not in said:
-            said += f': {_said(error)}'
+    for reason in reasons(error)[1:]:
+        if str(reason) and str(reason) not in said:
+            said += f': {_said(reason)}'
+    return said
+
+
+def reasons(error: BaseException) -> list[BaseException]:
+    """An exception and those that it was raised from, the deepest last."""
+    found: list[BaseException] = []
+    reason: Optional[BaseException] = error
+    while reason is not None and all(reason is not one for one in found):
+        found.append(reason)
+        context = None if reason.__suppress_context__ else reason.__context__
+        reason = reason.__cause__ or context
+    return found
 
 
 def _said(error: BaseException) -> str:

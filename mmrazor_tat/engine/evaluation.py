@@ -20,6 +20,12 @@ def bare_model(runner: Runner) -> nn.Module:
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
+def trained_network(runner: Runner) -> nn.Module:
+    """The network that is trained: of a distillation the student."""
+    model = bare_model(runner)
+    return getattr(model, 'student', model)
+
+
 def build_loader(runner: Runner, mode: str, pipeline: Optional[list[dict]] = None) -> DataLoader:
     """A second data loader of a split.
 

@@ -7,7 +7,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from ..datasets.guard import guard_dataset, leaves, no_images, own_ignored
-from .evaluation import bare_model
+from .evaluation import trained_network
 from .hooks.checkpoint_fit_hook import CheckpointFitHook
 from .label_ids import refused_ids
 from .run_config_check import check_run_config, ignored_ids
@@ -51,9 +51,8 @@ class GuardedRunner(Runner):
         ignored = ignored_ids({part: self.cfg.get(part) for part in parts})
         refused = {}
         if dataloader is self._train_dataloader:
-            network = getattr(bare_model(self), 'student', bare_model(self))
             own = set().union(*map(own_ignored, leaves(loader.dataset)))
             count = len((getattr(loader.dataset, 'metainfo', None) or {}).get('classes') or ())
-            refused = refused_ids(network, sorted({*ignored, *own, count}))
+            refused = refused_ids(trained_network(self), sorted({*ignored, *own, count}))
         guard_dataset(loader.dataset, get_rank() == 0, ignored, refused)
         return loader

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from mmengine.structures import PixelData
@@ -54,26 +54,28 @@ def check_class_weights(network: nn.Module) -> None:
 
 def takes(head: nn.Module, ids: Collection[int]) -> bool:
     """Whether the loss of a head takes labels of these ids, where it can be tried."""
-    return _is_tried(head) and not refused_by_head(head, ids)
+    return _to_try(head) is not None and not refused_by_head(head, ids)
 
 
 @torch.random.fork_rng(devices=[])
 @torch.no_grad()
 def refused_by_head(head: nn.Module, ids: Collection[int]) -> dict[int, str]:
     """As :func:`refused_ids` for one head, with the words of the error alone."""
-    head = copy.deepcopy(head).cpu()
-    if not _is_tried(head) or _words(head, [0, *ids]) is None:
-        return {}
+    head = _to_try(head)
     # Not alone: a binary cross entropy looks for the largest id that is not ignored.
+    if head is None or _words(head, [0, *ids]) is None:
+        return {}
     return {index: words for index in ids if (words := _words(head, [0, index])) is not None}
 
 
-def _is_tried(head: nn.Module) -> bool:
-    """Whether a head's loss takes logits and labels alone, as mmseg's do."""
-    width = getattr(head, 'out_channels', None)
-    if not hasattr(head, 'loss_by_feat') or not isinstance(width, int):
-        return False
-    return _words(copy.deepcopy(head).cpu(), [0]) is None
+def _to_try(head: nn.Module) -> Optional[nn.Module]:
+    """A copy of a head whose loss takes logits and labels alone, as mmseg's do; None of others."""
+    if not hasattr(head, 'loss_by_feat') or not isinstance(
+        getattr(head, 'out_channels', None), int
+    ):
+        return None
+    head = copy.deepcopy(head).cpu()
+    return head if _words(head, [0]) is None else None
 
 
 def _heads(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -85,7 +87,7 @@ def _heads(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield name, heads
 
 
-def _words(head: Any, ids: Collection[int]) -> Any:
+def _words(head: nn.Module, ids: Collection[int]) -> Optional[str]:
     """What the head's loss raises for labels of these ids; None: it takes them."""
     from mmseg.structures import SegDataSample
 

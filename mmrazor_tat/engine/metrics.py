@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any, Optional
 
+from .config_parts import type_name
+
 # mmseg's and mmpretrain's.
 MAIN = ('mIoU', 'mDice', 'mFscore', 'accuracy/top1')
 _TITLES = {'accuracy/top1': 'top-1 accuracy', 'accuracy/top5': 'top-5 accuracy'}
@@ -39,8 +41,7 @@ def metric_of_evaluator(evaluator: Any) -> Optional[str]:
     """
     for part in evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]:
         part = part if isinstance(part, dict) else {}
-        kind = part.get('type')
-        kind, prefix = getattr(kind, '__name__', str(kind)).split('.')[-1], part.get('prefix')
+        kind, prefix = type_name(part.get('type')), part.get('prefix')
         if kind == 'IoUMetric' and not part.get('format_only'):
             name = main_metric(part.get('iou_metrics') or ['mIoU'])
         elif kind == 'Accuracy':

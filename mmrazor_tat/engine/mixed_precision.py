@@ -11,6 +11,8 @@ from mmengine.device import (
     is_npu_available,
 )
 
+from .config_parts import type_name
+
 AMP = 'AmpOptimWrapper'
 _DTYPES = ('float16', 'bfloat16')
 
@@ -25,7 +27,7 @@ def use_amp(cfg: Config) -> None:
         ValueError: the wrapper is of another type than ``OptimWrapper``.
     """
     wrapper = cfg.get('optim_wrapper') or {}
-    kind = _name(wrapper.get('type', 'OptimWrapper'))
+    kind = type_name(wrapper.get('type', 'OptimWrapper'))
     if kind not in ('OptimWrapper', AMP) or not wrapper:
         found = repr(kind) if wrapper else 'missing'
         raise ValueError(
@@ -42,7 +44,7 @@ def check_amp(cfg: Config) -> None:
     mmengine asserts the same while it builds the optimizer, after models and weights were loaded.
     """
     wrapper = cfg.get('optim_wrapper') or {}
-    if _name(wrapper.get('type')) != AMP:
+    if type_name(wrapper.get('type')) != AMP:
         return
     dtype = wrapper.get('dtype')
     if dtype is not None and str(dtype).removeprefix('torch.') not in _DTYPES:
@@ -69,8 +71,3 @@ def _check_loss_scale(scale) -> None:
         "optim_wrapper.loss_scale must be 'dynamic', a float above 0, or a dict of the arguments "
         f'of torch.amp.GradScaler, got {scale!r}{hint}'
     )
-
-
-def _name(kind) -> str:
-    """Of a type in a config, which may be a class, with or without a scope."""
-    return getattr(kind, '__name__', str(kind)).rpartition('.')[2]

@@ -9,7 +9,7 @@ from mmengine import Config
 from mmengine.registry import MODELS
 
 from ..models.checkpoint_file import read_checkpoint
-from .config_parts import dicts_of
+from .config_parts import dicts_of, type_name
 from .error_text import is_installed
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -67,7 +67,7 @@ def check_loss_weights(model: dict) -> None:
 
 def _is_own(kind: Any) -> bool:
     """Whether a type is of none of the packages below us: its arguments are its own business."""
-    name = getattr(kind, '__name__', str(kind)).split('.')[-1]
+    name = type_name(kind)
     registries = (MODELS, *MODELS.children.values())
     found = [of.module_dict[name] for of in registries if name in of.module_dict]
     known = ('mmengine', 'mmseg', 'mmpretrain', 'mmrazor', 'mmrazor_tat', 'mmdet')

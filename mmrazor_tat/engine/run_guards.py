@@ -2,6 +2,8 @@
 
 from mmengine import Config
 
+from .config_parts import type_name
+
 # As in configs/_base_/runtime.py, where they serve other tools than ours.
 GUARDS = ('RecipeCheckHook', 'SafeCheckpointHook', 'ExactResumeHook', 'FiniteLossHook')
 
@@ -24,5 +26,4 @@ def drop_guard(cfg: Config, guard: str) -> None:
 
 def _name(hook) -> str:
     """Of a hook's type: a name with or without a scope, a class, or an object."""
-    kind = hook.get('type') if isinstance(hook, dict) else type(hook)
-    return getattr(kind, '__name__', str(kind)).split('.')[-1]
+    return type_name(hook.get('type') if isinstance(hook, dict) else type(hook))

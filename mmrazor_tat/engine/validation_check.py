@@ -26,7 +26,7 @@ def check_validation(runner: Runner) -> None:
     """
     wanted = list(_wanted(runner))
     if runner.val_loop is None:
-        for setting, metric in wanted:
+        for setting, metric, _ in wanted:
             runner.logger.warning(f'{setting}={metric!r}, but the config has no validation')
         return
     metrics = _validate_one(runner)
@@ -36,15 +36,15 @@ def check_validation(runner: Runner) -> None:
     for hook in runner.hooks:
         if isinstance(hook, CheckpointHook) and hook.save_best == ['auto']:
             _check_rule(hook, next(iter(metrics)), given)
-    prefixes = ['', *_added_prefixes(runner)]
+    prefixes = ['', *(of for hook in runner.hooks for of in getattr(hook, 'metric_prefixes', ()))]
     known = {prefix + metric for prefix in prefixes for metric in metrics}
     others = [type(hook).__name__ for hook in runner.hooks if _is_own(type(hook).after_val_epoch)]
     others += [type(of).__name__ for of in runner.val_loop.evaluator.metrics if not _can_try(of)]
-    for setting, metric in wanted:
+    for setting, metric, ends_the_run in wanted:
         if metric in known:
             continue
         text = f'{setting}={metric!r}, but the validation gives {given}'
-        if not others and not setting.startswith(('StudentCheckpointHook', 'not strict ')):
+        if ends_the_run and not others:
             raise ValueError(f'{text}: set it to one of these')
         adding = f'; {" and ".join(others)} may add to them' if others else ''
         runner.logger.warning(text + adding)
@@ -107,20 +107,21 @@ def _brief(error: BaseException) -> str:
     return f'{type(error).__name__}: {" ".join(str(error).split())[:300]}'
 
 
-def _wanted(runner: Runner) -> Iterator[tuple[str, str]]:
-    """(setting, metric) of whatever waits for a metric of the validation."""
+def _wanted(runner: Runner) -> Iterator[tuple[str, str, bool]]:
+    """(setting, metric, whether the run would end) of what waits for a metric of the validation."""
     for hook in runner.hooks:
         name = type(hook).__name__
         best = getattr(hook, 'save_best', None)
         for metric in best if isinstance(best, (list, tuple)) else [best]:
             if isinstance(metric, str) and metric != 'auto':
-                yield f'{name}: save_best', metric
+                yield f'{name}: save_best', metric, isinstance(hook, CheckpointHook)
         if isinstance(hook, EarlyStoppingHook):
-            yield f'{"" if hook.strict else "not strict "}{name}: monitor', hook.monitor
+            how = '' if hook.strict else 'not strict '
+            yield f'{how}{name}: monitor', hook.monitor, hook.strict
     schedulers = runner.param_schedulers
     for scheduler in schedulers if isinstance(schedulers, list) else ():
         if isinstance(metric := getattr(scheduler, 'monitor', None), str):
-            yield f'{type(scheduler).__name__}: monitor', metric
+            yield f'{type(scheduler).__name__}: monitor', metric, True
 
 
 def _check_rule(hook: CheckpointHook, metric: str, given: str) -> None:
@@ -136,17 +137,6 @@ def _check_rule(hook: CheckpointHook, metric: str, given: str) -> None:
             f"{type(hook).__name__}: save_best='auto' would take {metric!r}, and whether more or "
             f'less of it is better is not known: set save_best (to one of {given}) and rule'
         ) from error
-
-
-def _added_prefixes(runner: Runner) -> list[str]:
-    """Of the metrics that hooks of ours add."""
-    prefixes = []
-    for hook in runner.hooks:
-        if type(hook).__name__ == 'TeacherEvaluationHook':
-            prefixes += ['student/', 'teacher/']
-        if type(hook).__name__ == 'SecondEvaluationHook':
-            prefixes.append(f'{hook.prefix}/')
-    return prefixes
 
 
 def _is_own(part: Any) -> bool:

@@ -12,7 +12,7 @@ from mmrazor.registry import HOOKS
 from torch import nn
 
 from ..batch import Batch
-from ..evaluation import bare_model
+from ..evaluation import bare_model, trained_network
 from ..label_ids import LabelCount, check_class_weights, refused_ids, takes
 from ..processes import refuse_sharded, unsynchronised_norms
 from ..validation_check import check_validation
@@ -79,8 +79,9 @@ class RecipeCheckHook(Hook):
         if classes is None or pad is None:  # no segmentation
             return
         self._count = LabelCount(classes)
-        check_class_weights(getattr(model, 'student', model))
-        refused = refused_ids(getattr(model, 'student', model), [*range(len(classes)), pad])
+        student = trained_network(runner)
+        check_class_weights(student)
+        refused = refused_ids(student, [*range(len(classes)), pad])
         for index, name in enumerate(classes):
             if index in refused:
                 raise ValueError(f'class {index} ({name!r}) of the training data: {refused[index]}')
@@ -166,8 +167,7 @@ class RecipeCheckHook(Hook):
         loaders = dict(training=runner.train_dataloader)
         if runner.cfg.get('val_dataloader') is not None:
             loaders['validation'] = runner.val_dataloader
-        model = bare_model(runner)
-        student = getattr(model, 'student', model)
+        student = trained_network(runner)
         for what, loader in loaders.items():
             classes = _classes(loader)
             if classes is None:

@@ -25,6 +25,7 @@ class SecondEvaluationHook(Hook):
 
     def __init__(self, prefix: str, pipeline: list[dict]) -> None:
         self.prefix = prefix
+        self.metric_prefixes = (f'{prefix}/',)  # of what it adds
         self.pipeline = pipeline
         self._loaders: dict = {}
 

@@ -19,6 +19,7 @@ class TeacherEvaluationHook(Hook):
     teacher, are left alone.
     """
 
+    metric_prefixes = ('student/', 'teacher/')  # of what it adds
     priority = 'HIGHEST'  # before the hooks that log the metrics and choose the best checkpoint
 
     def __init__(self) -> None:
