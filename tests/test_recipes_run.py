@@ -8,10 +8,9 @@ Widths, crop and the grids that go with it are reduced, the teacher is a ResNet-
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from mmengine import Config
-from PIL import Image
+from toy_coco_stuff import write_toy_coco_stuff
 
 from mmrazor_tat.datasets.toy_scenes import write_toy_voc
 from mmrazor_tat.engine import set_crop_size
@@ -46,15 +45,7 @@ def roots(tmp_path_factory) -> dict[str, Path]:
     shutil.copytree(voc / 'SegmentationClass', voc / 'SegmentationClassAug')
     lists = voc / 'ImageSets/Segmentation'
     shutil.copy(lists / 'train.txt', lists / 'aug.txt')
-    coco = tmp_path_factory.mktemp('coco')
-    for ours, theirs in (('train', 'train2014'), ('val', 'test2014')):
-        for folder in ('images', 'annotations'):
-            (coco / folder / theirs).mkdir(parents=True)
-        for name in (lists / f'{ours}.txt').read_text().split():
-            shutil.copy(voc / f'JPEGImages/{name}.jpg', coco / 'images' / theirs)
-            label = np.array(Image.open(voc / f'SegmentationClass/{name}.png'))
-            label[label != 255] += 1  # 0 is COCO-Stuff's "unlabeled", and ignored
-            Image.fromarray(label).save(coco / 'annotations' / theirs / f'{name}_labelTrainIds.png')
+    coco = write_toy_coco_stuff(voc, tmp_path_factory.mktemp('coco'))
     return {'voc12aug': voc, 'coco-stuff10k': coco}
 
 

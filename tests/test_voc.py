@@ -8,7 +8,6 @@ crop and the iterations are reduced: validation and test have the recipes' own p
 import json
 import os
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from mmengine import Config
 from mmengine.runner import runner as runner_module
 from mmseg.registry import MODELS
 from PIL import Image
+from toy_coco_stuff import write_toy_coco_stuff
 
 from mmrazor_tat.datasets.toy_scenes import write_toy_voc
 
@@ -261,15 +261,7 @@ def coco(tmp_path_factory) -> Path:
     sizes = [(64, 64), (75, 64), (48, 63)]
     voc = write_toy_voc(tmp_path_factory.mktemp('voc'), num_train=4, num_val=2, size=sizes)
     root = tmp_path_factory.mktemp('coco')
-    for ours, theirs in (('train', 'train2014'), ('val', 'test2014')):
-        for folder in ('images', 'annotations'):
-            (root / folder / theirs).mkdir(parents=True)
-        for name in (voc / f'ImageSets/Segmentation/{ours}.txt').read_text().split():
-            shutil.copy(voc / f'JPEGImages/{name}.jpg', root / 'images' / theirs)
-            label = np.array(Image.open(voc / f'SegmentationClass/{name}.png'))
-            label[label != 255] = 1 + 28 * label[label != 255]  # 0 is "unlabeled", and ignored
-            Image.fromarray(label).save(root / 'annotations' / theirs / f'{name}_labelTrainIds.png')
-    return root
+    return write_toy_coco_stuff(voc, root, lambda label: 1 + 28 * label)
 
 
 def test_a_recipe_of_coco_stuff(command, coco, miou, tmp_path):

@@ -52,9 +52,12 @@ def check_class_weights(network: nn.Module) -> None:
                 )
 
 
+@torch.random.fork_rng(devices=[])
+@torch.no_grad()
 def takes(head: nn.Module, ids: Collection[int]) -> bool:
     """Whether the loss of a head takes labels of these ids, where it can be tried."""
-    return _to_try(head) is not None and not refused_by_head(head, ids)
+    head = _to_try(head)
+    return head is not None and _words(head, [0, *ids]) is None
 
 
 @torch.random.fork_rng(devices=[])
