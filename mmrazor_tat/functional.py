@@ -7,7 +7,7 @@ G independent groups, N positions, D channels.
 """
 
 import contextlib
-from typing import Optional
+from typing import Optional, Union
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,7 @@ from torch import Tensor
 # matrix is at most 256 x 256 for one group.
 _SHORT_SEQUENCE = 256
 DIRECTIONS = ('student', 'teacher')
+Scale = Union[float, str, Tensor]
 
 
 def target_aware_attention(
@@ -25,7 +26,7 @@ def target_aware_attention(
     t_query: Tensor,
     *,
     softmax_over: str = 'student',
-    scale: float = 1.0,
+    scale: Scale = 1.0,
 ) -> Tensor:
     r"""Rebuild the student's feature at every target position from all its positions.
 
@@ -44,7 +45,8 @@ def target_aware_attention(
         s_value: phi(f^s), (B, G, N_s, E).
         t_query: theta(f^t), (B, G, N_t, D).
         softmax_over: 'student' or 'teacher'.
-        scale: c, multiplies the logits. The paper uses none, i.e. 1.
+        scale: c, multiplies the logits; a number, a scalar tensor, or 'auto': 1 / sqrt(D). The
+            paper and its code use none, i.e. 1.
 
     Returns:
         (B, G, N_t, E), in float32 or, for float64 inputs, float64: the softmax is nearly one-hot
@@ -55,6 +57,7 @@ def target_aware_attention(
         ValueError: for shapes that do not fit, or an unknown ``softmax_over``.
     """
     _check_tokens(softmax_over, s_key, t_query, s_value)
+    scale = scale_of(scale, s_key.shape[-1])
     with full_precision(s_key):
         s_key, s_value, t_query = at_least_float32(s_key, s_value, t_query)
         if softmax_over == 'student':
@@ -67,7 +70,7 @@ def attention_weights(
     t_query: Tensor,
     *,
     softmax_over: str = 'student',
-    scale: float = 1.0,
+    scale: Scale = 1.0,
     rows: Optional[Tensor] = None,
 ) -> Tensor:
     r"""The W of :func:`target_aware_attention`, to look at.
@@ -90,6 +93,7 @@ def attention_weights(
             target positions.
     """
     _check_tokens(softmax_over, s_key, t_query)
+    scale = scale_of(scale, s_key.shape[-1])
     with full_precision(s_key):
         s_key, t_query = at_least_float32(s_key, t_query)
         query, key = (t_query, s_key) if softmax_over == 'student' else (s_key, t_query)
@@ -106,7 +110,7 @@ def tat_loss(
     t_target: Tensor,
     *,
     softmax_over: str = 'student',
-    scale: float = 1.0,
+    scale: Scale = 1.0,
 ) -> Tensor:
     r"""Mean squared error between the rebuilt student tokens and the teacher's (the paper's L_TaT).
 
@@ -265,6 +269,19 @@ def check_direction(softmax_over: str) -> None:
         raise ValueError(f'softmax_over must be one of {DIRECTIONS}, got {softmax_over!r}')
 
 
+def scale_of(scale: Scale, width: int) -> Union[float, Tensor]:
+    """c for tokens of some width: ``scale`` itself, or for 'auto' 1 / sqrt(width).
+
+    Raises:
+        ValueError: another word.
+    """
+    if isinstance(scale, str):
+        if scale != 'auto':
+            raise ValueError(f"scale must be a number or 'auto', got {scale!r}")
+        return width**-0.5
+    return scale
+
+
 def check_pair(s_map: Tensor, t_map: Tensor, softmax_over: str) -> None:
     """Raise ValueError unless two maps (B, C, H, W) have as many images, and a size that suits."""
     if not 0 < len(s_map) == len(t_map):
@@ -280,10 +297,14 @@ def check_pair(s_map: Tensor, t_map: Tensor, softmax_over: str) -> None:
         )
 
 
-def _attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+def _attention(
+    query: Tensor, key: Tensor, value: Tensor, scale: Union[float, Tensor]
+) -> Tensor:
     """softmax(scale * query key^T) value over the last two dimensions."""
     if max(query.shape[-2], key.shape[-2]) <= _SHORT_SEQUENCE:
         return _weights(query, key, scale) @ value
+    if isinstance(scale, Tensor):  # the kernels take a number
+        query, scale = scale * query, 1.0
     # The kernels that store no N x N matrix want rows of stride 1, one width for all three and,
     # on a GPU, a width that divides by 8.
     depth, value_depth = query.shape[-1], value.shape[-1]
@@ -295,7 +316,7 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tenso
     return out[..., :value_depth]
 
 
-def _weights(query: Tensor, key: Tensor, scale: float) -> Tensor:
+def _weights(query: Tensor, key: Tensor, scale: Union[float, Tensor]) -> Tensor:
     """softmax(scale * query key^T) over the last dimension: (B, G, N_q, N_k)."""
     return (scale * query @ key.transpose(-2, -1)).softmax(dim=-1)
 

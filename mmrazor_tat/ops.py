@@ -39,6 +39,7 @@ from .functional import (
     full_precision,
     patch_groups,
     patch_size,
+    scale_of,
     whole_map,
 )
 
@@ -129,7 +130,7 @@ def hierarchical_tat(
     views: list[View],
     *,
     softmax_over: str = 'student',
-    scale: float = 1.0,
+    scale: Union[float, str] = 1.0,
     budget: Optional[Budget] = None,
 ) -> Result:
     r"""Sum of TaT losses over views of a pair of maps that share their projections.
@@ -149,7 +150,7 @@ def hierarchical_tat(
         views: at least one.
         softmax_over: 'student' (the paper) or 'teacher' (the authors' released code, which needs
             maps of one size).
-        scale: c. The paper uses 1.
+        scale: c, or 'auto': 1 / sqrt(width of the view's tokens). The paper uses 1.
         budget: memory against speed; None: what suits the device.
 
     Returns:
@@ -183,7 +184,7 @@ class _Settings(NamedTuple):
     projections: tuple[Projection, Projection, Projection]
     views: list[View]
     softmax_over: str
-    scale: float
+    scale: Union[float, str]
     budget: Budget
 
     def parameters(self) -> list[Optional[Tensor]]:
@@ -421,8 +422,7 @@ def _fold(
         logit_bias = (b_theta.unsqueeze(1) @ a_gamma).squeeze(1)
     else:
         logit_bias = (b_gamma.unsqueeze(1) @ a_theta).squeeze(1)
-    scale = settings.scale
-    maps = _Maps(scale * a_gamma.mT @ a_theta, scale * logit_bias, a_phi, b_phi - t_mean)
+    maps = _Maps(a_gamma.mT @ a_theta, logit_bias, a_phi, b_phi - t_mean)
     return maps, [x.detach().flatten() for x in (*of_gamma, *of_phi, *of_theta)]
 
 
@@ -465,6 +465,13 @@ def _affine(
     if bias is not None:
         b = b + bias
     return a, b, *measured
+
+
+def _scale(settings: _Settings, parts: int, s_width: int) -> float:
+    """c for tokens of some parts (p) of a projected map."""
+    weight = settings.projections[0].weight
+    width = s_width if weight is None else weight.shape[0]
+    return scale_of(settings.scale, parts * width)
 
 
 def _size_of_view(view: View, x: Tensor) -> tuple[int, int]:
@@ -556,6 +563,7 @@ def _attend(
     ds = None if block.ds is None else block.ds.flatten(0, 1)
     rows_are_student = settings.softmax_over == 'teacher'
     rows, columns = (s, t) if rows_are_student else (t, s)
+    scale = _scale(settings, s.shape[2] // maps.logit.shape[1], maps.logit.shape[1])
     column_bias = _project(columns, images, maps.logit_bias.unsqueeze(1)).sum(-1).unsqueeze(1)
     if rows_are_student:
         projected = _project(t, images, maps.logit)  # (K, N_t, p*C_s)
@@ -573,10 +581,11 @@ def _attend(
         # (K, R, N) each, contiguous: the softmax kernels write into nothing else rightly.
         logits, weights, dlogits = (x[: math.prod(shape)].view(shape) for x in room)
         if rows_are_student:
-            torch.baddbmm(column_bias, s[:, here], projected.mT, out=logits)
+            factors = s[:, here], projected.mT
         else:
             projected = _project(target, images, maps.logit)
-            torch.baddbmm(column_bias, projected, s.mT, out=logits)
+            factors = projected, s.mT
+        torch.baddbmm(column_bias, *factors, beta=scale, alpha=scale, out=logits)
         torch.softmax(logits, -1, out=weights)
         mixed = torch.bmm(weights, s)  # (K, R, p*C_s)
         error = _project(mixed, images, maps.value, maps.value_bias).sub_(target)
@@ -590,7 +599,8 @@ def _attend(
         dmixed = _project(error, images, maps.value.mT)
         # The kernel behind softmax's own backward: one pass over the block. (The row sums are also
         # <dmixed, mixed>, but the terms must cancel exactly where a weight is 1.)
-        dweights = torch.bmm(dmixed, s.mT, out=logits)
+        # Times c, so that ``dlogits`` is the gradient before the logits are scaled.
+        dweights = torch.baddbmm(column_bias, dmixed, s.mT, beta=0, alpha=scale, out=logits)
         torch.ops.aten._softmax_backward_data.out(
             dweights, weights, -1, weights.dtype, grad_input=dlogits
         )

@@ -51,7 +51,7 @@ class HierarchicalTaTLoss(nn.Module):
         kernel_size, norm_cfg: of the projections, see :class:`TaTConnector`.
         loss_weight: w.
         softmax_over: 'student' (the paper) or 'teacher' (the authors' released code).
-        scale: c. The paper uses 1.
+        scale: c, or 'auto': 1 / sqrt(width of a view's tokens). The paper uses 1.
         lean: True computes by the lean operator, False by the composed form, the readable
             reference; 'auto' by the lean operator where it pays: on maps of at least eight times
             as many positions as channels (of an image; with batch norm or none, of the batch).
@@ -75,7 +75,7 @@ class HierarchicalTaTLoss(nn.Module):
         norm_cfg: Optional[dict] = dict(type='IN', affine=True),  # noqa: B006, B008 (read only)
         loss_weight: float = 1.0,
         softmax_over: str = 'student',
-        scale: float = 1.0,
+        scale: Union[float, str] = 1.0,
         lean: Union[bool, str] = 'auto',
     ) -> None:
         super().__init__()
@@ -196,7 +196,7 @@ class HierarchicalTaTLoss(nn.Module):
         self, s_feature: Tensor, t_feature: Tensor
     ) -> Optional[list[ops.Projection]]:
         """gamma, phi and theta as the lean operator takes them; None: compute the composed form."""
-        if not self.lean:
+        if not self.lean or self.scale == 'learnt':
             return None
         if min(x[0, 0].numel() for x in (s_feature, t_feature)) == 1:
             return None  # a norm may have nothing to measure: the composed one says so
@@ -240,7 +240,7 @@ class HierarchicalTaTLoss(nn.Module):
     def extra_repr(self) -> str:
         return (
             f'in_channel={self.in_channel}, out_channel={self.out_channel}, '
-            f'softmax_over={self.softmax_over!r}, scale={self.scale}, lean={self.lean!r}'
+            f'softmax_over={self.softmax_over!r}, scale={self.scale!r}, lean={self.lean!r}'
         )
 
 

@@ -4,12 +4,14 @@ The three losses differ in one step: how a map becomes tokens.
 """
 
 import math
+from typing import Union
 
+import torch
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
 from ... import functional
-from .checks import check_weight
+from .checks import check_scale, check_weight
 
 
 @MODELS.register_module()
@@ -26,7 +28,8 @@ class TaTLoss(nn.Module):
         loss_weight: w, at least 0; applied once, at the return.
         softmax_over: 'student' (the paper) or 'teacher' (the authors' released code); see
             :func:`mmrazor_tat.functional.target_aware_attention`.
-        scale: c. The paper uses 1, i.e. no 1 / sqrt(d).
+        scale: c, or 'auto': 1 / sqrt(width of the view's tokens). The paper uses 1. 'learnt': a
+            parameter, which starts at 'auto'.
 
     Raises:
         ValueError: at once for a setting out of range; in ``forward`` for maps that do not fit, or
@@ -34,12 +37,17 @@ class TaTLoss(nn.Module):
     """
 
     def __init__(
-        self, loss_weight: float = 1.0, softmax_over: str = 'student', scale: float = 1.0
+        self,
+        loss_weight: float = 1.0,
+        softmax_over: str = 'student',
+        scale: Union[float, str] = 1.0,
     ) -> None:
         super().__init__()
         functional.check_direction(softmax_over)
         check_weight('loss_weight', loss_weight)
-        check_weight('scale', scale)
+        check_scale(scale)
+        if scale == 'learnt':
+            self.log_factor = nn.Parameter(torch.zeros(()))
         self.loss_weight = loss_weight
         self.softmax_over = softmax_over
         self.scale = scale
@@ -80,20 +88,24 @@ class TaTLoss(nn.Module):
         _check_width('s_key', s_key, 't_query', t_query)
         _check_width('s_value', s_value, 't_feature', t_feature)
         self.check_maps(s_key, t_query)
+        scale = self.scale
+        if scale == 'learnt':
+            width = self.view(s_key).shape[-1]
+            scale = functional.scale_of('auto', width) * self.log_factor.exp()
         loss = functional.tat_loss(
             self.view(s_key),
             self.view(s_value),
             self.view(t_query),
             self.view(t_feature.detach()),  # theta learns through t_query; the target is fixed
             softmax_over=self.softmax_over,
-            scale=self.scale,
+            scale=scale,
         )
         return self.loss_weight * loss
 
     def extra_repr(self) -> str:
         return (
             f'loss_weight={self.loss_weight}, softmax_over={self.softmax_over!r}, '
-            f'scale={self.scale}'
+            f'scale={self.scale!r}'
         )
 
 
