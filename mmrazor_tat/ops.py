@@ -74,18 +74,29 @@ class Projection(NamedTuple):
 
 
 class PatchGroupView(NamedTuple):
-    """See :func:`mmrazor_tat.functional.patch_groups`; ``weight`` is that of its loss."""
+    """See :func:`mmrazor_tat.functional.patch_groups`.
+
+    Args:
+        weight: of its loss.
+        scale: c, multiplies the logits; 'auto': 1 / sqrt(width of the tokens). The paper uses 1.
+    """
 
     grid: tuple[int, int]
     groups: int
     weight: float = 1.0
+    scale: Union[float, str] = 1.0
 
 
 class AnchorPointView(NamedTuple):
-    """See :func:`mmrazor_tat.functional.anchor_points`. ``kernel=1`` is the whole map."""
+    """See :func:`mmrazor_tat.functional.anchor_points`. ``kernel=1`` is the whole map.
+
+    Args:
+        weight, scale: see :class:`PatchGroupView`.
+    """
 
     kernel: int = 1
     weight: float = 1.0
+    scale: Union[float, str] = 1.0
 
 
 View = Union[PatchGroupView, AnchorPointView]
@@ -130,13 +141,12 @@ def hierarchical_tat(
     views: list[View],
     *,
     softmax_over: str = 'student',
-    scale: Union[float, str] = 1.0,
     budget: Optional[Budget] = None,
 ) -> Result:
     r"""Sum of TaT losses over views of a pair of maps that share their projections.
 
     .. math:: L = \sum_v w_v \, \mathrm{mse}\big(
-        \mathrm{softmax}(c \, \theta(t_v) \gamma(s_v)^T) \, \phi(s_v), \; t_v \big)
+        \mathrm{softmax}(c_v \, \theta(t_v) \gamma(s_v)^T) \, \phi(s_v), \; t_v \big)
 
     with s_v, t_v the tokens of view v (the paper's L_TaT^P and L_TaT^A). The gradient is computed
     together with the value, so ``backward`` only hands it out: it can be called once, and there
@@ -150,7 +160,6 @@ def hierarchical_tat(
         views: at least one.
         softmax_over: 'student' (the paper) or 'teacher' (the authors' released code, which needs
             maps of one size).
-        scale: c, or 'auto': 1 / sqrt(width of the view's tokens). The paper uses 1.
         budget: memory against speed; None: what suits the device.
 
     Returns:
@@ -168,7 +177,7 @@ def hierarchical_tat(
             _size_of_view(view, x)
     if budget is None:
         budget = CPU_BUDGET if s_feature.device.type == 'cpu' else GPU_BUDGET
-    settings = _Settings((gamma, phi, theta), views, softmax_over, scale, budget)
+    settings = _Settings((gamma, phi, theta), views, softmax_over, budget)
     inputs = (s_feature, *settings.parameters())
     with_gradients = torch.is_grad_enabled() and any(
         x is not None and x.requires_grad for x in inputs
@@ -184,7 +193,6 @@ class _Settings(NamedTuple):
     projections: tuple[Projection, Projection, Projection]
     views: list[View]
     softmax_over: str
-    scale: Union[float, str]
     budget: Budget
 
     def parameters(self) -> list[Optional[Tensor]]:
@@ -305,7 +313,8 @@ def _loss_and_gradients(
             dsc = ds[chunk] if with_gradients else None
             for k, (view, weight) in enumerate(zip(settings.views, weights)):
                 for block in _blocks(view, student, teacher, chunk, dsc):
-                    values[k] += weight * _attend(block, maps, dmaps, weight, settings)
+                    squares = _attend(block, maps, dmaps, weight, view.scale, settings)
+                    values[k] += weight * squares
 
         if with_gradients:
             dleaves = _gradients(graph, leaves, dmaps)
@@ -467,13 +476,6 @@ def _affine(
     return a, b, *measured
 
 
-def _scale(settings: _Settings, parts: int, s_width: int) -> float:
-    """c for tokens of some parts (p) of a projected map."""
-    weight = settings.projections[0].weight
-    width = s_width if weight is None else weight.shape[0]
-    return scale_of(settings.scale, parts * width)
-
-
 def _size_of_view(view: View, x: Tensor) -> tuple[int, int]:
     """(H', W'), what a view keeps of a map; ValueError where it does not fit."""
     if isinstance(view, AnchorPointView):
@@ -551,7 +553,12 @@ def _patch_group_blocks(
 
 
 def _attend(
-    block: _Block, maps: _Maps, dmaps: Optional[_Maps], weight: float, settings: _Settings
+    block: _Block,
+    maps: _Maps,
+    dmaps: Optional[_Maps],
+    weight: float,
+    scale: Union[float, str],
+    settings: _Settings,
 ) -> Tensor:
     """The sum of squared errors of a block.
 
@@ -563,7 +570,9 @@ def _attend(
     ds = None if block.ds is None else block.ds.flatten(0, 1)
     rows_are_student = settings.softmax_over == 'teacher'
     rows, columns = (s, t) if rows_are_student else (t, s)
-    scale = _scale(settings, s.shape[2] // maps.logit.shape[1], maps.logit.shape[1])
+    gamma = settings.projections[0].weight
+    width = maps.logit.shape[1] if gamma is None else len(gamma)  # of a projected map
+    scale = scale_of(scale, s.shape[2] // maps.logit.shape[1] * width)
     column_bias = _project(columns, images, maps.logit_bias.unsqueeze(1)).sum(-1).unsqueeze(1)
     if rows_are_student:
         projected = _project(t, images, maps.logit)  # (K, N_t, p*C_s)

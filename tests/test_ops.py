@@ -73,7 +73,11 @@ def project(x, q):
     return y.contiguous()
 
 
-def reference(s, t, made, views, softmax_over='student', scale=1.0):
+def scaled(views, scale):
+    return [view._replace(scale=scale) for view in views]
+
+
+def reference(s, t, made, views, softmax_over='student'):
     """Every weighted loss, spelled out: projected maps, tokens, the stored N x N softmax."""
     gamma, phi, theta = (project(x, q) for x, q in zip((s, s, t), made))
     values = []
@@ -87,6 +91,7 @@ def reference(s, t, made, views, softmax_over='student', scale=1.0):
                 functional.anchor_points(x, view.kernel) for x in (gamma, phi, theta, t)
             )
         rows, columns = (query, key) if softmax_over == 'student' else (key, query)
+        scale = key.shape[-1] ** -0.5 if view.scale == 'auto' else view.scale
         rebuilt = (scale * rows @ columns.mT).softmax(-1) @ value
         values.append(view.weight * ((rebuilt - target) ** 2).mean())
     return torch.stack(values)
@@ -113,15 +118,18 @@ class TestFloat64:
     @pytest.mark.parametrize('budget', BUDGETS)
     @pytest.mark.parametrize('softmax_over', ['student', 'teacher'])
     @pytest.mark.parametrize('norm', NORMS)
-    def test_every_norm_direction_and_way_to_cut_the_work(self, norm, softmax_over, budget):
+    @pytest.mark.parametrize('scale', [0.7, 'auto'])
+    def test_every_norm_direction_scale_and_way_to_cut_the_work(
+        self, scale, norm, softmax_over, budget
+    ):
         s, t = random(3, 6, 13, 11).requires_grad_(), random(3, 8, 13, 11)
         assert_equal_to_reference(
             s,
             t,
             projections(norm),
+            scaled(VIEWS, scale),
             budget=BUDGETS[budget],
             softmax_over=softmax_over,
-            scale=0.7,
         )
 
     @pytest.mark.parametrize('softmax_over', ['student', 'teacher'])
@@ -143,7 +151,7 @@ class TestFloat64:
         s, t = random(2, s_channels, 6, 7).requires_grad_(), random(2, t_channels, 6, 7)
         made = projections('image', s_channels, t_channels)
         views = [PatchGroupView((2, 3), 3), AnchorPointView(2), AnchorPointView(1)]
-        assert_equal_to_reference(s, t, made, views, scale=0.1)
+        assert_equal_to_reference(s, t, made, scaled(views, 0.1))
 
     def test_a_long_sequence_in_several_blocks_of_rows(self):
         s, t = random(1, 4, 48, 48).requires_grad_(), random(1, 5, 48, 48)
@@ -156,7 +164,7 @@ class TestFloat64:
         made = projections('image')
         s, t = random(2, 6, 8, 9).requires_grad_(), random(2, 8, 8, 9)
         inputs = [s, *parameters_of(made)]
-        loss = hierarchical_tat(s, t, *made, VIEWS, scale=0.5).loss
+        loss = hierarchical_tat(s, t, *made, scaled(VIEWS, 0.5)).loss
         found = torch.autograd.grad(loss, inputs)
         directions = [random(*x.shape, seed=5) for x in inputs]
         slope = sum((g * d).sum() for g, d in zip(found, directions))
@@ -167,7 +175,7 @@ class TestFloat64:
             other = [
                 q._replace(weight=next(moved), gain=next(moved), bias=next(moved)) for q in made
             ]
-            return hierarchical_tat(at, t, *other, VIEWS, scale=0.5).loss
+            return hierarchical_tat(at, t, *other, scaled(VIEWS, 0.5)).loss
 
         h = 1e-6
         assert slope.item() == pytest.approx(((value(h) - value(-h)) / (2 * h)).item(), rel=1e-7)

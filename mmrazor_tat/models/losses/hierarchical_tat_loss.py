@@ -30,7 +30,7 @@ class HierarchicalTaTLoss(nn.Module):
     r"""The sum of TaT losses over several views of a pair of maps, with shared projections.
 
     .. math:: L = w \sum_v w_v \, \mathrm{mse}\big(
-        \mathrm{softmax}(c \, \theta(t_v) \gamma(s_v)^T) \, \phi(s_v), \; t_v \big)
+        \mathrm{softmax}(c_v \, \theta(t_v) \gamma(s_v)^T) \, \phi(s_v), \; t_v \big)
 
     where s_v, t_v are the tokens of view v; patch-group and anchor-point make the paper's
     delta L_TaT^P + zeta L_TaT^A. Value and gradients are those of :class:`PatchGroupTaTLoss`,
@@ -43,15 +43,15 @@ class HierarchicalTaTLoss(nn.Module):
             it from the models.
         out_channel: C_t, channels of the teacher's map. None: likewise.
         views: a dict each, with ``type`` and the arguments of the view: 'patch' (``grid``,
-            ``groups``), 'anchor' (``kernel``) or 'whole'; ``weight`` (w_v, default 1); ``name``,
-            the name in the logs (default: the type).
+            ``groups``), 'anchor' (``kernel``) or 'whole'; ``weight`` (w_v, default 1);
+            ``scale`` (c_v, default ``scale``); ``name``, the name in the logs (default: the type).
         projections: which of 'gamma', 'phi' and 'theta' are learnt; the others are the identity
             (without gamma or phi the maps need the same width). The paper's ablation has
             ('gamma', 'phi') ahead on ImageNet.
         kernel_size, norm_cfg: of the projections, see :class:`TaTConnector`.
         loss_weight: w.
         softmax_over: 'student' (the paper) or 'teacher' (the authors' released code).
-        scale: c, or 'auto': 1 / sqrt(width of a view's tokens). The paper uses 1.
+        scale: c of every view, or 'auto': 1 / sqrt(width of its tokens). The paper uses 1.
         lean: True computes by the lean operator, False by the composed form, the readable
             reference; 'auto' by the lean operator where it pays: on maps of at least eight times
             as many positions as channels (of an image; with batch norm or none, of the batch).
@@ -157,7 +157,6 @@ class HierarchicalTaTLoss(nn.Module):
                 *projections,
                 views,
                 softmax_over=self.softmax_over,
-                scale=self.scale,
             )
             self._update_running_statistics(projections, statistics, s_feature, t_feature)
         self.logged_values = {name: value.detach() for name, value in zip(self.views, values)}
@@ -196,7 +195,7 @@ class HierarchicalTaTLoss(nn.Module):
         self, s_feature: Tensor, t_feature: Tensor
     ) -> Optional[list[ops.Projection]]:
         """gamma, phi and theta as the lean operator takes them; None: compute the composed form."""
-        if not self.lean or self.scale == 'learnt':
+        if not self.lean or 'learnt' in [view.scale for view in self.views.values()]:
             return None
         if min(x[0, 0].numel() for x in (s_feature, t_feature)) == 1:
             return None  # a norm may have nothing to measure: the composed one says so
@@ -270,7 +269,7 @@ def _build_views(views: Sequence[dict], loss_weight: float, **options) -> dict[s
             raise ValueError(f'views[{k}].name {name!r} is taken by torch: choose another')
         check_weight(f'views[{k}].weight', weight)
         try:
-            built[name] = _VIEWS[kind](loss_weight=loss_weight * weight, **view, **options)
+            built[name] = _VIEWS[kind](loss_weight=loss_weight * weight, **{**options, **view})
         except TypeError as error:
             raise ValueError(f'views[{k}] of type {kind!r}: {error}') from error
     return built
@@ -278,8 +277,8 @@ def _build_views(views: Sequence[dict], loss_weight: float, **options) -> dict[s
 
 def _as_lean_view(view: TaTLoss) -> ops.View:
     if isinstance(view, PatchGroupTaTLoss):
-        return ops.PatchGroupView(view.grid, view.groups, view.loss_weight)
-    return ops.AnchorPointView(getattr(view, 'kernel', 1), view.loss_weight)
+        return ops.PatchGroupView(view.grid, view.groups, view.loss_weight, view.scale)
+    return ops.AnchorPointView(getattr(view, 'kernel', 1), view.loss_weight, view.scale)
 
 
 def _as_lean_projection(module: nn.Module) -> Optional[ops.Projection]:
