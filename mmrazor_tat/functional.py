@@ -25,33 +25,44 @@ def target_aware_attention(
     s_value: Tensor,
     t_query: Tensor,
     *,
-    softmax_over: str = 'student',
-    scale: Scale = 1.0,
+    softmax_over: str = 'teacher',
+    scale: Scale = 'auto',
 ) -> Tensor:
-    r"""Rebuild the student's feature at every target position from all its positions.
+    r"""Rebuild the teacher's feature from the values of all positions of the student.
 
-    With ``softmax_over='student'`` (the paper: W and the projected form of f^s'):
+    With ``softmax_over='teacher'`` a row belongs to a student position i, and its softmax runs over
+    the teacher's positions, so both maps need as many. It is the paper's parametric equation read
+    row by row, and what both released code bases compute (run beside them with the same weights:
+    equal in loss and gradients):
+
+    .. math::
+        f^{s'} = \sigma\big(c \, \gamma(f^s) \theta(f^t)^T\big) \, \phi(f^s), \quad
+        f_i^{s'} = \sum_j \mathrm{softmax}_j
+            \big(c \, \langle \gamma(f_i^s), \theta(f_j^t) \rangle \big) \, \phi(f_j^s)
+
+    With ``softmax_over='student'`` a row belongs to a teacher position i, and its softmax runs over
+    the student's: W^i of the paper's non-parametric equations.
 
     .. math::
         f_i^{s'} = \sum_j W_j^i \phi(f_j^s), \quad
         W^i = \mathrm{softmax}_j \big(c \, \langle \gamma(f_j^s), \theta(f_i^t) \rangle \big)
 
-    With ``softmax_over='teacher'`` (the authors' released code) the roles of the two change: a
-    row of W belongs to a student position and is a softmax over the teacher's positions, so both
-    maps need the same number of positions.
+    They are two losses: their gradients are nearly orthogonal. In the second one the query is the
+    target itself, so a student whose values are a codebook lowers the loss without knowing where
+    anything is.
 
     Args:
         s_key: gamma(f^s), (B, G, N_s, D).
         s_value: phi(f^s), (B, G, N_s, E).
         t_query: theta(f^t), (B, G, N_t, D).
-        softmax_over: 'student' or 'teacher'.
+        softmax_over: 'teacher' or 'student'.
         scale: c, multiplies the logits; a number, a scalar tensor, or 'auto': 1 / sqrt(D). The
-            paper and its code use none, i.e. 1.
+            paper and its code have none, i.e. 1, where the softmax is nearly one-hot: gamma and
+            theta learn little then.
 
     Returns:
-        (B, G, N_t, E), in float32 or, for float64 inputs, float64: the softmax is nearly one-hot
-        at scale 1, so half precision would cost about a tenth of the gradient. Autocast is
-        switched off inside. An N_s x N_t matrix is stored only where N is short.
+        (B, G, N_t, E), in float32 or, for float64 inputs, float64: at scale 1 half
+        precision would cost about a tenth of the gradient. Autocast is switched off inside. An N_s x N_t matrix is stored only where N is short.
 
     Raises:
         ValueError: for shapes that do not fit, or an unknown ``softmax_over``.
@@ -69,8 +80,8 @@ def attention_weights(
     s_key: Tensor,
     t_query: Tensor,
     *,
-    softmax_over: str = 'student',
-    scale: Scale = 1.0,
+    softmax_over: str = 'teacher',
+    scale: Scale = 'auto',
     rows: Optional[Tensor] = None,
 ) -> Tensor:
     r"""The W of :func:`target_aware_attention`, to look at.
@@ -78,7 +89,7 @@ def attention_weights(
     A row belongs to a rebuilt (target) position and sums to 1 over the student's positions whose
     values it adds up: ``attention_weights(s_key, t_query) @ s_value`` is what
     :func:`target_aware_attention` gives. With ``softmax_over='teacher'`` the weight of position j
-    comes from the teacher's query there, and still falls on the student's value there.
+    comes from the teacher's query there, and falls on the student's value there.
 
     Args:
         s_key, t_query, softmax_over, scale: see :func:`target_aware_attention`.
@@ -109,8 +120,8 @@ def tat_loss(
     t_query: Tensor,
     t_target: Tensor,
     *,
-    softmax_over: str = 'student',
-    scale: Scale = 1.0,
+    softmax_over: str = 'teacher',
+    scale: Scale = 'auto',
 ) -> Tensor:
     r"""Mean squared error between the rebuilt student tokens and the teacher's (the paper's L_TaT).
 

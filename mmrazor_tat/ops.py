@@ -5,8 +5,8 @@ Value and gradients are those of the composed form (project the maps, cut them i
 
 1. A 1x1 convolution and a norm are one affine map A x + b, and A and b follow from the mean and
    the covariance of x. No projected, normalised map of full size is made.
-2. The projections of the logits fold into one matrix: theta(t)^T gamma(s) = (M t + c)^T s + a term
-   that the softmax does not see, with M = A_gamma^T A_theta. The raw student tokens are the keys.
+2. The projections of the logits fold into one matrix: theta(t)^T gamma(s) = (M t)^T s + two
+   biases, with M = A_gamma^T A_theta; the softmax does not see the one that a row has in common.
 3. A row of the softmax sums to one, so phi may follow the attention: the raw student tokens are
    the values too, and the attention runs at the student's width.
 4. The loss is a sum over rows of the attention. A block of rows gives its loss and at once its
@@ -78,13 +78,13 @@ class PatchGroupView(NamedTuple):
 
     Args:
         weight: of its loss.
-        scale: c, multiplies the logits; 'auto': 1 / sqrt(width of the tokens). The paper uses 1.
+        scale: c, multiplies the logits; 'auto': 1 / sqrt(width of the tokens).
     """
 
     grid: tuple[int, int]
     groups: int
     weight: float = 1.0
-    scale: Union[float, str] = 1.0
+    scale: Union[float, str] = 'auto'
 
 
 class AnchorPointView(NamedTuple):
@@ -96,7 +96,7 @@ class AnchorPointView(NamedTuple):
 
     kernel: int = 1
     weight: float = 1.0
-    scale: Union[float, str] = 1.0
+    scale: Union[float, str] = 'auto'
 
 
 View = Union[PatchGroupView, AnchorPointView]
@@ -140,13 +140,13 @@ def hierarchical_tat(
     theta: Projection,
     views: list[View],
     *,
-    softmax_over: str = 'student',
+    softmax_over: str = 'teacher',
     budget: Optional[Budget] = None,
 ) -> Result:
     r"""Sum of TaT losses over views of a pair of maps that share their projections.
 
     .. math:: L = \sum_v w_v \, \mathrm{mse}\big(
-        \mathrm{softmax}(c_v \, \theta(t_v) \gamma(s_v)^T) \, \phi(s_v), \; t_v \big)
+        \mathrm{softmax}(c_v \, \gamma(s_v) \theta(t_v)^T) \, \phi(s_v), \; t_v \big)
 
     with s_v, t_v the tokens of view v (the paper's L_TaT^P and L_TaT^A). The gradient is computed
     together with the value, so ``backward`` only hands it out: it can be called once, and there
@@ -158,8 +158,8 @@ def hierarchical_tat(
         gamma, phi: C_s -> D and C_s -> C_t.
         theta: C_t -> D.
         views: at least one.
-        softmax_over: 'student' (the paper) or 'teacher' (the authors' released code, which needs
-            maps of one size).
+        softmax_over: 'teacher', the paper's parametric equation read row by row and both released
+            code bases (maps of one size), or 'student', its non-parametric equations.
         budget: memory against speed; None: what suits the device.
 
     Returns:
@@ -255,7 +255,7 @@ class _Maps(NamedTuple):
 
     logit: Tensor  # M, (b, C_s, C_t)
     # c. Its product with a token is the bias of that token's column in the softmax: a student's,
-    # (b, C_s), in the paper's direction, a teacher's, (b, C_t), in the released one.
+    # (b, C_s), where the softmax runs over the student's positions, else a teacher's, (b, C_t).
     logit_bias: Tensor
     value: Tensor  # A_phi, (b, C_t, C_s)
     value_bias: Tensor  # (b, C_t), less the mean of the target

@@ -183,7 +183,7 @@ def segmentor():
 def _distiller_config(method: str, points: str = 'deeplabv3') -> ConfigDict:
     base = REPO / 'configs/_base_'
     distiller = Config.fromfile(base / f'feature_points/{points}.py').distiller
-    distiller.update(Config.fromfile(base / f'methods/{method}.py').method)
+    distiller.update(Config.fromfile(base / f'methods/{method}.py').method.distiller)
     return distiller
 
 

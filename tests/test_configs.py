@@ -382,7 +382,7 @@ def weights_in_readme(folder: str) -> str:
 
 
 def fragment(name: str):
-    return load(f'_base_/methods/{name}.py').method
+    return load(f'_base_/methods/{name}.py').method.distiller
 
 
 class TestWeightsInTheReadmes:

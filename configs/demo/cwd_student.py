@@ -1,2 +1,2 @@
 _base_ = ['./pair.py', '../_base_/methods/cwd.py']
-model = dict(distiller=_base_.pop('method'))
+model = _base_.pop('method')

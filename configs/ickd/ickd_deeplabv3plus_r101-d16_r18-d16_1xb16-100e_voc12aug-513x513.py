@@ -2,4 +2,4 @@ _base_ = [
     '../_base_/pairs/deeplabv3plus_r101-d16_r18-d16_1xb16-100e_voc12aug-513x513.py',
     '../_base_/methods/ickd.py',
 ]
-model = dict(distiller=_base_.pop('method'))
+model = _base_.pop('method')

@@ -32,7 +32,7 @@ DTYPES = [torch.float16, torch.bfloat16]
 def method_of(name: str) -> dict:
     kind, name = name.removesuffix('-plain').split('/')
     if kind == 'segmentation':
-        return Config.fromfile(CONFIGS / f'_base_/methods/{name}.py').method
+        return Config.fromfile(CONFIGS / f'_base_/methods/{name}.py').method.distiller
     return Config.fromfile(CONFIGS / f'_base_/classification/methods/{name}.py').method.distiller
 
 

@@ -31,7 +31,7 @@ METHODS = Path(__file__).parents[2] / 'configs/_base_/methods'
 
 def recipe(method):
     """Config of the loss at the head, as the recipes have it."""
-    losses = Config.fromfile(METHODS / f'{method}.py').method.distill_losses
+    losses = Config.fromfile(METHODS / f'{method}.py').method.distiller.distill_losses
     return losses.get('loss_feature', losses.get(f'loss_{method}'))
 
 

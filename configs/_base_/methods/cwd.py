@@ -1,5 +1,5 @@
 # Channel-wise distillation of the logits, by MMRazor's loss; the paper's temperature and weight.
-method = dict(
+method = dict(distiller=dict(
     _scope_='mmrazor',
     type='SharedConnectorDistiller',
     distill_losses=dict(
@@ -7,4 +7,4 @@ method = dict(
     loss_forward_mappings=dict(
         loss_cwd=dict(
             preds_S=dict(recorder='logits', from_student=True),
-            preds_T=dict(recorder='logits', from_student=False))))
+            preds_T=dict(recorder='logits', from_student=False)))))

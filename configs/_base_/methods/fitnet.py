@@ -1,5 +1,5 @@
 # FitNet: a 1x1 convolution takes the student's feature to the teacher's width; mean squared error.
-method = dict(
+method = dict(distiller=dict(
     _scope_='mmrazor',
     type='SharedConnectorDistiller',
     connectors=dict(regressor=dict(type='TaTConnector', norm_cfg=None)),
@@ -8,4 +8,4 @@ method = dict(
     loss_forward_mappings=dict(
         loss_fitnet=dict(
             s_feature=dict(recorder='feature', from_student=True, connector='regressor'),
-            t_feature=dict(recorder='feature', from_student=False))))
+            t_feature=dict(recorder='feature', from_student=False)))))

@@ -1,6 +1,6 @@
 # Inter-channel correlation within the cells of a grid; projection and weight of the authors' code,
 # the grid of TaT's.
-method = dict(
+method = dict(distiller=dict(
     _scope_='mmrazor',
     type='SharedConnectorDistiller',
     connectors=dict(projection=dict(type='TaTConnector', norm_cfg=dict(type='BN'))),
@@ -8,4 +8,4 @@ method = dict(
     loss_forward_mappings=dict(
         loss_ickd=dict(
             s_feature=dict(recorder='feature', from_student=True, connector='projection'),
-            t_feature=dict(recorder='feature', from_student=False))))
+            t_feature=dict(recorder='feature', from_student=False)))))

@@ -1,9 +1,9 @@
 # Knowledge distillation at every pixel; weight and temperature of Liu et al. (CVPR 2019).
-method = dict(
+method = dict(distiller=dict(
     _scope_='mmrazor',
     type='SharedConnectorDistiller',
     distill_losses=dict(loss_kd=dict(type='PixelWiseKDLoss', tau=1.0, loss_weight=10.0)),
     loss_forward_mappings=dict(
         loss_kd=dict(
             preds_S=dict(recorder='logits', from_student=True),
-            preds_T=dict(recorder='logits', from_student=False))))
+            preds_T=dict(recorder='logits', from_student=False)))))

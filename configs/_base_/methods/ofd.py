@@ -2,7 +2,7 @@
 # loss. Weights of the authors' segmentation code: 1e-5 over 8, 4, 2, 1 (stages) and 1 (head); the
 # loss divides by 1000 itself.
 _weights = dict(stage1=0.01 / 8, stage2=0.01 / 4, stage3=0.01 / 2, stage4=0.01, feature=0.01)
-method = dict(
+method = dict(distiller=dict(
     _scope_='mmrazor',
     type='SharedConnectorDistiller',
     connectors={
@@ -17,5 +17,5 @@ method = dict(
             s_feature=dict(recorder=k, from_student=True, connector=f'student_{k}'),
             t_feature=dict(recorder=k, from_student=False, connector=f'teacher_{k}'))
         for k in _weights
-    })
+    }))
 del _weights

@@ -1,7 +1,7 @@
 # DeepLabV3+ has the ASPP's result where DeepLabV3 has its feature, and the decoder's, at 1/16 of
 # the weight, on top.
 _base_ = './ofd.py'
-method = dict(
+method = dict(distiller=dict(
     connectors=dict(
         student_aspp=dict(type='TaTConnector', norm_cfg=dict(type='BN')),
         teacher_aspp=dict(type='MarginReLUConnector')),
@@ -11,4 +11,4 @@ method = dict(
     loss_forward_mappings=dict(
         loss_aspp=dict(
             s_feature=dict(recorder='aspp', from_student=True, connector='student_aspp'),
-            t_feature=dict(recorder='aspp', from_student=False, connector='teacher_aspp'))))
+            t_feature=dict(recorder='aspp', from_student=False, connector='teacher_aspp')))))

@@ -1,4 +1,4 @@
 _base_ = './review_kd.py'
-for _record in _base_.method.loss_forward_mappings.loss_review.values():
+for _record in _base_.method.distiller.loss_forward_mappings.loss_review.values():
     _record.recorder.insert(4, 'aspp')
 del _record

@@ -9,7 +9,7 @@ _inputs = dict(
     t_query=dict(connector='theta', **_teacher),
     t_feature=_teacher)
 
-method = dict(
+method = dict(distiller=dict(
     _scope_='mmrazor',
     type='SharedConnectorDistiller',
     connectors=dict(
@@ -19,5 +19,5 @@ method = dict(
     distill_losses=dict(
         loss_patch=dict(type='PatchGroupTaTLoss', grid=(16, 16), groups=64, loss_weight=0.1),
         loss_anchor=dict(type='AnchorPointTaTLoss', kernel=4, loss_weight=0.04)),
-    loss_forward_mappings=dict(loss_patch=_inputs, loss_anchor=_inputs))
+    loss_forward_mappings=dict(loss_patch=_inputs, loss_anchor=_inputs)))
 del _student, _teacher, _inputs

@@ -1,5 +1,5 @@
 # The paper's settings for MobileNetV2 on VOC.
 _base_ = './tat.py'
-_base_.method.distill_losses.loss_tat.views = [
+_base_.method.distiller.distill_losses.loss_tat.views = [
     dict(type='patch', grid=(32, 32), groups=1024, weight=0.1),
     dict(type='anchor', kernel=2, weight=0.05)]

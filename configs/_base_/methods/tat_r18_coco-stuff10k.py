@@ -1,5 +1,5 @@
 # The paper's settings for ResNet-18 on COCO-Stuff10k.
 _base_ = './tat.py'
-_base_.method.distill_losses.loss_tat.views = [
+_base_.method.distiller.distill_losses.loss_tat.views = [
     dict(type='patch', grid=(32, 32), groups=512, weight=0.6),
     dict(type='anchor', kernel=4, weight=0.6)]

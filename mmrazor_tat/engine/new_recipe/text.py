@@ -53,7 +53,7 @@ def recipe_text(
         f'custom_imports = dict(imports={_imports(student)!r}, allow_failed_imports=False)',
         '',
         '# Where to read the two networks.',
-        '_base_.method.update(',
+        '_base_.method.distiller.update(',
     ]
     for network in (student, teacher):
         lines.append(f'    {network.role}_recorders=dict(')
@@ -67,7 +67,7 @@ def recipe_text(
         lines.append('    ),')
     lines.append(')')
     if views is not None:
-        lines.append('_base_.method.distill_losses.loss_tat.views = [')
+        lines.append('_base_.method.distiller.distill_losses.loss_tat.views = [')
         for view in views:
             lines.append('    dict(' + ', '.join(f'{k}={v!r}' for k, v in view.items()) + '),')
         lines.append(']')
@@ -84,7 +84,7 @@ def recipe_text(
     ]
     if probe_size is not None:
         lines.append(f'    probe_size={tuple(probe_size)},')
-    lines += ["    distiller=_base_.pop('method'))", '']
+    lines += ["    **_base_.pop('method'))", '']
     validates = student.cfg.get('val_dataloader') is not None
     if not validates or other_classes(student, teacher):
         why = 'has other classes: it is not evaluated on these data'

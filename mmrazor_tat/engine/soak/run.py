@@ -123,7 +123,7 @@ def soak_config(
     cfg = Config.fromfile(config_path('demo/pair.py'))
     parts: dict[str, dict] = dict(connectors={}, distill_losses={}, loss_forward_mappings={})
     for name in ('tat', 'tat_composed', 'review_kd'):
-        method = Config.fromfile(config_path(f'_base_/methods/{name}.py')).method
+        method = Config.fromfile(config_path(f'_base_/methods/{name}.py')).method.distiller
         for part, content in parts.items():
             content.update(method.get(part, {}))
     losses = parts['distill_losses']

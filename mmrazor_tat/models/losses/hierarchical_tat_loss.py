@@ -30,7 +30,7 @@ class HierarchicalTaTLoss(nn.Module):
     r"""The sum of TaT losses over several views of a pair of maps, with shared projections.
 
     .. math:: L = w \sum_v w_v \, \mathrm{mse}\big(
-        \mathrm{softmax}(c_v \, \theta(t_v) \gamma(s_v)^T) \, \phi(s_v), \; t_v \big)
+        \mathrm{softmax}(c_v \, \gamma(s_v) \theta(t_v)^T) \, \phi(s_v), \; t_v \big)
 
     where s_v, t_v are the tokens of view v; patch-group and anchor-point make the paper's
     delta L_TaT^P + zeta L_TaT^A. Value and gradients are those of :class:`PatchGroupTaTLoss`,
@@ -50,8 +50,7 @@ class HierarchicalTaTLoss(nn.Module):
             ('gamma', 'phi') ahead on ImageNet.
         kernel_size, norm_cfg: of the projections, see :class:`TaTConnector`.
         loss_weight: w.
-        softmax_over: 'student' (the paper) or 'teacher' (the authors' released code).
-        scale: c of every view, or 'auto': 1 / sqrt(width of its tokens). The paper uses 1.
+        softmax_over, scale: c of every view; see :class:`TaTLoss`.
         lean: True computes by the lean operator, False by the composed form, the readable
             reference; 'auto' by the lean operator where it pays: on maps of at least eight times
             as many positions as channels (of an image; with batch norm or none, of the batch).
@@ -74,8 +73,8 @@ class HierarchicalTaTLoss(nn.Module):
         kernel_size: int = 1,
         norm_cfg: Optional[dict] = dict(type='IN', affine=True),  # noqa: B006, B008 (read only)
         loss_weight: float = 1.0,
-        softmax_over: str = 'student',
-        scale: Union[float, str] = 1.0,
+        softmax_over: str = 'teacher',
+        scale: Union[float, str] = 'auto',
         lean: Union[bool, str] = 'auto',
     ) -> None:
         super().__init__()

@@ -19,17 +19,18 @@ class TaTLoss(nn.Module):
     r"""One-to-all distillation over the whole map.
 
     .. math:: L = w \cdot \mathrm{mse}\big(
-        \mathrm{softmax}(c \, \theta(f^t) \gamma(f^s)^T) \, \phi(f^s), \; f^t \big)
+        \mathrm{softmax}(c \, \gamma(f^s) \theta(f^t)^T) \, \phi(f^s), \; f^t \big)
 
     gamma, phi (student) and theta (teacher) are connectors of the distiller, not of this loss: a
     record without a connector is used as it is (the paper's non-parametric form).
 
     Args:
         loss_weight: w, at least 0; applied once, at the return.
-        softmax_over: 'student' (the paper) or 'teacher' (the authors' released code); see
+        softmax_over: 'teacher', the paper's parametric equation read row by row and both released
+            code bases (maps of one size), or 'student', its non-parametric equations; see
             :func:`mmrazor_tat.functional.target_aware_attention`.
-        scale: c, or 'auto': 1 / sqrt(width of the view's tokens). The paper uses 1. 'learnt': a
-            parameter, which starts at 'auto'.
+        scale: c, or 'auto': 1 / sqrt(width of the view's tokens). The paper and its code have 1.
+            'learnt': a parameter, which starts at 'auto'.
 
     Raises:
         ValueError: at once for a setting out of range; in ``forward`` for maps that do not fit, or
@@ -39,8 +40,8 @@ class TaTLoss(nn.Module):
     def __init__(
         self,
         loss_weight: float = 1.0,
-        softmax_over: str = 'student',
-        scale: Union[float, str] = 1.0,
+        softmax_over: str = 'teacher',
+        scale: Union[float, str] = 'auto',
     ) -> None:
         super().__init__()
         functional.check_direction(softmax_over)

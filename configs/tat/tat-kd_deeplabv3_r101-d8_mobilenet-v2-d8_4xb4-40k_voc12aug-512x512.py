@@ -1,0 +1,5 @@
+_base_ = [
+    './tat_deeplabv3_r101-d8_mobilenet-v2-d8_4xb4-40k_voc12aug-512x512.py',
+    '../_base_/methods/kd.py',
+]
+model = _base_.pop('method')

@@ -1,0 +1,5 @@
+_base_ = [
+    './tat_deeplabv3plus_r101-d16_r18-d16_1xb16-100e_coco-stuff10k-513x513.py',
+    '../_base_/methods/kd.py',
+]
+model = _base_.pop('method')

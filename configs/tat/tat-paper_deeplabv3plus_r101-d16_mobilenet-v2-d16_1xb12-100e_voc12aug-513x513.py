@@ -1,0 +1,5 @@
+_base_ = [
+    './tat_deeplabv3plus_r101-d16_mobilenet-v2-d16_1xb12-100e_voc12aug-513x513.py',
+    '../_base_/methods/tat_paper.py',
+]
+model = _base_.pop('method')

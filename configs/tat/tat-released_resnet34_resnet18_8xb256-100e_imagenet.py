@@ -1,0 +1,5 @@
+_base_ = [
+    './tat_resnet34_resnet18_8xb256-100e_imagenet.py',
+    '../_base_/classification/methods/tat_released.py',
+]
+model = _base_.pop('method')
