@@ -43,7 +43,7 @@ def test_all_are_here():
         'coco-stuff10k_mmseg',
         'coco-stuff10k_paper',
         'tiny',
-        'tiny_tat',
+        'tat_sieve',
         'voc12aug_mmseg',
         'voc12aug_paper',
         'voc_small',
@@ -159,7 +159,8 @@ def test_the_ablation_of_the_projections(jobs):
         if 'tat' in job.key.run
     ]
     assert learnt[:4] == [set(), {'phi'}, {'gamma', 'phi'}, {'gamma', 'phi', 'theta'}]
-    assert len(learnt) == 5 and f'{loss}.softmax_over' in list(of.values())[-1].settings
+    changed = [set(job.settings) for job in list(of.values())[-2:]]
+    assert len(learnt) == 6 and f'{loss}.softmax_over' in changed[0] and f'{loss}.scale' in changed[1]
     labels = [job.run.label for job in of.values()][2:6]
     assert labels == ['no projection', 'phi', 'gamma + phi', 'theta + gamma + phi']
 

@@ -1,7 +1,6 @@
-# What the paper leaves open: which projections are learnt (its ablation of these is on ImageNet),
-# and the side of the softmax (the released code's is the teacher). theta projects the teacher's
-# feature to the query, gamma the student's to the key, phi the student's to the value; a raw
-# feature stands for the one that is left out.
+# What the paper leaves open: which projections are learnt (its ablation of these is on ImageNet), the side of the softmax
+# and the scale of its logits. theta projects the teacher's feature, gamma the student's for the logits, phi the
+# student's for the values; a raw feature stands for the one that is left out.
 _base_ = '../_base_/suites/voc12aug_r18_paper.py'
 title = 'TaT on VOC12aug, R101 -> R18: projections and softmax'
 _pair = 'deeplabv3plus_r101-d16_r18-d16_1xb16-100e_voc12aug-513x513.py'
@@ -14,7 +13,7 @@ runs = {
         ('tat-phi', 'phi', {f'{_loss}.projections': ['phi']}),
         ('tat-gamma-phi', 'gamma + phi', {f'{_loss}.projections': ['gamma', 'phi']}),
         ('tat', 'theta + gamma + phi', {}),
-        ('tat-softmax-teacher', 'theta + gamma + phi, softmax over the teacher',
-         {f'{_loss}.softmax_over': 'teacher'}))
+        ('tat-softmax-student', 'softmax over the student', {f'{_loss}.softmax_over': 'student'}),
+        ('tat-scale1', 'logits without a scale', {f'{_loss}.scale': 1.0}))
 }
 del _pair, _loss

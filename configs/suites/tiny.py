@@ -24,17 +24,7 @@ runs = dict(
     **{
         method: dict(
             config=f'demo/{method}_student.py', label=label, teacher='teacher', start='student')
-        for method, (_, label) in _base_.pop('methods').items()
-    },
-    # Nearer to what TaT weighs against the labels in its authors' code, which divides the cross
-    # entropy by the batch size.
-    **{
-        'tat-x10': dict(
-            config='demo/tat_student.py',
-            label='TaT, ten times the weight',
-            teacher='teacher',
-            start='student',
-            options={'model.distiller.distill_losses.loss_tat.loss_weight': 10.0})
+        for method, (_, label) in {**_base_.pop('methods'), **_base_.pop('families')}.items()
     })
 _base_.pop('notes')  # which are about the paper's figures
 del _iterations

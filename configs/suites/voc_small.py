@@ -1,5 +1,5 @@
-# Photographs on a CPU: plain student, KD, FitNet and TaT on VOC12aug or a part of it
-# (--cfg-options data_root=PATH), by a teacher from ImageNet weights.
+# Photographs on a CPU: VOC12aug or a part of it (--cfg-options data_root=PATH), by a teacher from ImageNet weights.
+_base_ = '../_base_/suites/methods.py'
 title = 'VOC, background and six classes, crop 128: MobileNetV2 -> a quarter of ResNet-18'
 seeds = (0, 1, 2)
 metric = 'mIoU'
@@ -24,6 +24,9 @@ runs = dict(
             label=label,
             teacher='teacher',
             start='student')
-        for method, label in dict(kd='KD', fitnet='FitNet', tat='TaT').items()
+        for method, (_, label) in _base_.pop('methods').items()
+        if method in ('kd', 'fitnet', 'cwd', 'review-kd', 'tat', 'tat-cwd')
     })
+_base_.pop('families')
+_base_.pop('notes')
 del _iterations

@@ -12,6 +12,13 @@ methods = {
     'tat-patch': ('tat', 'TaT, patch groups only'),
     'tat-anchor': ('tat', 'TaT, anchor points only'),
     'tat-whole': ('tat', 'TaT, whole map'),
+    'tat-cwd': ('tat', 'TaT + CWD'),
+    'tat-kd': ('tat', 'TaT + KD'),
+}
+# TaT as its authors released it and as the paper's text has it, where there are such recipes.
+families = {
+    'tat-released': ('tat', "TaT, the authors' code"),
+    'tat-paper': ('tat', "TaT, the paper's W^i"),
 }
 _weight = ("The loss weight is 1 here. The code of TaT's authors divides this loss and the cross "
            "entropy by the batch size, but not TaT's: against the labels this method weighs 0.1 "

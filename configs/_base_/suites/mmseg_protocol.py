@@ -16,4 +16,5 @@ for _student, _label in (('r18', 'ResNet-18'), ('mobilenet-v2', 'MobileNetV2')):
             start=_student)
 del _student, _label, _name, _method, _folder, _title
 _base_.pop('methods')
+_base_.pop('families')  # which are there in the paper's protocol
 _base_.pop('notes')

@@ -13,7 +13,7 @@ runs = dict(
 for _student, _label, _batch in (('r18', 'ResNet-18', 16), ('mobilenet-v2', 'MobileNetV2', 12)):
     _name = f'{_student}-d16_1xb{_batch}-100e_DATA-513x513.py'
     runs[_student] = dict(config=f'deeplabv3plus/deeplabv3plus_{_name}', label=f'{_label}, plain')
-    for _method, (_folder, _title) in _base_.methods.items():
+    for _method, (_folder, _title) in {**_base_.methods, **_base_.families}.items():
         runs[f'{_student}-{_method}'] = dict(
             config=f'{_folder}/{_method}_deeplabv3plus_r101-d16_{_name}',
             label=f'{_label}, {_title}',
@@ -23,4 +23,5 @@ for _student, _label, _batch in (('r18', 'ResNet-18', 16), ('mobilenet-v2', 'Mob
             start=_student)
 del _student, _label, _batch, _name, _method, _folder, _title
 _base_.pop('methods')
+_base_.pop('families')
 _base_.pop('notes')

@@ -14,6 +14,8 @@ METHODS = {
     'tat-patch': ('tat', ('feature',)),
     'tat-anchor': ('tat', ('feature',)),
     'tat-whole': ('tat', ('feature',)),
+    'tat-cwd': ('tat_cwd', ('feature', 'logits')),
+    'tat-kd': ('tat_kd', ('feature', 'logits')),
     'kd': ('kd', ('logits',)),
     'at': ('at', ('feature',)),
     'fitnet': ('fitnet', ('feature',)),
@@ -71,6 +73,11 @@ def recipe_text(
         for view in views:
             lines.append('    dict(' + ', '.join(f'{k}={v!r}' for k, v in view.items()) + '),')
         lines.append(']')
+        if student.points['feature'].size != teacher.points['feature'].size:
+            lines += [
+                '# The maps differ in size, which a softmax over the teacher does not take.',
+                "_base_.method.distiller.distill_losses.loss_tat.softmax_over = 'student'",
+            ]
     if 'data_preprocessor' in student.cfg and 'data_preprocessor' not in student.cfg.model:
         lines.append('_base_.model.data_preprocessor = _base_.data_preprocessor')
     lines += [

@@ -9,12 +9,12 @@ def choose_views(method: str, *sizes: tuple[int, int]) -> list[dict]:
     classification.
 
     Args:
-        method: 'tat', 'tat-patch', 'tat-anchor' or 'tat-whole'.
+        method: one that starts with 'tat'.
         sizes: (H, W) of the student's and of the teacher's map.
     """
     height, width = (min(sides) for sides in zip(*sizes))
     side = min(height, width)
-    if method == 'tat-whole' or (method == 'tat' and side < 16):
+    if method == 'tat-whole' or (side < 16 and method not in ('tat-patch', 'tat-anchor')):
         return [dict(type='whole', weight=0.1)]
     patch = 8 if side >= 64 else 4 if side >= 16 else 2
     grid = (max(1, height // patch), max(1, width // patch))
