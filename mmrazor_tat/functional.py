@@ -61,8 +61,9 @@ def target_aware_attention(
             theta learn little then.
 
     Returns:
-        (B, G, N_t, E), in float32 or, for float64 inputs, float64: at scale 1 half
-        precision would cost about a tenth of the gradient. Autocast is switched off inside. An N_s x N_t matrix is stored only where N is short.
+        (B, G, N_t, E), in float32 or, for float64 inputs, float64: at scale 1 half precision would
+        cost about a tenth of the gradient. Autocast is switched off inside. An N_s x N_t matrix is
+        stored only where N is short.
 
     Raises:
         ValueError: for shapes that do not fit, or an unknown ``softmax_over``.
@@ -308,9 +309,7 @@ def check_pair(s_map: Tensor, t_map: Tensor, softmax_over: str) -> None:
         )
 
 
-def _attention(
-    query: Tensor, key: Tensor, value: Tensor, scale: Union[float, Tensor]
-) -> Tensor:
+def _attention(query: Tensor, key: Tensor, value: Tensor, scale: Union[float, Tensor]) -> Tensor:
     """softmax(scale * query key^T) value over the last two dimensions."""
     if max(query.shape[-2], key.shape[-2]) <= _SHORT_SEQUENCE:
         return _weights(query, key, scale) @ value

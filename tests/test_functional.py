@@ -18,10 +18,11 @@ from mmrazor_tat.functional import (
 )
 
 
-def reference(s_key, s_value, t_query, softmax_over):
+def reference(s_key, s_value, t_query, softmax_over, scale=1.0):
     """Three lines, one image and one group at a time, in float64."""
     rows, columns = (t_query, s_key) if softmax_over == 'student' else (s_key, t_query)
-    weights = torch.exp(rows.double() @ columns.double().mT)
+    scale = rows.shape[-1] ** -0.5 if scale == 'auto' else scale
+    weights = torch.exp(scale * rows.double() @ columns.double().mT)
     return weights / weights.sum(-1, keepdim=True) @ s_value.double()
 
 
@@ -37,6 +38,10 @@ def one_channel(values):
     return torch.tensor(values, dtype=torch.float64).reshape(1, 1, 2, 2)
 
 
+PAPER = dict(softmax_over='student', scale=1.0)  # its non-parametric equations
+RELEASED = dict(softmax_over='teacher', scale=1.0)
+
+
 class TestHandWorked:
     """2 x 2 maps whose softmax can be worked out on paper."""
 
@@ -47,7 +52,7 @@ class TestHandWorked:
 
     def test_paper_direction(self):
         rebuilt = target_aware_attention(
-            whole_map(self.key), whole_map(self.value), whole_map(self.query)
+            whole_map(self.key), whole_map(self.value), whole_map(self.query), **PAPER
         )
         # (5 + 2 * 10 + 15 + 20) / 5 = 12 and (5 + 10 + 15 + 20) / 4 = 12.5
         expected = torch.tensor([12.0, 12.5, 12.5, 12.0], dtype=torch.float64)
@@ -58,7 +63,7 @@ class TestHandWorked:
             whole_map(self.key),
             whole_map(self.value),
             whole_map(one_channel([1, 0, 0, 2])),
-            softmax_over='teacher',
+            **RELEASED,
         )
         # Rows are student positions: key 0 weighs all alike; key ln 2 weighs the queries
         # (1, 0, 0, 2) with (2 1 1 4)/8: (2 * 5 + 10 + 15 + 4 * 20) / 8.
@@ -68,22 +73,42 @@ class TestHandWorked:
     def test_the_directions_differ(self):
         value = one_channel([6, 0, 0, 0])
         tokens = [whole_map(x) for x in (self.key, value, self.query)]
-        paper = target_aware_attention(*tokens).flatten().tolist()
-        released = target_aware_attention(*tokens, softmax_over='teacher').flatten().tolist()
+        paper = target_aware_attention(*tokens, **PAPER).flatten().tolist()
+        released = target_aware_attention(*tokens, **RELEASED).flatten().tolist()
         # paper: 6/5, 6/4, 6/4, 6/5; released: 6/4, 6 * 2/6, 6/4, 6/4
         assert paper == pytest.approx([1.2, 1.5, 1.5, 1.2], abs=1e-12)
         assert released == pytest.approx([1.5, 2.0, 1.5, 1.5], abs=1e-12)
 
     def test_scale(self):
         rebuilt = target_aware_attention(
-            whole_map(self.key), whole_map(self.value), whole_map(self.query), scale=2.0
+            whole_map(self.key),
+            whole_map(self.value),
+            whole_map(self.query),
+            softmax_over='student',
+            scale=2.0,
         )
         # exp(2 ln 2) = 4: (5 + 4 * 10 + 15 + 20) / 7
         assert rebuilt.flatten()[0].item() == pytest.approx(80 / 7, abs=1e-12)
 
+    def test_the_scale_of_four_channels_is_a_half(self):
+        key, query = (x.repeat(1, 4, 1, 1) for x in (self.key, self.query))
+        tokens = [whole_map(x) for x in (key, self.value, query)]
+        rebuilt = target_aware_attention(*tokens, softmax_over='student', scale='auto')
+        # The logits are 4 ln 2 / 2: exp gives 4 again.
+        assert rebuilt.flatten()[0].item() == pytest.approx(80 / 7, abs=1e-12)
+        assert torch.equal(rebuilt, target_aware_attention(*tokens, softmax_over='student'))
+
+    def test_the_default_is_over_the_teacher(self):
+        tokens = [whole_map(x) for x in (self.key, self.value, self.query)]
+        assert torch.equal(
+            target_aware_attention(*tokens), target_aware_attention(*tokens, **RELEASED)
+        )
+
     def test_loss(self):
         target = whole_map(one_channel([12, 12.5, 10.5, 12]))
-        loss = tat_loss(whole_map(self.key), whole_map(self.value), whole_map(self.query), target)
+        loss = tat_loss(
+            whole_map(self.key), whole_map(self.value), whole_map(self.query), target, **PAPER
+        )
         assert loss.item() == pytest.approx((12.5 - 10.5) ** 2 / 4, abs=1e-12)
 
     def test_patch_groups_of_one_pixel(self):
@@ -100,12 +125,13 @@ class TestHandWorked:
 class TestReference:
     @pytest.mark.parametrize('softmax_over', ['student', 'teacher'])
     @pytest.mark.parametrize('side', [4, 20])  # short: stored softmax; long: the memory-lean kernel
-    def test_whole_map(self, softmax_over, side):
+    @pytest.mark.parametrize('scale', [1.0, 0.3, 'auto'])
+    def test_whole_map(self, scale, side, softmax_over):
         key, value, query = (
             whole_map(x) for x in maps((2, 5, side, side), (2, 7, side, side), (2, 5, side, side))
         )
-        result = target_aware_attention(key, value, query, softmax_over=softmax_over)
-        expected = reference(key, value, query, softmax_over)
+        result = target_aware_attention(key, value, query, softmax_over=softmax_over, scale=scale)
+        expected = reference(key, value, query, softmax_over, scale)
         assert result.shape == (2, 1, side * side, 7)
         torch.testing.assert_close(result, expected, rtol=0, atol=1e-12)
 
@@ -114,11 +140,11 @@ class TestReference:
     def test_patch_groups(self, softmax_over, grid, groups):
         tokens = [patch_groups(x, grid, groups) for x in maps(*[(2, 4, 7, 6)] * 3, scale=0.5)]
         result = target_aware_attention(*tokens, softmax_over=softmax_over)
-        expected = reference(*tokens, softmax_over)
+        expected = reference(*tokens, softmax_over, 'auto')
         torch.testing.assert_close(result, expected, rtol=0, atol=1e-12)
 
     @pytest.mark.parametrize('student, teacher', [((6, 8), (3, 4)), ((3, 5), (18, 20))])
-    def test_maps_of_different_sizes_in_the_papers_direction(self, student, teacher):
+    def test_maps_of_different_sizes(self, student, teacher):
         for view in (
             whole_map,
             lambda x: patch_groups(x, (3, 2), 3),
@@ -127,7 +153,7 @@ class TestReference:
             key, value, query = (
                 view(x) for x in maps((2, 4, *student), (2, 4, *student), (2, 4, *teacher))
             )
-            result = target_aware_attention(key, value, query)
+            result = target_aware_attention(key, value, query, **PAPER)
             assert result.shape[2] == query.shape[2]
             torch.testing.assert_close(
                 result, reference(key, value, query, 'student'), rtol=0, atol=1e-12
@@ -165,9 +191,9 @@ class TestAttentionWeights:
         key, value, query = (
             whole_map(x) for x in maps((1, 4, 18, 20), (1, 6, 18, 20), (1, 4, 9, 3))
         )
-        weights = attention_weights(key, query)
+        weights = attention_weights(key, query, softmax_over='student')
         assert weights.shape == (1, 1, 27, 360)
-        rebuilt = target_aware_attention(key, value, query)
+        rebuilt = target_aware_attention(key, value, query, softmax_over='student')
         torch.testing.assert_close(weights @ value, rebuilt, rtol=0, atol=1e-12)
 
     def test_half_precision_gives_float32(self):
@@ -187,7 +213,12 @@ class TestAttentionWeights:
     def test_rows_that_are_not_there(self, rows, message):
         key, query = (whole_map(x) for x in maps((1, 4, 3, 3), (1, 4, 2, 3)))
         with pytest.raises(ValueError, match=message):
-            attention_weights(key, query, rows=torch.tensor(rows))
+            attention_weights(key, query, softmax_over='student', rows=torch.tensor(rows))
+
+    def test_an_unknown_scale(self):
+        (key,) = (whole_map(x) for x in maps((1, 4, 3, 3)))
+        with pytest.raises(ValueError, match="scale must be a number or 'auto', got 'sqrt'"):
+            attention_weights(key, key, scale='sqrt')
 
     def test_shapes_that_do_not_fit(self):
         key, query = (whole_map(x) for x in maps((1, 4, 3, 3), (1, 5, 3, 3)))
@@ -250,14 +281,17 @@ class TestGradients:
         inputs = [
             x.requires_grad_() for x in maps((1, 2, 3, 2), (1, 4, 3, 2), (1, 2, 2, 2), (1, 4, 2, 2))
         ]
-        assert gradcheck(lambda *xs: tat_loss(*(whole_map(x) for x in xs)), inputs)
+        assert gradcheck(
+            lambda *xs: tat_loss(*(whole_map(x) for x in xs), softmax_over='student'), inputs
+        )
 
     def test_long_sequences_have_the_reference_s_gradient(self):
         # 400 positions and unequal widths: the memory-lean kernel, with padding.
         inputs = [x.requires_grad_() for x in maps((1, 3, 20, 20), (1, 5, 20, 20), (1, 3, 20, 20))]
         tokens = [whole_map(x) for x in inputs]
         (weight,) = maps((1, 1, 400, 5))
-        lean = torch.autograd.grad((target_aware_attention(*tokens) * weight).sum(), inputs)
+        lean = target_aware_attention(*tokens, softmax_over='student', scale=1.0)
+        lean = torch.autograd.grad((lean * weight).sum(), inputs)
         plain = torch.autograd.grad((reference(*tokens, 'student') * weight).sum(), inputs)
         for a, b in zip(lean, plain):
             torch.testing.assert_close(a, b, rtol=0, atol=1e-11)
@@ -272,7 +306,7 @@ class TestPrecision:
         key, value, query = (whole_map(x) for x in inputs)
         logits = query.double() @ key.double().mT
         assert logits.abs().max() > torch.finfo(torch.float16).max
-        result = target_aware_attention(key, value, query)
+        result = target_aware_attention(key, value, query, softmax_over='student', scale=1.0)
         expected = logits.softmax(-1) @ value.double()
         assert result.dtype == torch.float32
         torch.testing.assert_close(result.double(), expected, rtol=1e-3, atol=0.5)

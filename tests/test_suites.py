@@ -42,8 +42,8 @@ def test_all_are_here():
         'ablation_views',
         'coco-stuff10k_mmseg',
         'coco-stuff10k_paper',
-        'tiny',
         'tat_sieve',
+        'tiny',
         'voc12aug_mmseg',
         'voc12aug_paper',
         'voc_small',
@@ -53,11 +53,12 @@ def test_all_are_here():
 @pytest.mark.parametrize('name', SUITES)
 def test_three_seeds_from_the_same_weights(name):
     suite = load_suite(name)
-    assert suite.seeds == (0, 1, 2) and suite.metric == 'mIoU'
+    seeds = (0,) if name == 'tat_sieve' else (0, 1, 2)
+    assert suite.seeds == seeds and suite.metric == 'mIoU'
     for run in suite.runs.values():
         assert run.config.exists()
         if run.baseline is not None:
-            assert run.seeds == (0, 1, 2)
+            assert run.seeds == seeds
             assert suite.start_of(run) == run.baseline  # the plain student's
             assert (run.teacher is None) == ('mmseg' in name)
 
@@ -160,7 +161,8 @@ def test_the_ablation_of_the_projections(jobs):
     ]
     assert learnt[:4] == [set(), {'phi'}, {'gamma', 'phi'}, {'gamma', 'phi', 'theta'}]
     changed = [set(job.settings) for job in list(of.values())[-2:]]
-    assert len(learnt) == 6 and f'{loss}.softmax_over' in changed[0] and f'{loss}.scale' in changed[1]
+    assert len(learnt) == 6
+    assert f'{loss}.softmax_over' in changed[0] and f'{loss}.scale' in changed[1]
     labels = [job.run.label for job in of.values()][2:6]
     assert labels == ['no projection', 'phi', 'gamma + phi', 'theta + gamma + phi']
 

@@ -1,6 +1,7 @@
-# What the paper leaves open: which projections are learnt (its ablation of these is on ImageNet), the side of the softmax
-# and the scale of its logits. theta projects the teacher's feature, gamma the student's for the logits, phi the
-# student's for the values; a raw feature stands for the one that is left out.
+# What the paper leaves open: which projections are learnt (its ablation of these is on ImageNet),
+# the side of the softmax and the scale of its logits. theta projects the teacher's feature, gamma
+# the student's for the logits, phi the student's for the values; a raw feature stands for the one
+# that is left out.
 _base_ = '../_base_/suites/voc12aug_r18_paper.py'
 title = 'TaT on VOC12aug, R101 -> R18: projections and softmax'
 _pair = 'deeplabv3plus_r101-d16_r18-d16_1xb16-100e_voc12aug-513x513.py'

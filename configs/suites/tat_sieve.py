@@ -1,5 +1,6 @@
-# What decides whether TaT helps, first part: one seed and half of tiny's iterations for each setting. Direction, scale
-# and weight are crossed; norm, views and feature point are changed one at a time. The second part is tat_study.py.
+# What decides whether TaT helps, first part: one seed and half of tiny's iterations for each
+# setting. Direction, scale and weight are crossed; norm, views and feature point are changed one at
+# a time. The second part is tat_study.py.
 _base_ = './tiny.py'
 title = 'TaT on generated scenes: which settings teach, one seed, 1,000 iterations'
 seeds = (0, )
@@ -9,7 +10,8 @@ _norms = dict(
     image={f'{_loss}.norm_cfg.type': 'IN', f'{_loss}.norm_cfg.affine': True},
     batch={f'{_loss}.norm_cfg.type': 'BN'},
     none={f'{_loss}.norm_cfg': None})
-# Width of the tokens of each view (the teacher's map has 96 channels, a group four patches), and its weight.
+# Width of the tokens of each view (the teacher's map has 96 channels, a group four patches), and
+# its weight.
 _patch, _anchor, _whole = (384, 0.1), (96, 0.04), (96, 0.1)
 _views = {
     'patch + anchor': ('tat', (_patch, _anchor)),

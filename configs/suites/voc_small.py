@@ -1,4 +1,5 @@
-# Photographs on a CPU: VOC12aug or a part of it (--cfg-options data_root=PATH), by a teacher from ImageNet weights.
+# Photographs on a CPU: VOC12aug or a part of it (--cfg-options data_root=PATH), by a teacher from
+# ImageNet weights.
 _base_ = '../_base_/suites/methods.py'
 title = 'VOC, background and six classes, crop 128: MobileNetV2 -> a quarter of ResNet-18'
 seeds = (0, 1, 2)

@@ -126,7 +126,9 @@ class TestPlanted:
 def test_maps_of_two_sizes(build):
     """The teacher's is 8 x 12, the student's 16 x 6."""
     s_map, t_map = planted((16, 6), (8, 12), (13, 4), (2, 9))
-    distiller = build(hierarchical, s_map, t_map, 'whole', 'anchor', 'patch')
+    distiller = build(
+        hierarchical, s_map, t_map, 'whole', 'anchor', 'patch', softmax_over='student'
+    )
     ((whole, anchor, patch),) = attention_maps(distiller, [(2, 9)])
     assert [x.name for x in (whole, anchor, patch)] == ['tat_whole', 'tat_anchor', 'tat_patch']
     assert whole.weights.shape == (16, 6) and whole.weights.argmax() == 13 * 6 + 4
@@ -142,7 +144,7 @@ def test_several_points_and_an_image_of_a_batch(build):
             planted((8, 12), (8, 12), (6, 11), (1, 2)), planted((8, 12), (8, 12), (0, 5), (7, 7))
         )
     ]
-    distiller = build(hierarchical, *maps, 'whole')
+    distiller = build(hierarchical, *maps, 'whole', softmax_over='student', scale=1.0)
     (first,), (second,) = attention_maps(distiller, [(7, 7), (4, 4)], image=1)
     assert first.weights.argmax() == 5 and first.weights.max() > 0.99
     assert second.weights.max() < 0.2  # nothing is planted there
@@ -186,7 +188,8 @@ def test_the_projections_are_used_and_left_alone(build, lean_distiller):
     distiller.eval()
     with torch.no_grad():
         key, query = (loss.gamma(maps[0]), loss.theta(maps[1]))
-        expected = (query[0, :, 1, 2] @ key[0].flatten(1)).softmax(0).view(8, 12)
+        logits = key[0, :, 1, 2] @ query[0].flatten(1) / key.shape[1] ** 0.5
+        expected = logits.softmax(0).view(8, 12)
     torch.testing.assert_close(found.weights, expected)
 
 

@@ -521,10 +521,13 @@ def test_another_head(build, config, batch, segmentor, save_weights):
 
 
 def test_student_and_teacher_of_other_resolutions(build, config, batch, segmentor):
-    """The paper's direction takes maps of different sizes: here 8 x 8 and 4 x 4."""
+    """A softmax over the student takes maps of different sizes: here 8 x 8 and 4 x 4."""
     student = segmentor(8)
     student['backbone'].update(strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2))
-    config['distiller'].distill_losses.loss_patch.update(grid=(2, 2), groups=2)
+    losses = config['distiller'].distill_losses
+    losses.loss_patch.update(grid=(2, 2), groups=2)
+    for loss in losses.values():
+        loss.softmax_over = 'student'
     losses = build(architecture=student).train().loss(*batch())
     assert all(torch.isfinite(losses[f'distill.loss_{k}']) for k in ('patch', 'anchor'))
 

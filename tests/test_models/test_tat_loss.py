@@ -82,4 +82,4 @@ def test_a_softmax_over_one_position_is_refused(loss, text, maps):
 
 def test_settings_are_shown():
     text = repr(PatchGroupTaTLoss(grid=[4, 2], groups=4, loss_weight=0.1))
-    assert "grid=(4, 2), groups=4, loss_weight=0.1, softmax_over='student'" in text
+    assert "grid=(4, 2), groups=4, loss_weight=0.1, softmax_over='teacher', scale='auto'" in text

@@ -17,7 +17,7 @@ method = dict(distiller=dict(
         phi=dict(type='TaTConnector'),
         theta=dict(type='TaTConnector')),
     distill_losses=dict(
-        loss_patch=dict(type='PatchGroupTaTLoss', grid=(16, 16), groups=64, loss_weight=0.1),
-        loss_anchor=dict(type='AnchorPointTaTLoss', kernel=4, loss_weight=0.04)),
+        loss_patch=dict(type='PatchGroupTaTLoss', grid=(16, 16), groups=64, loss_weight=1.0),
+        loss_anchor=dict(type='AnchorPointTaTLoss', kernel=4, loss_weight=0.4)),
     loss_forward_mappings=dict(loss_patch=_inputs, loss_anchor=_inputs)))
 del _student, _teacher, _inputs
