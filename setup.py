@@ -34,7 +34,8 @@ setup(
     # OpenMMLab's convention: configs and tools travel inside the package, under .mim, which is a
     # folder of links in the source tree.
     package_data={
-        'mmrazor_tat': ['.mim/**/*.py', '.mim/**/*.yml', '.mim/**/*.md', '.mim/*.yml'],
+        'mmrazor_tat': [f'.mim/{kind}' for kind in ('**/*.py', '**/*.yml', '**/*.md', '*.yml')]
+        + ['.mim/configs/demo/teacher.pth'],
         'mmrazor_tat.engine': ['templates/*.j2'],
     },
     # mmrazor names ordered-set only, but imports joblib as well.

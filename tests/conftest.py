@@ -364,7 +364,7 @@ def demo_run(repo, command, tmp_path_factory) -> tuple[Path, str]:
     with open(folder / 'demo.lock', 'w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not output.exists():
-            sizes = ['--iterations', 4, '--num-train', 16, '--num-val', 6]
+            sizes = ['--iterations', 4, '--train-teacher', 4, '--num-train', 16, '--num-val', 6]
             text = command(repo / 'tools/demo.py', '--work-dir', folder / 'demo', *sizes)
             output.write_text(text)
     return folder / 'demo', output.read_text()

@@ -1,9 +1,9 @@
-"""Train a teacher, a plain student and a TaT student on generated scenes and compare them."""
+"""Train a student on generated scenes twice, plainly and with TaT by a trained teacher; compare."""
 
 import argparse
 from pathlib import Path
 
-from mmrazor_tat import compat
+from mmrazor_tat import compat, config_path
 from mmrazor_tat.datasets.toy_scenes import write_toy_voc
 from mmrazor_tat.engine import demo
 
@@ -11,10 +11,18 @@ from mmrazor_tat.engine import demo
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
-    parser.add_argument('--iterations', type=int, help='of each training; default: the config')
-    parser.add_argument('--num-train', type=int, default=1000, help='training scenes')
+    parser.add_argument('--iterations', type=int, default=1000, help='of each student')
+    parser.add_argument('--num-train', type=int, default=2000, help='training scenes')
     parser.add_argument('--num-val', type=int, default=100, help='validation scenes')
     parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument(
+        '--train-teacher',
+        nargs='?',
+        type=int,
+        const=demo.TEACHER_ITERATIONS,
+        metavar='ITERATIONS',
+        help='train the teacher too (%(const)s iterations), instead of taking the shipped one',
+    )
     return parser.parse_args()
 
 
@@ -25,21 +33,25 @@ def main() -> None:
         args.work_dir / 'data', num_train=args.num_train, num_val=args.num_val, size=(64, 64)
     )
     print(f'{args.num_train} + {args.num_val} scenes written to {data}')
-
-    def train(name, config, **kwargs):
-        return demo.train(name, config, data, args.work_dir, args.iterations, args.seed, **kwargs)
-
-    teacher = train('teacher', 'teacher')
     initial = demo.initial_weights('student', args.work_dir / 'student_start.pth', args.seed)
-    student = train('student', 'student', initial=initial)
-    tat_student = train('TaT student', 'tat_student', initial=initial, teacher=teacher)
 
-    outcomes = [teacher, student, tat_student]
-    panels, attention, page = demo.report(*outcomes, args.work_dir)
-    print(
-        f'\n{demo.table(outcomes)}\n\nSegmentation: {panels}\nAttention: {attention}\n'
-        f'Report: {page}'
+    def training(name, config, iterations=args.iterations, **kwargs):
+        return demo.Training(name, config, data, args.work_dir, iterations, args.seed, **kwargs)
+
+    if args.train_teacher:
+        ((teacher,),) = demo.train_side_by_side(training('teacher', 'teacher', args.train_teacher))
+        weights = demo.save_half(teacher.checkpoint, args.work_dir / 'teacher.pth')
+        print(f"The teacher's weights in half precision: {weights}")
+    else:
+        weights = config_path(demo.TEACHER)
+    (student,), (tat_student, teacher) = demo.train_side_by_side(
+        training('student', 'student', initial=initial),
+        training('TaT student', 'tat_student', initial=initial, teacher=str(weights)),
     )
+
+    panels, attention, page = demo.report([tat_student, student], args.work_dir)
+    table = demo.table([teacher, student, tat_student])
+    print(f'\n{table}\n\nSegmentation: {panels}\nAttention: {attention}\nReport: {page}')
 
 
 if __name__ == '__main__':
