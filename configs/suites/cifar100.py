@@ -5,6 +5,7 @@ title = 'CIFAR-100: every method on seven pairs'
 seeds = (0, 1, 2)
 metric = 'accuracy/top1'
 _methods, _notes = _base_.pop('methods'), _base_.pop('notes')
+_base_.pop('families')  # which are there for ImageNet
 _pairs, _labels, _figures = (_base_.pop(key) for key in ('pairs', 'labels', 'figures'))
 _end = '1xb64-240e_cifar100'
 _teachers = dict(zip((teacher for teacher, _ in _pairs), _figures.teacher))

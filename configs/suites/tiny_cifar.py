@@ -5,6 +5,9 @@ title = "Drawn images in CIFAR's layout: every method, three seeds"
 runs = {
     method: dict(
         config=f'demo_cifar/{method}_student.py', label=label, teacher='teacher', start='student')
-    for method, (_, label) in _base_.pop('methods').items()
+    for method, label in {
+        **{method: label for method, (_, label) in _base_.pop('methods').items()},
+        **_base_.pop('families')
+    }.items() if method != 'tat-released-kl'
 }
 _base_.pop('notes')  # which are about the paper's figures

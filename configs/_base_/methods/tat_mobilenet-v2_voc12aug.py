@@ -1,4 +1,4 @@
-# The paper's settings for MobileNetV2 on VOC.
+# Grid, groups, kernel and weights of the authors' settings for MobileNetV2 on VOC.
 _base_ = './tat.py'
 _base_.method.distiller.distill_losses.loss_tat.views = [
     dict(type='patch', grid=(32, 32), groups=1024, weight=0.1),

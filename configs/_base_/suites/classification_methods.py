@@ -17,6 +17,12 @@ methods = {
     'tat': ('tat', 'TaT'),
     'tat-kl': ('tat', 'TaT with KL'),
 }
+# TaT as its authors released it and as the paper's text has it, where there are such recipes.
+families = {
+    'tat-released': "TaT, the authors' code",
+    'tat-released-kl': "TaT with KL, the authors' code",
+    'tat-paper': "TaT, the paper's W^i",
+}
 notes = {
     'cc': "The paper's correlation congruence. The usual code compares something else under this "
           'name; its weight, taken here, leaves the loss nearly without effect '

@@ -9,6 +9,8 @@ method = dict(
         distill_losses=dict(
             loss_tat=dict(
                 type='HierarchicalTaTLoss',
+                softmax_over='teacher',
+                scale='auto',
                 views=[dict(type='whole')],
                 projections=('gamma', 'phi'),
                 kernel_size=3,
