@@ -15,6 +15,8 @@ from mmengine import Config
 from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from mmrazor.models.task_modules import RecorderManager
 
+from mmrazor_tat.compat import turn_off_inplace
+
 pytestmark = pytest.mark.mmpretrain
 
 REPO = Path(__file__).parent.parent
@@ -92,7 +94,9 @@ def test_every_method_is_there_for_every_pair():
 
 
 def is_right_way_round(mappings: dict) -> None:
-    """What is the student's comes from the student, and both are read at the same points."""
+    """What is the student's comes from the student, and both are read at the same points.
+
+    Knowledge review's teacher is read before the ReLU that ends them."""
     for name, records in mappings.items():
         of_student = [key for key, record in records.items() if record['from_student']]
         pairs = {
@@ -102,7 +106,10 @@ def is_right_way_round(mappings: dict) -> None:
         }
         (pair,) = (pair for pair in pairs if set(pair) <= records.keys())
         assert [key for key in of_student if key != 'data_samples'] == [pair[0]], name
-        assert records[pair[0]]['recorder'] == records[pair[1]]['recorder'], name
+        s_points, t_points = (records[key]['recorder'] for key in pair)
+        if name == 'loss_review':
+            s_points = [f'{point}_pre' for point in s_points]
+        assert s_points == t_points, name
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: f'{path.parent.name}/{path.stem}')
@@ -224,6 +231,7 @@ def recorded(pair: str, side: str, size: int) -> tuple[torch.nn.Module, dict[str
     """A network of a pair with random weights, and what its recorders read."""
     config = load(REPO / f'configs/_base_/classification/pairs/{pair}.py').model
     network = build(config.teacher if side == 'teacher' else config.architecture, 'cpu').eval()
+    turn_off_inplace(network)  # as the algorithm does
     points = copy.deepcopy(config.distiller[f'{side}_recorders'])
     points.pop('samples', None)
     with DefaultScope.overwrite_default_scope('mmrazor'):
@@ -253,6 +261,95 @@ def test_the_feature_points_on_imagenet():
         points = ('stem', 'stage1', 'stage2', 'stage3', 'feature')
         shapes = [tuple(maps[name].shape[1:]) for name in points]
         assert shapes == [(64, 56, 56), (64, 56, 56), (128, 28, 28), (256, 14, 14), (512, 7, 7)]
+
+
+# Of knowledge review: the student's records and the teacher's.
+REVIEWED = ['stage1', 'stage2', 'stage3', 'feature']
+BEFORE = [f'{name}_pre' for name in REVIEWED]
+
+
+def reviewed(path: Path) -> tuple[list[str], list[str]]:
+    mapping = load(path).model.distiller.loss_forward_mappings.loss_review
+    return mapping.s_features.recorder, mapping.t_features.recorder
+
+
+def inputs_of(network: torch.nn.Module, names: list[str], size: int) -> dict[str, torch.Tensor]:
+    """What these modules took in their last call, copied before anything works in place."""
+    taken = {}
+    for name in names:
+        network.get_submodule(name).register_forward_pre_hook(
+            lambda _, inputs, name=name: taken.update({name: inputs[0].clone()})
+        )
+    with torch.no_grad():
+        network(torch.randn(1, 3, size, size), mode='tensor')
+    return taken
+
+
+@pytest.mark.parametrize('teacher, student', PAIRS)
+def test_knowledge_review_reads_the_teacher_before_its_relu_on_cifar100(teacher, student):
+    """As the authors' code for CIFAR-100: of the student the results of the stages."""
+    pair = f'{teacher}_{student}_1xb64-240e_cifar100'
+    levels = 4 if teacher == 'vgg13' else 3
+    assert reviewed(REPO / f'configs/review_kd/review-kd_{pair}.py') == (
+        REVIEWED[:levels],
+        BEFORE[:levels],
+    )
+    network, maps = recorded(pair, 'teacher', 32)
+    for name in REVIEWED[:levels]:
+        before, after = maps[f'{name}_pre'], maps[name]
+        assert before.min() < 0
+        if teacher.startswith('wrn'):  # its stages end before the norm and the ReLU
+            norm = {
+                'stage1': 'layer2.0.bn1',
+                'stage2': 'layer3.0.bn1',
+                'stage3': 'bn1',
+            }[name]
+            norm = network.backbone.get_submodule(norm)
+            torch.testing.assert_close(before, norm(after))
+        else:
+            assert torch.equal(before.relu(), after)
+    if teacher.startswith('wrn'):
+        assert torch.equal(maps['stage3_pre'].relu(), maps['feature'])
+    # The student's: the results of the stages, after the ReLU where they have one.
+    _, maps = recorded(pair, 'student', 32)
+    for name in REVIEWED[:levels]:
+        assert (maps[name].min() < 0) == student.startswith('wrn')
+
+
+def test_knowledge_review_reads_both_before_the_relu_on_imagenet():
+    pair = 'resnet34_resnet18_8xb256-100e_imagenet'
+    assert reviewed(REPO / f'configs/review_kd/review-kd_{pair}.py') == (BEFORE, BEFORE)
+    for side in ('student', 'teacher'):
+        _, maps = recorded(pair, side, 64)
+        for name in REVIEWED:
+            before, after = maps[f'{name}_pre'], maps[name]
+            assert before.min() < 0 and torch.equal(before.relu(), after)
+
+
+@pytest.mark.parametrize(
+    'recipe, sides',
+    [
+        ('demo_cifar/review-kd_student.py', ('teacher',)),
+        ('review_kd/review-kd_wrn-40-2_wrn-16-2_1xb64-240e_cifar100.py', ('teacher',)),
+        ('review_kd/review-kd_resnet34_resnet18_8xb256-100e_imagenet.py', ('student', 'teacher')),
+    ],
+)
+def test_knowledge_review_s_records_are_what_the_relus_took(recipe, sides):
+    """In the algorithm itself, also of networks whose ReLUs work in place when left alone."""
+    distill = build(load(REPO / 'configs' / recipe).model, 'cpu').eval()
+    for side in sides:
+        recorders = getattr(distill.distiller, f'{side}_recorders')
+        points = {
+            recorder.source: name
+            for name, recorder in recorders.recorders.items()
+            if name.endswith('_pre')
+        }
+        with recorders:
+            taken = inputs_of(getattr(distill, side), list(points), 64)
+        assert len(taken) == len(points) == (4 if 'imagenet' in recipe else 3)
+        for module, name in points.items():
+            record = recorders.get_recorder(name).get_record_data()
+            assert record.min() < 0 and torch.equal(record, taken[module])
 
 
 def test_tat_on_imagenet_at_the_released_settings():

@@ -99,6 +99,19 @@ def test_the_paper_s_figures_on_imagenet():
     assert found == IMAGENET
 
 
+def test_what_differs_on_imagenet_is_noted():
+    runs = load_suite('imagenet').runs
+    for name, method, fact in (
+        ('ickd', 'ickd', "TaT's authors released"),
+        ('cc-kl', 'cc', 'another norm'),
+        ('rkd-kl', 'rkd', "not TaT's authors'"),
+        ('review-kd', 'review_kd', 'ReLU in place'),
+    ):
+        assert fact in runs[name].note and f'configs/{method}/README.md' in runs[name].note
+    on_cifar = load_suite('cifar100').runs
+    assert on_cifar['resnet56-resnet20-rkd'].note is None
+
+
 def test_the_ablations():
     loss = 'model.distiller.distill_losses.loss_tat'
     runs = load_suite('ablation_projections').runs

@@ -29,6 +29,11 @@ class TestMethods:
         text = section(folder, 'Classification')
         assert re.search(rf'\b[Ww]eight {re.escape(one_weight(folder))}\b', text)
 
+    def test_ickd_on_imagenet(self):
+        """500 on a sum over C B^2, where ours is over C B, for 256 images a process."""
+        assert losses('ickd_imagenet').loss_ickd.loss_weight == 500 / 256
+        assert 'On ImageNet 500 / 256 = 1.95: ' in section('ickd', 'Classification')
+
     @pytest.mark.parametrize('name', ['afd', 'at', 'nst'])
     def test_those_of_four_stages_are_the_same(self, name):
         assert one_weight(f'{name}_four_stages') == one_weight(name)
@@ -43,7 +48,7 @@ class TestMethods:
         text = section('rkd', 'Weights')
         assert text.startswith(opening)
         weights = f'{on_imagenet.distance_weight:g} and {on_imagenet.angle_weight:g}'
-        assert f'On ImageNet {weights}, ' in text
+        assert f'On ImageNet {weights}, from the sample config of [torchdistill]' in text
 
     @pytest.mark.parametrize('folder, title', [('kd', 'Classification'), ('sckd', 'Weights')])
     def test_with_a_temperature(self, folder, title):
@@ -74,6 +79,9 @@ class TestMethods:
         text = section('cc', 'Weights')
         assert f'between {low:.3f} and {high:.3f}' in text
         assert 'below 0.0051' in text and 0.0050 < bound < 0.0051
+        # torchdistill's: 0.003 D / B^2, and D is below B (high - low).
+        assert 'below $0.0016 / B$' in text and 0.0015 < 0.003 * (high - low) < 0.0016
+        assert losses('cc_kl_imagenet').loss_cc == losses('cc').loss_cc
 
     def test_crd(self):
         default = {

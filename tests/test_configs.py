@@ -4,6 +4,7 @@ free. Those for classification: tests/test_classification.py."""
 import ast
 import copy
 import functools
+import math
 import re
 from pathlib import Path
 
@@ -240,6 +241,39 @@ def test_the_stages_of_both_networks_have_the_same_size(path):
     assert strides == ([4, 8, 8, 8, 8] if 'd8' in path.name else [4, 8, 16, 16, 4])
 
 
+# How much more a map of these recipes would weigh in a sum than in the setting of the authors.
+PER_STAGE = [128**2 / 129**2, 64**2 / 65**2, 64**2 / 33**2, 64**2 / 33**2]
+SUMS = {
+    'deeplabv3_r101-d8': dict(feature=2 * 64**2 / 33**2),
+    'deeplabv3plus_r101-d16': dict(feature=1, aspp=1),
+}
+
+
+@pytest.mark.parametrize('path', [p for p in RECIPES if p.parts[0] == 'ofd'], ids=str)
+def test_overhaul_weighs_its_maps_as_its_authors_do(path):
+    """At the real crop: a sum would weigh ``factor`` times the authors' 1e-5 over 8, 4, 2, 1."""
+    (name,) = (name for name in SUMS if name in path.name)
+    by_paper = BY_PAPER in path.name
+    over = dict(stage1=8, stage2=4, stage3=2, stage4=1, feature=16 if by_paper else 1, aspp=1)
+    factors = {f'stage{k + 1}': 1 if by_paper else x for k, x in enumerate(PER_STAGE)}
+    factors.update(SUMS[name])
+    model = build(load(path)).eval()
+    size = (513, 513) if by_paper else (512, 512)
+    recorders = model.distiller.teacher_recorders
+    with recorders:
+        model.teacher(torch.zeros(1, 3, *size, device='meta'), mode='tensor')
+    assert {f'loss_{name}' for name in factors} == set(model.distiller.distill_losses)
+    for name, factor in factors.items():
+        elements = recorders.get_recorder(name).get_record_data().numel()
+        loss = model.distiller.distill_losses[f'loss_{name}']
+        assert elements / math.prod(loss.meant_for) == pytest.approx(factor)
+        of_an_element = loss.loss_weight / 1000 * math.prod(loss.meant_for) / elements
+        assert of_an_element * factor == pytest.approx(1e-5 / over[name])
+    if not by_paper:
+        assert [round(factors[name], 1) for name in ('stage3', 'stage4')] == [3.8, 3.8]
+        assert round(factors['feature'], 1) == 7.5
+
+
 @pytest.mark.parametrize('path', [p for p in RECIPES if BY_MMSEG in p.name], ids=str)
 def test_the_teacher_is_mmseg_s_published_one(path):
     """The checkpoint is the one that mmseg's metafile names for the teacher's config."""
@@ -420,6 +454,8 @@ class TestWeightsInTheReadmes:
     def test_overhaul(self):
         """MMRazor's loss divides by 1000 itself."""
         losses = fragment('ofd').distill_losses
+        for loss in fragment('ofd_deeplabv3plus').distill_losses.values():
+            assert ' x '.join(map(str, loss.meant_for)) in weights_in_readme('ofd')
         plus = fragment('ofd_deeplabv3plus').distill_losses
         stages = [f'loss_stage{k}' for k in range(1, 5)]
         assert all(plus[stage] == losses[stage] for stage in stages)

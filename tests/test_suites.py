@@ -121,13 +121,21 @@ def test_what_differs_from_the_paper_s_comparison_is_noted(data, protocol, repo)
     runs = load_suite(f'{data}_{protocol}').runs
     noted = {name for name, run in runs.items() if run.note is not None}
     students = ('r18', 'mobilenet-v2')
-    expected = {f'{s}-{method}' for s in students for method in ('kd', 'fitnet', 'review-kd')}
+    noted_methods = ('kd', 'at', 'fitnet', 'ofd', 'ickd', 'review-kd')
+    expected = {f'{s}-{method}' for s in students for method in noted_methods}
     assert noted == expected | ({'r18-tat-anchor'} if data == 'voc12aug' else set())
     for name, folder in (('fitnet', 'fitnet'), ('review-kd', 'review_kd')):
         note = runs[f'r18-{name}'].note
         assert f'configs/{folder}/README.md' in note and '0.1 there, TaT 1.6' in note
         assert '0.00625' in (repo / f'configs/{folder}/README.md').read_text()
     assert 'columns of the feature map' in runs['mobilenet-v2-kd'].note
+    for name, here, there in (('kd', 10, '80'), ('at', 1000, '26,600'), ('ickd', 2.5, '0.2')):
+        run = runs[f'r18-{name}']
+        (loss,) = Config.fromfile(run.config).model.distiller.distill_losses.values()
+        note = run.note
+        assert loss.loss_weight == here and f'weight is {here:g}' in note and there in note
+        assert there in (repo / f'configs/{name}/README.md').read_text()
+    assert 'divide the cross entropy by their batch size, 12' in runs['mobilenet-v2-ofd'].note
 
 
 @pytest.mark.parametrize(

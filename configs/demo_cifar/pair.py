@@ -1,4 +1,4 @@
-_base_ = ['./student.py', '../_base_/classification/feature_points/resnet.py']
+_base_ = ['./student.py', '../_base_/classification/feature_points/resnet20.py']
 
 from mmengine import Config  # noqa: E402
 

@@ -1,10 +1,14 @@
 # The paper's Table 2. Its teacher has 73.31, mmpretrain's 73.62 (its model zoo).
-_base_ = ['../_base_/suites/imagenet.py', '../_base_/suites/classification_methods.py']
+_base_ = [
+    '../_base_/suites/imagenet.py', '../_base_/suites/classification_methods.py',
+    '../_base_/suites/imagenet_notes.py',
+]
 title = 'ImageNet, ResNet-34 -> ResNet-18: every method of the paper'
-_methods, _notes = _base_.pop('methods'), _base_.pop('notes')
+_methods = _base_.pop('methods')
+_notes = {**_base_.pop('notes'), **_base_.pop('imagenet_notes')}
 _families = _base_.pop('families')
-_differs = ("The authors' released settings have no scale in the softmax (tat-released does) and start "
-            'from a ResNet-18 with ImageNet weights, these runs from random ones '
+_differs = ("The authors' released settings have no scale in the softmax (tat-released has none) and "
+            'start from a ResNet-18 with ImageNet weights, these runs from random ones '
             '(configs/tat/README.md).')
 runs = {
     _name: dict(

@@ -8,7 +8,7 @@ import torch
 from mmengine import Config
 from mmrazor.registry import MODELS
 
-from mmrazor_tat.models import ICKDLoss, PixelWiseKDLoss, ReviewKDLoss
+from mmrazor_tat.models import ICKDLoss, PixelWiseKDLoss, ReviewKDLoss, ScaledOFDLoss
 
 
 def build(**config):
@@ -24,8 +24,9 @@ OURS = {
     'kd': dict(type='PixelWiseKDLoss', tau=3.0),
     'ickd': dict(type='ICKDLoss', grid=(2, 2)),
     'review_kd': dict(type='ReviewKDLoss'),
+    'ofd': dict(type='ScaledOFDLoss', meant_for=(256, 33, 33)),
 }
-MMRAZORS = ('at', 'cwd', 'fitnet', 'ofd')  # of the recipes' fragments
+MMRAZORS = ('at', 'cwd', 'fitnet')  # of the recipes' fragments
 METHODS = Path(__file__).parents[2] / 'configs/_base_/methods'
 
 
@@ -101,11 +102,12 @@ class TestOurs:
             call(s, t[:, :, :4])
 
 
-@pytest.mark.parametrize('kind', [PixelWiseKDLoss, ICKDLoss, ReviewKDLoss])
+@pytest.mark.parametrize('kind', [PixelWiseKDLoss, ICKDLoss, ReviewKDLoss, ScaledOFDLoss])
 @pytest.mark.parametrize('weight', [-1, math.nan, 'a', True])
 def test_a_weight_out_of_range(kind, weight):
+    other = dict(meant_for=(1, 1, 1)) if kind is ScaledOFDLoss else {}
     with pytest.raises(ValueError, match='loss_weight must be a finite number'):
-        kind(loss_weight=weight)
+        kind(loss_weight=weight, **other)
 
 
 class TestPixelWiseKD:
@@ -252,12 +254,12 @@ def fitnet(s, t):
 
 
 def ofd(s, t):
-    """1e-5 times the mean over images of the sum of what is not skipped."""
+    """1e-5 times 256 x 33 x 33 times the mean over all elements of what is not skipped."""
     total = 0.0
     for a, b in zip(s.flatten(), t.flatten()):
         if not a <= b <= 0:
             total = total + (a - b) ** 2
-    return 1e-5 * total / len(s)
+    return 1e-5 * 256 * 33**2 * total / s.numel()
 
 
 class TestMMRazorsLosses:
@@ -322,10 +324,36 @@ class TestMMRazorsLosses:
         assert build(type='L2Loss')(10 * t, t).item() == pytest.approx(0, abs=1e-12)
         assert build(**recipe('fitnet'))(10 * t, t) > 1
 
-    def test_ofd_by_hand(self):
+
+class TestOverhaul:
+    """MMRazor's loss, which is a sum, scaled to the map that its weight is meant for."""
+
+    def test_by_hand(self):
         """Of four values one is skipped: a student below a target that is not positive."""
         s = torch.tensor([1.0, -3.0, 0.5, -1.0]).reshape(1, 1, 2, 2)
         t = torch.tensor([2.0, -1.0, -1.0, 0.5]).reshape(1, 1, 2, 2)
         s, t = (torch.cat([x, t]) for x in (s, t))  # a second image, of equal maps
-        expected = 1e-5 * (1.0**2 + 0 + 1.5**2 + 1.5**2) / 2
-        assert build(**recipe('ofd'))(s, t).item() == pytest.approx(expected, rel=1e-6)
+        total = (1.0**2 + 0 + 1.5**2 + 1.5**2) / 2
+        as_mmrazor = ScaledOFDLoss((1, 2, 2), loss_weight=0.01)
+        assert as_mmrazor(s, t).item() == pytest.approx(1e-5 * total, rel=1e-6)
+        twice = ScaledOFDLoss((2, 2, 2), loss_weight=0.01)
+        assert twice(s, t).item() == pytest.approx(2e-5 * total, rel=1e-6)
+
+    def test_is_mmrazor_s_on_the_map_that_it_is_meant_for(self):
+        s, t = maps(2, 3, 5, 4)
+        theirs = build(type='OFDLoss', loss_weight=0.7)(s, t)
+        torch.testing.assert_close(ScaledOFDLoss((3, 5, 4), 0.7)(s, t), theirs)
+
+    def test_does_not_grow_with_the_map_as_mmrazor_s_does(self):
+        """Twice the positions, twice the channels."""
+        s, t = maps(2, 3, 4, 4)
+        ours, theirs = build(**recipe('ofd')), build(type='OFDLoss')
+        for dim in (1, 2, 3):
+            larger = [torch.cat([x, x], dim) for x in (s, t)]
+            torch.testing.assert_close(ours(*larger), ours(s, t))
+            torch.testing.assert_close(theirs(*larger), 2 * theirs(s, t))
+
+    @pytest.mark.parametrize('size', [(2, 3), 4, (2, 3, 0), (2, 3, 1.5), None])
+    def test_a_size_that_is_none(self, size):
+        with pytest.raises(ValueError, match='meant_for must be'):
+            ScaledOFDLoss(size)

@@ -1,4 +1,5 @@
-# Knowledge distillation at every pixel; weight and temperature of Liu et al. (CVPR 2019).
+# Knowledge distillation at every pixel; temperature and weight of Liu et al. (CVPR 2019). 10 is
+# their paper's, for a mean over pixels; their code sums over the batch, 80 here at its batch of 8.
 method = dict(distiller=dict(
     _scope_='mmrazor',
     type='SharedConnectorDistiller',

@@ -6,8 +6,8 @@ method = dict(distiller=dict(
         student_aspp=dict(type='TaTConnector', norm_cfg=dict(type='BN')),
         teacher_aspp=dict(type='MarginReLUConnector')),
     distill_losses=dict(
-        loss_aspp=dict(type='OFDLoss', loss_weight=0.01),
-        loss_feature=dict(loss_weight=0.01 / 16)),
+        loss_aspp=dict(type='ScaledOFDLoss', loss_weight=0.01, meant_for=(256, 33, 33)),
+        loss_feature=dict(loss_weight=0.01 / 16, meant_for=(256, 129, 129))),
     loss_forward_mappings=dict(
         loss_aspp=dict(
             s_feature=dict(recorder='aspp', from_student=True, connector='student_aspp'),

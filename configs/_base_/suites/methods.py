@@ -25,7 +25,15 @@ _weight = ("The loss weight is 1 here. The code of TaT's authors divides this lo
            'there, TaT 1.6 (configs/{}/README.md, configs/deeplabv3plus/README.md).')
 notes = {
     'kd': "Hinton's KD, at every pixel. What TaT's authors released under the name KD is a softmax "
-          'over the columns of the feature map, not that (configs/kd/README.md).',
+          "over the columns of the feature map, not that. The weight is 10, of Liu et al.'s paper; "
+          'their code amounts to 80 (configs/kd/README.md).',
+    'at': "The loss weight is 1000 here, in the code of TaT's authors about 26,600 against the "
+          'labels (configs/at/README.md).',
+    'ofd': "Overhaul's authors divide the cross entropy by their batch size, 12: against the "
+           'labels it weighs 12 times as much there. They train the connectors alone in the first '
+           'epoch (configs/ofd/README.md).',
+    'ickd': "The loss weight is 2.5 here, in the code of TaT's authors 0.2 against the labels "
+            '(configs/ickd/README.md).',
     'fitnet': _weight.format('fitnet'),
     'review-kd': _weight.format('review_kd'),
 }

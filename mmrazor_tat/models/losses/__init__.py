@@ -9,6 +9,7 @@ from .pixel_wise_kd_loss import PixelWiseKDLoss
 from .pkt_loss import PKTLoss
 from .review_kd_loss import ReviewKDLoss
 from .rkd_loss import RKDLoss
+from .scaled_ofd_loss import ScaledOFDLoss
 from .sckd_loss import SCKDLoss
 from .sp_loss import SPLoss
 from .tat_loss import AnchorPointTaTLoss, PatchGroupTaTLoss, TaTLoss
@@ -29,5 +30,6 @@ __all__ = [
     'RKDLoss',
     'SCKDLoss',
     'SPLoss',
+    'ScaledOFDLoss',
     'TaTLoss',
 ]

@@ -1,5 +1,6 @@
-# Knowledge review over the stages, from shallow to deep. As in the authors' code for classification
-# the fused maps have the width of the student's deepest one.
+# Knowledge review over the stages, from shallow to deep. As in the authors' code for CIFAR-100 the
+# student's maps are the results of its stages, the teacher's those before the last ReLU, and the
+# fused maps have the width of the student's deepest one.
 _levels = ['stage1', 'stage2', 'stage3']
 method = dict(
     distiller=dict(
@@ -10,5 +11,5 @@ method = dict(
         loss_forward_mappings=dict(
             loss_review=dict(
                 s_features=dict(recorder=_levels, from_student=True, connector='fusion'),
-                t_features=dict(recorder=_levels, from_student=False)))))
+                t_features=dict(recorder=[f'{k}_pre' for k in _levels], from_student=False)))))
 del _levels

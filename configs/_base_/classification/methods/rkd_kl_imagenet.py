@@ -1,5 +1,5 @@
 # Beside KD, as the paper's table on ImageNet has it, with the weights of kd_imagenet.py; those of
-# RKD are the ones that TaT's authors released for ImageNet.
+# RKD are the ones of torchdistill's sample for ImageNet, which has no KL (see configs/rkd).
 _base_ = ['./rkd.py', './kl_term_imagenet.py']
 _base_.method.distiller.distill_losses.loss_rkd.update(distance_weight=1.0, angle_weight=2.0)
 method = dict(

@@ -1,7 +1,7 @@
 _base_ = [
     '../../../cifar100/resnet20_1xb64-240e_cifar100.py',
     '../teachers/resnet110_cifar100.py',
-    '../feature_points/resnet.py',
+    '../feature_points/resnet110.py',
 ]
 model = dict(
     architecture=_base_.pop('model'), distiller=_base_.pop('distiller'), **_base_.pop('teacher'))

@@ -1,0 +1,8 @@
+# A teacher ResNet-56, nine blocks a stage: also what its stages give before their last ReLU, for
+# knowledge review.
+_base_ = './resnet.py'
+distiller = dict(
+    teacher_recorders={
+        f'stage{k}_pre': dict(type='PreActivation', source=f'backbone.layer{k}.8.relu')
+        for k in (1, 2, 3)
+    })
