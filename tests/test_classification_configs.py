@@ -48,7 +48,11 @@ WEIGHTS = {
     ('sckd', 'imagenet'): (0.5, {'loss_sckd': 0.5}, 1),
     ('tat', 'imagenet'): (0.1, {'loss_tat': 0.2}, None),
     ('tat-kl', 'imagenet'): (0.5, {'loss_tat': 0.1, 'loss_kl': 0.5}, 1),
+    ('tat-released', 'imagenet'): (0.1, {'loss_tat': 0.2}, None),
+    ('tat-released-kl', 'imagenet'): (0.5, {'loss_tat': 0.1, 'loss_kl': 0.5}, 1),
+    ('tat-paper', 'imagenet'): (0.1, {'loss_tat': 0.2}, None),
 }
+FAMILIES = {'tat-released', 'tat-paper'}
 
 
 @pytest.fixture(autouse=True)
@@ -87,10 +91,10 @@ def test_every_method_is_there_for_every_pair():
     recipes = [p for p in IMAGENET if p.parent.name != 'imagenet']
     methods = ('kd', 'at', 'cc-kl', 'rkd-kl', 'crd', 'ickd', 'afd', 'review-kd', 'sckd')
     assert sorted(map(named, recipes)) == sorted(
-        (method, 'resnet34', 'resnet18') for method in (*methods, 'tat', 'tat-kl')
+        (method, 'resnet34', 'resnet18') for method in (*methods, 'tat', 'tat-kl', 'tat-released-kl', *FAMILIES)
     )
     students = {p.stem.removesuffix('_student') for p in DEMO if p.stem.endswith('_student')}
-    assert students == METHODS
+    assert students == METHODS | FAMILIES
 
 
 def is_right_way_round(mappings: dict) -> None:
@@ -353,7 +357,17 @@ def test_knowledge_review_s_records_are_what_the_relus_took(recipe, sides):
 
 
 def test_tat_on_imagenet_at_the_released_settings():
-    (path,) = (p for p in IMAGENET if p.stem.startswith('tat-kl'))
+    settings = {}
+    for path in IMAGENET:
+        if path.parent.name == 'tat':
+            loss = load(path).model.distiller.distill_losses['loss_tat']
+            settings[path.stem.split('_')[0]] = (loss.softmax_over, loss.scale)
+    assert settings == {
+        **dict.fromkeys(('tat', 'tat-kl'), ('teacher', 'auto')),
+        **dict.fromkeys(('tat-released', 'tat-released-kl'), ('teacher', 1.0)),
+        'tat-paper': ('student', 1.0),
+    }
+    (path,) = (p for p in IMAGENET if p.stem.startswith('tat-released-kl'))
     loss = build(load(path).model, 'cpu').distiller.distill_losses['loss_tat']
     for name in ('gamma', 'phi'):
         convolution = getattr(loss, name).conv
@@ -400,7 +414,8 @@ def test_the_loss_is_the_weighted_sum_of_the_paper():
             for projection in (loss.gamma, loss.phi)
         )
         query = t.flatten(2)
-        attention = torch.einsum('bci,bcj->bij', query, key).softmax(-1)
+        logits = torch.einsum('bci,bcj->bij', key, query) / key.shape[1] ** 0.5
+        attention = logits.softmax(-1)
         rebuilt = torch.einsum('bij,bcj->bci', attention, value)
         tat = (rebuilt - query).square().mean()
         p, q = ((logits / tau).softmax(1) for logits in (t_logits, s_logits))

@@ -43,7 +43,7 @@ PAPER = {
 
 
 def test_all_are_here():
-    """15 methods on seven pairs, FSP on six, and 14 recipes on ImageNet; eleven networks and one."""
+    """15 methods on seven pairs, FSP on six, 14 recipes on ImageNet; eleven networks and one."""
     found = [name for folder in METHODS for name in FILES[folder]]
     assert len([name for name in found if name.endswith('cifar100')]) == 15 * 7 + 6
     assert len([name for name in found if name.endswith('imagenet')]) == 14
