@@ -91,7 +91,8 @@ def test_every_method_is_there_for_every_pair():
     recipes = [p for p in IMAGENET if p.parent.name != 'imagenet']
     methods = ('kd', 'at', 'cc-kl', 'rkd-kl', 'crd', 'ickd', 'afd', 'review-kd', 'sckd')
     assert sorted(map(named, recipes)) == sorted(
-        (method, 'resnet34', 'resnet18') for method in (*methods, 'tat', 'tat-kl', 'tat-released-kl', *FAMILIES)
+        (method, 'resnet34', 'resnet18')
+        for method in (*methods, 'tat', 'tat-kl', 'tat-released-kl', *FAMILIES)
     )
     students = {p.stem.removesuffix('_student') for p in DEMO if p.stem.endswith('_student')}
     assert students == METHODS | FAMILIES

@@ -19,7 +19,8 @@ METHODS = ('at', 'cwd', 'fitnet', 'ickd', 'kd', 'ofd', 'review_kd', 'tat')
 CONFIGS = sorted(
     path.relative_to(REPO / 'configs')
     for path in (REPO / 'configs').rglob('*.py')
-    if path.relative_to(REPO / 'configs').parts[0] not in ('_base_', 'suites', 'demo_cifar')
+    if path.relative_to(REPO / 'configs').parts[0]
+    not in ('_base_', 'suites', 'demo_cifar', 'cifar_small')
     and not path.stem.endswith(('_cifar100', '_imagenet'))
 )
 RECIPES = [path for path in CONFIGS if path.parts[0] in METHODS]

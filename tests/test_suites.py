@@ -11,7 +11,10 @@ from mmrazor_tat.engine.suite import Plan, load_suite
 from mmrazor_tat.engine.suite.plan import Job
 
 CONFIGS = Path(__file__).parent.parent / 'configs'
-CLASSIFICATION = ('cifar100', 'imagenet', 'tiny_cifar', 'ablation_epsilon', 'ablation_projections')
+CLASSIFICATION = (
+    *('cifar100', 'cifar_small', 'imagenet', 'tiny_cifar'),
+    *('ablation_epsilon', 'ablation_projections'),
+)
 SUITES = sorted(
     path.stem
     for path in (CONFIGS / 'suites').glob('*.py')

@@ -1,0 +1,2 @@
+_base_ = './student.py'
+model = dict(backbone=dict(depth=20))
