@@ -29,7 +29,8 @@ WIDTH = 8
 
 
 def test_all_are_here():
-    assert len(CONFIGS) == 7 * 8 + 4 * 8 + 4 + 10 + 2
+    rivals, tat, joined, families = 7 * 8, 4 * 8 + 4, 2 * 8, 2 * 4
+    assert len(CONFIGS) == rivals + tat + joined + families + 10 + 2
 
 
 @pytest.fixture(autouse=True)
@@ -111,8 +112,9 @@ def small(path: Path, roots: dict[str, Path], work_dir: Path) -> Config:
 
 
 def in_every_run(path: Path) -> bool:
-    """The rivals' recipes on COCO-Stuff differ from those on VOC in the data alone."""
-    return 'coco-stuff10k' not in path.name or path.parts[0] in ('tat', *PLAIN)
+    """On COCO-Stuff most recipes differ from those on VOC in the data alone."""
+    is_plain = path.parts[0] in PLAIN
+    return 'coco-stuff10k' not in path.name or is_plain or path.name.startswith('tat_')
 
 
 @pytest.mark.parametrize(
@@ -138,3 +140,27 @@ def test_trains_and_validates(path, roots, tmp_path, save_weights, two_iteration
         assert all(line[k] > 0 for line in training for k in losses)
         learnt = [k for k in before if k.startswith('distiller.') and k.endswith('conv.weight')]
         assert set(learnt) <= changed
+
+
+# The students of the demo, one of each method: a fragment joins a recipe that was made before.
+_JOINED = ('cwd', 'kd', 'at', 'fitnet', 'ofd', 'ickd', 'review_kd')
+
+
+def test_any_two_methods_are_joined_by_two_lines(roots, tmp_path, save_weights, two_iterations):
+    """One after the other, until a recipe has them all: each adds its losses, none takes any."""
+    base, losses = REPO / 'configs/tat/tat_deeplabv3_r101-d8_r18-d8_4xb4-40k_voc12aug-512x512.py', 1
+    for method in _JOINED:
+        path = tmp_path / f'{method}_voc12aug.py'
+        path.write_text(
+            f"_base_ = ['{base}', '{REPO}/configs/_base_/methods/{method}.py']\n"
+            "model = _base_.pop('method')\n"
+        )
+        before = Config.fromfile(base).model.distiller.distill_losses
+        cfg = small(path, roots, tmp_path / 'run')
+        found = cfg.model.distiller.distill_losses
+        assert before.keys() < found.keys() and len(found) > losses
+        base, losses = path, len(found)
+    cfg.model.teacher_ckpt = save_weights(cfg.model.teacher)
+    training, *_ = two_iterations(cfg)
+    logged = [key for key in training[0] if key.startswith('distill.loss')]
+    assert len(logged) == losses and all(line[k] > 0 for line in training for k in logged)

@@ -7,7 +7,7 @@ title = 'ImageNet, ResNet-34 -> ResNet-18: every method of the paper'
 _methods = _base_.pop('methods')
 _notes = {**_base_.pop('notes'), **_base_.pop('imagenet_notes')}
 _families = _base_.pop('families')
-_differs = ("The authors' released settings have no scale in the softmax (tat-released has none) and "
+_differs = ("The authors' released settings have no scale in the softmax (tat-released) and "
             'start from a ResNet-18 with ImageNet weights, these runs from random ones '
             '(configs/tat/README.md).')
 runs = {
