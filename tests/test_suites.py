@@ -125,7 +125,7 @@ def test_what_differs_from_the_paper_s_comparison_is_noted(data, protocol, repo)
     runs = load_suite(f'{data}_{protocol}').runs
     noted = {name for name, run in runs.items() if run.note is not None}
     students = ('r18', 'mobilenet-v2')
-    noted_methods = ('kd', 'at', 'fitnet', 'ofd', 'ickd', 'review-kd')
+    noted_methods = ('kd', 'at', 'fitnet', 'ofd', 'ickd', 'review-kd', 'tat')
     expected = {f'{s}-{method}' for s in students for method in noted_methods}
     assert noted == expected | ({'r18-tat-anchor'} if data == 'voc12aug' else set())
     for name, folder in (('fitnet', 'fitnet'), ('review-kd', 'review_kd')):

@@ -242,6 +242,7 @@ PAIRS = [
     ('setr', 'bisenet', 'tat-anchor', _CONV, _UP),
     ('pspnet_large', 'pspnet_small', 'fitnet', _FEATURE, _FEATURE),
     ('segformer_large', 'segformer_small', 'kd', *['decode_head.conv_seg'] * 2),
+    ('pspnet_large', 'pspnet_small', 'tat-cwd', _FEATURE, _FEATURE),
 ]
 
 
@@ -268,6 +269,14 @@ def test_a_pair_is_chosen_written_and_trained(
     saved = torch.load(ckpt)['state_dict']
     assert all(torch.equal(x, saved[k]) for k, x in runner.model.teacher.state_dict().items())
     name = dict(fitnet='loss_fitnet', kd='loss_kd').get(method, 'loss_tat')
+    if name == 'loss_tat':  # over the teacher's positions, where the maps have one size
+        sizes = {network.points['feature'].size for network in (recipe.student, recipe.teacher)}
+        loss = runner.model.distiller.distill_losses[name]
+        assert loss.softmax_over == ('teacher' if len(sizes) == 1 else 'student')
+        assert (loss.scale, len(recipe.algorithm.distiller.distill_losses)) == (
+            'auto',
+            2 if method == 'tat-cwd' else 1,
+        )
     values = runner.message_hub.get_scalar(f'train/distill.{name}')._log_history
     assert len(values) == 2 and (values > 0).all()
     best = list((tmp_path / 'run').glob('best_mIoU_iter_2.pth'))

@@ -36,5 +36,7 @@ notes = {
             '(configs/ickd/README.md).',
     'fitnet': _weight.format('fitnet'),
     'review-kd': _weight.format('review_kd'),
+    'tat': "The softmax's scale and ten times the weight are ours. What the authors released is "
+           'tat-released (configs/tat/README.md).',
 }
 del _weight
