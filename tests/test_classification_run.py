@@ -20,7 +20,7 @@ pytestmark = pytest.mark.mmpretrain
 REPO = Path(__file__).parent.parent
 CONFIGS = sorted(
     path.relative_to(REPO / 'configs')
-    for pattern in ('*/*_cifar100.py', '*/*_imagenet.py', 'demo_cifar/*.py')
+    for pattern in ('*/*_cifar100.py', '*/*_imagenet.py', 'demo_cifar/*.py', 'cifar_small/*.py')
     for path in (REPO / 'configs').glob(pattern)
     if path.parts[-2] != '_base_' and path.name != 'pair.py'
 )
@@ -32,8 +32,8 @@ _NUMBERS = itertools.count()
 
 def test_all_are_here():
     """15 methods and TaT with KL on 7 pairs but for one of FSP, 14 on ImageNet, 12 networks, and
-    18 students, one plain, and the teacher of the pair for a CPU."""
-    assert len(CONFIGS) == (16 * 7 - 1) + 14 + 12 + 20
+    18 students, one plain, and the teacher of the pair for a CPU; 9, 1 and 1 on photographs."""
+    assert len(CONFIGS) == (16 * 7 - 1) + 14 + 12 + 20 + 11
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +61,13 @@ def roots(tmp_path_factory) -> dict[str, Path]:
             Image.fromarray(pixels).save(imagenet / split / f'{k}.png')
         lines = (f'{k}.png {k % 2}\n' for k in range(count))
         (imagenet / f'{split}.txt').write_text(''.join(lines))
-    return dict(cifar=cifar, imagenet=imagenet)
+    folders = tmp_path_factory.mktemp('folders')
+    for split in ('train', 'test'):
+        for k in range(50):
+            (folders / split / f'class{k:02}').mkdir(parents=True)
+            pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folders / split / f'class{k:02}/{k}.png')
+    return dict(cifar=cifar, imagenet=imagenet, folders=folders)
 
 
 @pytest.fixture(scope='module')
@@ -85,7 +91,8 @@ def small(path: Path, roots: dict[str, Path], work_dir: Path) -> Config:
     cfg.work_dir, cfg.log_level = str(work_dir), 'ERROR'
     cfg.experiment_name = cfg.visualizer.name = f'{path.stem}_{next(_NUMBERS)}'
     cfg.randomness = dict(seed=0)
-    set_data_root(cfg, roots['cifar' if is_cifar else 'imagenet'])
+    is_folders = path.parts[0] == 'cifar_small'
+    set_data_root(cfg, roots['folders' if is_folders else 'cifar' if is_cifar else 'imagenet'])
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.update(num_workers=0, persistent_workers=False, batch_size=BATCH)
         if not is_cifar:
@@ -108,12 +115,16 @@ def small(path: Path, roots: dict[str, Path], work_dir: Path) -> Config:
         if 'teacher_check' in cfg.default_hooks:
             cfg.default_hooks.teacher_check.floor = None  # random weights
         if 'loss_crd' in cfg.model.distiller.distill_losses:
-            cfg.model.distiller.distill_losses.loss_crd.update(num_samples=IMAGES, num_negatives=64)
+            count = 50 if is_folders else IMAGES
+            cfg.model.distiller.distill_losses.loss_crd.update(num_samples=count, num_negatives=64)
     return cfg
 
 
 def in_every_run(path: Path) -> bool:
-    """A method's recipes on CIFAR-100 differ in the pair alone: two of the seven, all of TaT's."""
+    """A method's recipes on CIFAR-100 differ in the pair alone: two of the seven, all of TaT's.
+    Those on photographs are those on drawn images with other data: one of them."""
+    if path.parts[0] == 'cifar_small':
+        return path.stem == 'crd_student'
     of_pair = any(pair in path.stem for pair in ('wrn-40-2_wrn-16-2', 'vgg13'))
     return of_pair or path.parts[0] == 'tat' or not path.stem.endswith('_cifar100')
 
@@ -143,7 +154,9 @@ def test_trains_and_validates(path, roots, tmp_path, teachers, two_iterations, r
     assert not any(k.startswith('teacher.') for k in changed)
     if 'teacher' not in cfg.model:
         return
-    assert ('teacher/accuracy/top1' in validation) == (path.parts[0] != 'demo_cifar')
+    assert ('teacher/accuracy/top1' in validation) == (
+        path.parts[0] not in ('demo_cifar', 'cifar_small')
+    )
     losses = cfg.model.distiller.distill_losses
     for name in losses:
         # SCKD may be switched off by its gate; the others are at work.

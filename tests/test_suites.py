@@ -46,6 +46,7 @@ def test_all_are_here():
         'coco-stuff10k_mmseg',
         'coco-stuff10k_paper',
         'tat_sieve',
+        'tat_sizes',
         'tat_study',
         'tiny',
         'voc12aug_mmseg',

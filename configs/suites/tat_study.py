@@ -1,6 +1,6 @@
-# What decides whether TaT helps, second part: the six best settings of tat_sieve.py in full, and
-# every rival at its usual weight, a tenth and ten times of it. One folder (--out) with tiny.py
-# trains what they have in common once.
+# What decides whether TaT helps, second part: the six best settings of tat_sieve.py and the best
+# one over the student's positions, in full, and every rival at its usual weight, a tenth and ten
+# times of it. One folder (--out) with tiny.py trains what they have in common once.
 _base_ = './tat_sieve.py'
 title = 'TaT on generated scenes: the best settings, and rivals by weight'
 seeds = (0, 1, 2)
@@ -10,6 +10,7 @@ _best = (
     'teacher_3auto_30_image_patch+anchor_head',
     'teacher_learnt_10_image_patch+anchor_head',
     'teacher_auto_30_image_patch+anchor_head',
+    'teacher_autoby3_30_image_patch+anchor_head',
     'teacher_auto_10_image_patch+anchor_head',
     'student_autoby3_10_image_patch+anchor_head',
 )
