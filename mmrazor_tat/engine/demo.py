@@ -10,6 +10,7 @@ from typing import Optional
 
 import torch
 from mmengine import Config
+from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from .. import compat, config_path
@@ -116,12 +117,19 @@ def train_side_by_side(*trainings: Training) -> list[list[Outcome]]:
 
 def _one_thread() -> None:
     torch.set_num_threads(1)
+    multiprocessing.set_start_method('fork', force=True)  # mmengine's, of workers; else it warns
     sys.stdout.reconfigure(line_buffering=True)  # else a pipe has all lines of a process at its end
     compat.silence_harmless_warnings()
 
 
+def _quiet() -> None:
+    """mmengine names every checkpoint that it loads."""
+    MMLogger.get_instance('demo', log_level='ERROR')
+
+
 def save_half(checkpoint: str, path: Path) -> Path:
     """The weights of a checkpoint in half precision, as the demo's teacher is shipped."""
+    _quiet()
     state = read_checkpoint(checkpoint)['state_dict']
     torch.save({k: v.half() if v.is_floating_point() else v for k, v in state.items()}, path)
     return path
@@ -165,6 +173,7 @@ def report(outcomes: list[Outcome], work_dir: Path, count: int = 6) -> list[Path
     Returns:
         Their paths: the segmentation panels, the attention, the page.
     """
+    _quiet()
     found = gather(
         *(Path(o.checkpoint).parent for o in outcomes),
         labels=[o.name for o in outcomes],
