@@ -129,6 +129,9 @@ class TestReadmes:
         used = set()
         for name in FILES[folder]:
             recipe = (CONFIGS / folder / f'{name}.py').read_text()
+            if './tat' in recipe:  # one of TaT's families: a fragment over a recipe
+                used |= set(re.findall(r"classification/methods/(\w+)\.py'", recipe))
+                continue
             assert f"classification/pairs/{name.split('_', 1)[1]}.py'" in recipe
             method = re.search(r"classification/methods/(\w+)\.py'", recipe).group(1)
             used.add(method)

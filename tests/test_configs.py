@@ -76,9 +76,10 @@ def student_of(recipe) -> Path:
 
 
 def test_all_are_here():
-    """7 rivals x 8 pairs, 4 forms of TaT x 8 and 2 x 2 more; students, teachers, demo, VOC."""
-    assert len(RECIPES) == 7 * 8 + 4 * 8 + 2 * 2
-    assert len(STUDENTS) == 10 and len(CONFIGS) == len(RECIPES) + 10 + 2 + 14 + 6
+    """7 rivals x 8 pairs, 6 forms of TaT x 8, 2 x 2 and 2 families x 4 more; students, teachers,
+    demo, VOC."""
+    assert len(RECIPES) == 7 * 8 + 6 * 8 + 2 * 2 + 2 * 4
+    assert len(STUDENTS) == 10 and len(CONFIGS) == len(RECIPES) + 10 + 2 + 18 + 9
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=str)

@@ -23,7 +23,9 @@ def recipe():
     """The demo's recipe; images of 100 x 60 become 80 x 48, and maps of 12 x 20."""
     cfg = Config.fromfile(config_path('demo/tat_student.py'))
     cfg.test_dataloader.dataset.pipeline[1].scale = (80, 80)
-    views = cfg.model.distiller.distill_losses.loss_tat.views
+    loss = cfg.model.distiller.distill_losses.loss_tat
+    loss.update(softmax_over='student', scale=1.0)  # sharp, a row for each target
+    views = loss.views
     views.append(dict(type='whole'))
     views[0].update(grid=(3, 4), groups=6)  # patches of 4 x 5, two to a group
     return cfg

@@ -89,7 +89,7 @@ class TestEqualToTheComposedForm:
         assert_same_loss_and_gradients(loss, composed(loss), *maps(student=(2, 6, 9, 10)))
 
     def test_maps_of_two_sizes(self):
-        loss = make(scale=0.3)
+        loss = make(scale=0.3, softmax_over='student')
         assert_same_loss_and_gradients(loss, composed(loss), *maps((3, 4, 8, 13), (3, 6, 5, 7)))
 
     @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ class TestUse:
         loss(s, t.requires_grad_()).backward()
         assert t.grad is None
         zero = [name for name, p in loss.named_parameters() if p.grad.abs().sum() == 0]
-        assert zero == ['gamma.norm.bias']  # a softmax does not see a shift of its row
+        assert zero == ['theta.norm.bias']  # a softmax does not see a shift of its row
 
     def test_without_grad_mode_the_value_is_the_same(self):
         loss = make()
@@ -242,7 +242,7 @@ def test_settings_are_checked_when_built(options, message):
 )
 def test_maps_are_checked(student, teacher, message):
     with pytest.raises(ValueError, match=message):
-        make()(*maps(student, teacher))
+        make(softmax_over='student')(*maps(student, teacher))
 
 
 @pytest.mark.parametrize('lean', [True, False])
@@ -256,7 +256,7 @@ def test_the_released_direction_needs_one_size(lean):
 @pytest.mark.parametrize('norm', ['instance', 'batch'])
 def test_a_norm_over_one_position_raises(norm, lean):
     """And leaves the running statistics alone: they were NaN."""
-    loss = make(norm_cfg=NORMS[norm], views=VIEWS[2:], lean=lean)
+    loss = make(norm_cfg=NORMS[norm], views=VIEWS[2:], lean=lean, softmax_over='student')
     with pytest.raises(ValueError, match='Expected more than 1'):
         loss(*maps((1, 4, 9, 10), (1, 6, 1, 1)))
     assert all(x.isfinite().all() for x in loss.buffers())
