@@ -296,15 +296,16 @@ class TestPrecision:
         s, t = self.pair(torch.float16)
         s = s.requires_grad_()
         made = projections('image', 32, 48, torch.float32)
-        views = [AnchorPointView(2, 1e-6, 1.0)]
+        views, over = [AnchorPointView(2, 1e-6, 1.0)], dict(softmax_over='student')
         plain, scaled = (
-            torch.autograd.grad(hierarchical_tat(s, t, *made, views).loss * factor, s)[0]
+            torch.autograd.grad(hierarchical_tat(s, t, *made, views, **over).loss * factor, s)[0]
             for factor in (1, 2**16)
         )
         assert plain.abs().max() < 6e-8  # all of it has gone under
         s64 = s.detach().double().requires_grad_()
         exact = projections('image', 32, 48)
-        (expected,) = torch.autograd.grad(reference(s64, t.double(), exact, views).sum(), s64)
+        value = reference(s64, t.double(), exact, views, **over).sum()
+        (expected,) = torch.autograd.grad(value, s64)
         assert relative_error(scaled, expected * 2**16) < 1e-2
 
     def test_autocast_changes_nothing(self):
