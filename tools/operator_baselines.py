@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmrazor_tat.functional import scale_of
 from mmrazor_tat.models import HierarchicalTaTLoss, PatchGroupTaTLoss, TaTLoss
 
 
@@ -21,7 +22,8 @@ def released_loop(loss: HierarchicalTaTLoss, s_feature: Tensor, t_feature: Tenso
         for view in loss.views.values():
             k, v, q, target = (_channels_first(view, x) for x in (key, value, query, t))
             rows, columns = (q, k) if loss.softmax_over == 'student' else (k, q)
-            logits = torch.einsum('gdi,gdj->gij', loss.scale * rows, columns)
+            scale = scale_of(view.scale, rows.shape[1])
+            logits = torch.einsum('gdi,gdj->gij', scale * rows, columns)
             rebuilt = torch.einsum('gij,gej->gei', torch.softmax(logits, dim=2), v)
             total = total + view.loss_weight * F.mse_loss(rebuilt, target)
     return total / len(s_feature)
@@ -46,7 +48,8 @@ def batched(loss: HierarchicalTaTLoss, s_feature: Tensor, t_feature: Tensor) -> 
     for view in loss.views.values():
         k, v, q, target = (view.view(x) for x in (key, value, query, t_feature))
         rows, columns = (q, k) if loss.softmax_over == 'student' else (k, q)
-        rebuilt = (loss.scale * rows @ columns.mT).softmax(-1) @ v
+        scale = scale_of(view.scale, rows.shape[-1])
+        rebuilt = (scale * rows @ columns.mT).softmax(-1) @ v
         total = total + view.loss_weight * F.mse_loss(rebuilt, target)
     return total
 

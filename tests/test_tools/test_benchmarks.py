@@ -22,9 +22,10 @@ def baselines(repo):
     return module
 
 
+@pytest.mark.parametrize('scale', [0.5, 'auto'])
 @pytest.mark.parametrize('softmax_over', ['student', 'teacher'])
 @pytest.mark.parametrize('name', ['released_loop', 'batched', 'batched_sdpa'])
-def test_a_baseline_computes_the_same_loss_and_gradients(baselines, name, softmax_over):
+def test_a_baseline_computes_the_same_loss_and_gradients(baselines, name, softmax_over, scale):
     """What is measured against must be right, and must not be ours in disguise."""
     torch.manual_seed(0)
     views = [
@@ -32,7 +33,7 @@ def test_a_baseline_computes_the_same_loss_and_gradients(baselines, name, softma
         dict(type='anchor', kernel=2, weight=0.5),
         dict(type='whole', weight=0.2),
     ]
-    loss = HierarchicalTaTLoss(4, 6, views, softmax_over=softmax_over, scale=0.5, lean=True)
+    loss = HierarchicalTaTLoss(4, 6, views, softmax_over=softmax_over, scale=scale, lean=True)
     loss = loss.double()
     for parameter in loss.parameters():
         torch.nn.init.normal_(parameter)
