@@ -17,7 +17,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, load_checkpoint
 from mmrazor.registry import MODELS
 
-from mmrazor_tat.functional import attention_weights, scale_of
+from mmrazor_tat.functional import attention_weights
 
 HERE = Path(__file__).parent
 SCALES = ('autoby3', 'auto', '3auto', '1')
@@ -50,13 +50,12 @@ def measure(folder: Path, images: int) -> dict[str, float]:
             query = loss.theta(t)
             key, value = (f(s).requires_grad_() for f in (loss.gamma, loss.phi))
         for view in loss.views.values():
-            scale = view.scale
-            if scale == 'learnt':
-                width = view.view(key).shape[-1]
-                scale = scale_of('auto', width) * view.log_factor.exp().item()
             with torch.no_grad():
                 weights = attention_weights(
-                    view.view(key), view.view(query), softmax_over=view.softmax_over, scale=scale
+                    view.view(key),
+                    view.view(query),
+                    softmax_over=view.softmax_over,
+                    scale=view.scale,
                 )
                 entropy = torch.special.entr(weights).sum(-1)
                 found['largest'].append(weights.amax(-1).mean().item())

@@ -17,7 +17,6 @@ from torch import Tensor
 # matrix is at most 256 x 256 for one group.
 _SHORT_SEQUENCE = 256
 DIRECTIONS = ('student', 'teacher')
-Scale = Union[float, str, Tensor]
 
 
 def target_aware_attention(
@@ -26,7 +25,7 @@ def target_aware_attention(
     t_query: Tensor,
     *,
     softmax_over: str = 'teacher',
-    scale: Scale = 'auto',
+    scale: Union[float, str] = 'auto',
 ) -> Tensor:
     r"""Rebuild the teacher's feature from the values of all positions of the student.
 
@@ -56,7 +55,7 @@ def target_aware_attention(
         s_value: phi(f^s), (B, G, N_s, E).
         t_query: theta(f^t), (B, G, N_t, D).
         softmax_over: 'teacher' or 'student'.
-        scale: c, multiplies the logits; a number, a scalar tensor, or 'auto': 1 / sqrt(D). The
+        scale: c, multiplies the logits; a number, or 'auto': 1 / sqrt(D). The
             paper and its code have none, i.e. 1, where the softmax is nearly one-hot: gamma and
             theta learn little then.
 
@@ -82,7 +81,7 @@ def attention_weights(
     t_query: Tensor,
     *,
     softmax_over: str = 'teacher',
-    scale: Scale = 'auto',
+    scale: Union[float, str] = 'auto',
     rows: Optional[Tensor] = None,
 ) -> Tensor:
     r"""The W of :func:`target_aware_attention`, to look at.
@@ -122,7 +121,7 @@ def tat_loss(
     t_target: Tensor,
     *,
     softmax_over: str = 'teacher',
-    scale: Scale = 'auto',
+    scale: Union[float, str] = 'auto',
 ) -> Tensor:
     r"""Mean squared error between the rebuilt student tokens and the teacher's (the paper's L_TaT).
 
@@ -281,7 +280,7 @@ def check_direction(softmax_over: str) -> None:
         raise ValueError(f'softmax_over must be one of {DIRECTIONS}, got {softmax_over!r}')
 
 
-def scale_of(scale: Scale, width: int) -> Union[float, Tensor]:
+def scale_of(scale: Union[float, str], width: int) -> float:
     """c for tokens of some width: ``scale`` itself, or for 'auto' 1 / sqrt(width).
 
     Raises:
@@ -309,12 +308,10 @@ def check_pair(s_map: Tensor, t_map: Tensor, softmax_over: str) -> None:
         )
 
 
-def _attention(query: Tensor, key: Tensor, value: Tensor, scale: Union[float, Tensor]) -> Tensor:
+def _attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     """softmax(scale * query key^T) value over the last two dimensions."""
     if max(query.shape[-2], key.shape[-2]) <= _SHORT_SEQUENCE:
         return _weights(query, key, scale) @ value
-    if isinstance(scale, Tensor):  # the kernels take a number
-        query, scale = scale * query, 1.0
     # The kernels that store no N x N matrix want rows of stride 1, one width for all three and,
     # on a GPU, a width that divides by 8.
     depth, value_depth = query.shape[-1], value.shape[-1]
@@ -326,7 +323,7 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, scale: Union[float, Te
     return out[..., :value_depth]
 
 
-def _weights(query: Tensor, key: Tensor, scale: Union[float, Tensor]) -> Tensor:
+def _weights(query: Tensor, key: Tensor, scale: float) -> Tensor:
     """softmax(scale * query key^T) over the last dimension: (B, G, N_q, N_k)."""
     return (scale * query @ key.transpose(-2, -1)).softmax(dim=-1)
 

@@ -19,7 +19,7 @@ _views = {
     'anchor': ('tat-anchor', (_anchor, )),
     'whole': ('tat-whole', (_whole, )),
 }
-_scales = {'auto': None, '1': None, 'auto by 3': 1 / 3, '3 auto': 3.0, 'learnt': None}
+_scales = {'auto': None, '1': None, 'auto by 3': 1 / 3, '3 auto': 3.0}
 _points = {
     'head': {},
     'head after its ReLU': {

@@ -8,7 +8,6 @@ baseline = 'student'
 _best = (
     'teacher_autoby3_10_image_patch+anchor_head',
     'teacher_3auto_30_image_patch+anchor_head',
-    'teacher_learnt_10_image_patch+anchor_head',
     'teacher_auto_30_image_patch+anchor_head',
     'teacher_autoby3_30_image_patch+anchor_head',
     'teacher_auto_10_image_patch+anchor_head',

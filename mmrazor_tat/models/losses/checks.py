@@ -42,9 +42,3 @@ def check_same_batch(s_name: str, s: Tensor, t_name: str, t: Tensor) -> None:
             f'{s_name} has {len(s)} images, {t_name} has {len(t)}: this loss compares the images '
             'of a batch, the same of both, at least two for each process'
         )
-
-
-def check_scale(scale) -> None:
-    """Raise ValueError unless ``scale`` is a weight, 'auto' or 'learnt'."""
-    if scale not in ('auto', 'learnt'):
-        check_weight('scale', scale)

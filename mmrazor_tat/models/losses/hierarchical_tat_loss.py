@@ -194,7 +194,7 @@ class HierarchicalTaTLoss(nn.Module):
         self, s_feature: Tensor, t_feature: Tensor
     ) -> Optional[list[ops.Projection]]:
         """gamma, phi and theta as the lean operator takes them; None: compute the composed form."""
-        if not self.lean or 'learnt' in [view.scale for view in self.views.values()]:
+        if not self.lean:
             return None
         if min(x[0, 0].numel() for x in (s_feature, t_feature)) == 1:
             return None  # a norm may have nothing to measure: the composed one says so

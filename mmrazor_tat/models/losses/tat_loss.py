@@ -6,12 +6,11 @@ The three losses differ in one step: how a map becomes tokens.
 import math
 from typing import Union
 
-import torch
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
 from ... import functional
-from .checks import check_scale, check_weight
+from .checks import check_weight
 
 
 @MODELS.register_module()
@@ -30,7 +29,6 @@ class TaTLoss(nn.Module):
             code bases (maps of one size), or 'student', its non-parametric equations; see
             :func:`mmrazor_tat.functional.target_aware_attention`.
         scale: c, or 'auto': 1 / sqrt(width of the view's tokens). The paper and its code have 1.
-            'learnt': a parameter, which starts at 'auto'.
 
     Raises:
         ValueError: at once for a setting out of range; in ``forward`` for maps that do not fit, or
@@ -46,9 +44,8 @@ class TaTLoss(nn.Module):
         super().__init__()
         functional.check_direction(softmax_over)
         check_weight('loss_weight', loss_weight)
-        check_scale(scale)
-        if scale == 'learnt':
-            self.log_factor = nn.Parameter(torch.zeros(()))
+        if scale != 'auto':
+            check_weight('scale', scale)
         self.loss_weight = loss_weight
         self.softmax_over = softmax_over
         self.scale = scale
@@ -89,17 +86,13 @@ class TaTLoss(nn.Module):
         _check_width('s_key', s_key, 't_query', t_query)
         _check_width('s_value', s_value, 't_feature', t_feature)
         self.check_maps(s_key, t_query)
-        scale = self.scale
-        if scale == 'learnt':
-            width = self.view(s_key).shape[-1]
-            scale = functional.scale_of('auto', width) * self.log_factor.exp()
         loss = functional.tat_loss(
             self.view(s_key),
             self.view(s_value),
             self.view(t_query),
             self.view(t_feature.detach()),  # theta learns through t_query; the target is fixed
             softmax_over=self.softmax_over,
-            scale=scale,
+            scale=self.scale,
         )
         return self.loss_weight * loss
 
