@@ -88,6 +88,14 @@ class TestEqualToTheComposedForm:
         assert len(list(loss.parameters())) == len(projections) * (1 if norm == 'none' else 3)
         assert_same_loss_and_gradients(loss, composed(loss), *maps(student=(2, 6, 9, 10)))
 
+    @pytest.mark.parametrize('softmax_over', ['student', 'teacher'])
+    def test_a_scale_for_each_view(self, softmax_over):
+        views = [dict(VIEWS[0], scale=0.3), dict(VIEWS[1], scale='auto'), VIEWS[2]]
+        loss = make(views=views, softmax_over=softmax_over, scale=0.1)
+        assert [view.scale for view in loss.views.values()] == [0.3, 'auto', 0.1]
+        assert loss.runs_lean(*maps())
+        assert_same_loss_and_gradients(loss, composed(loss), *maps())
+
     def test_maps_of_two_sizes(self):
         loss = make(scale=0.3, softmax_over='student')
         assert_same_loss_and_gradients(loss, composed(loss), *maps((3, 4, 8, 13), (3, 6, 5, 7)))
@@ -221,6 +229,8 @@ class TestUse:
         (dict(projections=('gamma', 'psi')), r"projections must be some of .*got \('gamma', 'psi'"),
         (dict(projections='gamma'), 'projections must be some of'),
         (dict(projections=('phi', 'theta')), 'projections leave gamma out, so .* got 4 and 6'),
+        (dict(scale='sqrt'), "scale must be a number or 'auto', got 'sqrt'"),
+        (dict(scale=-1.0), 'scale must be a finite number of at least 0'),
         (dict(lean='yes'), "lean must be True, False or 'auto', got 'yes'"),
         (dict(kernel_size=2), 'kernel_size must be a positive odd integer'),
     ],

@@ -44,7 +44,9 @@ class TaTLoss(nn.Module):
         super().__init__()
         functional.check_direction(softmax_over)
         check_weight('loss_weight', loss_weight)
-        if scale != 'auto':
+        if isinstance(scale, str):
+            functional.scale_of(scale, 1)  # refuses any word but 'auto'
+        else:
             check_weight('scale', scale)
         self.loss_weight = loss_weight
         self.softmax_over = softmax_over
