@@ -1,11 +1,29 @@
 """The demo, small: the command, its lines, its table and its picture."""
 
+import hashlib
 import re
+from pathlib import Path
 
 import numpy as np
+import torch
+from mmengine import Config
+from mmseg.registry import MODELS
 from PIL import Image
 
+from mmrazor_tat import config_path
 from mmrazor_tat.datasets.toy_scenes import PALETTE
+from mmrazor_tat.engine import demo
+
+
+def test_the_shipped_teacher(tmp_path):
+    """The file is the one that is named, small, and plain weights of the demo's teacher."""
+    path = Path(config_path(demo.TEACHER))
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == demo.TEACHER_SHA256
+    assert path.stat().st_size < 5e6
+    state = torch.load(path, weights_only=True)
+    model = MODELS.build(Config.fromfile(config_path('demo/teacher.py')).model)
+    assert state.keys() == model.state_dict().keys()
+    assert {x.dtype for x in state.values()} == {torch.float16, torch.int64}
 
 
 def test_progress(demo_run):
