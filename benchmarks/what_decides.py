@@ -82,14 +82,14 @@ def draw(rows: dict[str, dict[str, float]], plain: float, path: Path) -> None:
         axis.set(title=title, xlabel='scale of the logits')
         axis.title.set_fontsize(10)
     axes[0].axhline(plain, color='grey', linestyle=':', label='plain student')
-    axes[0].legend(fontsize=8)
+    axes[0].legend(fontsize=8, loc='lower left', bbox_to_anchor=(0, 0.12))
     figure.savefig(path, dpi=110)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('out', type=Path, help='what tools/benchmark.py tat_sieve wrote')
-    parser.add_argument('--images', type=int, default=50, help='validation images')
+    parser.add_argument('--images', type=int, default=20, help='validation images')
     args = parser.parse_args()
     results = json.loads((args.out / 'tat_sieve.json').read_text())
     rows: dict[str, dict[str, float]] = {}
