@@ -83,7 +83,7 @@ def test_all_are_here():
 
 
 def in_every_run(path) -> bool:
-    """On COCO-Stuff a recipe differs from that on VOC in data and classes alone: TaT's are built."""
+    """On COCO-Stuff a recipe differs from that on VOC in the data alone: TaT's are built."""
     return 'coco-stuff10k' not in path.name or path in PLAIN or path.name.startswith('tat_')
 
 
