@@ -21,9 +21,8 @@ from .initial_weights import initial_weights as save_initial_weights
 from .panels import save_panels
 from .report import gather, save_report
 
-# Trained by ``tools/demo.py --train-teacher``: a state dict in half precision, and its SHA-256.
+# Trained by ``tools/demo.py --train-teacher``: a state dict in half precision.
 TEACHER = 'demo/teacher.pth'
-TEACHER_SHA256 = 'a787444ed33f1be566ec9e8f8c3bca2c95aaadcffc97b9b3455714652bd0407d'
 TEACHER_ITERATIONS = 4000
 
 
