@@ -1,4 +1,7 @@
-"""Reasons that docs/what_decides.md gives, small enough to be tested."""
+"""Reasons that docs/what_decides.md gives, small enough to be tested, and its figures."""
+
+import json
+import re
 
 import pytest
 import torch
@@ -52,3 +55,15 @@ def test_without_a_scale_the_softmax_is_saturated(width):
         attention_weights(key, query, scale=scale).amax(-1).mean() for scale in (1.0, 'auto')
     )
     assert plain > 0.8 and scaled < 0.35
+
+
+def test_the_page_has_the_figures_of_the_sieve(repo):
+    runs = json.loads((repo / 'benchmarks/suites/tat_sieve.json').read_text())['runs']
+    page = (repo / 'docs/what_decides.md').read_text()
+    rows = re.findall(r'^\| (teacher|student) \| (\d+) \| (.*) \|$', page, re.M)
+    assert len(rows) >= 5
+    for side, weight, cells in rows:
+        for scale, cell in zip(('autoby3', 'auto', '3auto', '1', 'learnt'), cells.split('|')):
+            run = runs.get(f'{side}_{scale}_{weight}_image_patch+anchor_head', dict(last={}))
+            found = run['last'].get('mIoU')
+            assert cell.strip() == ('' if found is None else f'{found["mean"]:.1f}')
