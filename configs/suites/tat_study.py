@@ -1,6 +1,7 @@
-# What decides whether TaT helps, second part: the six best settings of tat_sieve.py and the best
-# one over the student's positions, in full, and every rival at its usual weight, a tenth and ten
-# times of it. One folder (--out) with tiny.py trains what they have in common once.
+# What decides whether TaT helps, second part: the best settings of tat_sieve.py (but a learnt
+# scale, which is gone) and the best one over the student's positions, in full, and every rival at
+# its usual weight, a tenth and ten times of it. One folder (--out) with tiny.py trains what they
+# have in common once.
 _base_ = './tat_sieve.py'
 title = 'TaT on generated scenes: the best settings, and rivals by weight'
 seeds = (0, 1, 2)
