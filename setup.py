@@ -36,7 +36,7 @@ setup(
     package_data={
         'mmrazor_tat': [f'.mim/{kind}' for kind in ('**/*.py', '**/*.yml', '**/*.md', '*.yml')]
         + ['.mim/configs/demo/teacher.pth'],
-        'mmrazor_tat.engine': ['templates/*.j2'],
+        'mmrazor_tat.visualization': ['templates/*.j2'],
     },
     # mmrazor names ordered-set only, but imports joblib as well.
     install_requires=['mmrazor>=1.0.0', 'joblib'],

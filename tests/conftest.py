@@ -41,6 +41,8 @@ from mmrazor_tat.datasets.toy_scenes import write_toy_voc  # noqa: E402
 
 REPO = Path(__file__).parent.parent
 
+pytest_plugins = ('fixtures.cifar', 'fixtures.distillation')
+
 # With pytest-xdist the processes share the cores.
 THREADS = max(1, (os.cpu_count() or 1) // int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 1)))
 torch.set_num_threads(THREADS)
@@ -60,15 +62,16 @@ for _owner in (config_module, yapf_api):  # where mmengine looks, and where its 
 # What a user of another stack leans on: the maths, every part, all recipes built, the checkpoints,
 # one training of our tools with its resuming and its test.
 _CORE = (
-    'test_compat.py',
+    'test_compat/',
     'test_configs.py',
     'test_functional.py',
     'test_models/',
     'test_ops.py',
-    'test_plain_checkpoints.py',
-    'test_engine/test_loss_hooks.py',
-    'test_engine/test_student_checkpoint_hook.py',
-    'test_engine/test_trained.py',
+    'test_engine/test_hooks/test_loss_hooks.py',
+    'test_engine/test_hooks/test_student_checkpoint_hook.py',
+    'test_utils/test_networks.py',
+    'test_visualization/test_attention_maps.py',
+    'test_visualization/test_target_points.py',
     'test_tools/test_train_and_test.py',
 )
 # Of these: proofs of minutes that no stack changes, and the second data set of every recipe.

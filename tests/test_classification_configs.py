@@ -15,7 +15,7 @@ from mmengine import Config
 from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from mmrazor.models.task_modules import RecorderManager
 
-from mmrazor_tat.compat import turn_off_inplace
+from mmrazor_tat.compat.stack import turn_off_inplace
 
 pytestmark = pytest.mark.mmpretrain
 

@@ -13,7 +13,7 @@ from mmengine.runner import Runner, save_checkpoint
 from PIL import Image
 
 from mmrazor_tat.datasets.toy_cifar import write_toy_cifar
-from mmrazor_tat.engine.data_root import set_data_root
+from mmrazor_tat.utils.config_settings import set_data_root
 
 pytestmark = pytest.mark.mmpretrain
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mmrazor_tat.engine.suite import Plan, load_suite
+from mmrazor_tat.benchmark.suites import Plan, load_suite
 
 CONFIGS = Path(__file__).parent.parent / 'configs'
 TABLES = ('cifar100', 'imagenet')

@@ -422,7 +422,9 @@ class TestInTraining:
     def test_without_grad_mode_no_gradient_is_computed(self, setting, monkeypatch):
         student, x, t, made = setting
         expected = hierarchical_tat(student(x), t, *made, VIEWS).loss
-        monkeypatch.setattr('mmrazor_tat.ops._gradients', None)  # to call it would be an error
+        monkeypatch.setattr(
+            'mmrazor_tat.ops.loss.leaf_gradients', None
+        )  # to call it would be an error
         with torch.no_grad():
             found = hierarchical_tat(student(x), t, *made, VIEWS).loss
         assert not found.requires_grad
@@ -431,7 +433,7 @@ class TestInTraining:
 
 MEMORY = """
 import torch
-from mmrazor_tat.engine.benchmark import MIB, peak_memory
+from mmrazor_tat.benchmark.timing.measure import MIB, peak_memory
 from mmrazor_tat.models import HierarchicalTaTLoss
 
 def step(side):

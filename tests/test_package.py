@@ -92,10 +92,10 @@ def test_a_config_of_ours_is_inherited_and_found(python):
 def test_the_web_pages_templates_are_in_it(python, repo):
     code = (
         'import mmrazor_tat, pathlib\n'
-        'root = pathlib.Path(mmrazor_tat.__file__).parent / "engine/templates"\n'
+        'root = pathlib.Path(mmrazor_tat.__file__).parent / "visualization/templates"\n'
         'print(sorted(p.name for p in root.iterdir()))'
     )
-    expected = sorted(p.name for p in (repo / 'mmrazor_tat/engine/templates').iterdir())
+    expected = sorted(p.name for p in (repo / 'mmrazor_tat/visualization/templates').iterdir())
     assert 'panels.html.j2' in expected and python(code) == str(expected)
 
 

@@ -17,11 +17,11 @@ DANGEROUS = {
 }
 # (file, call): why.
 ALLOWED = {
-    ('mmrazor_tat/plain_checkpoints.py', 'torch.load'): 'in a weights_only context alone',
-    ('mmrazor_tat/engine/export/origin.py', 'import_module'): (
+    ('mmrazor_tat/compat/safe_checkpoints.py', 'torch.load'): 'in a weights_only context alone',
+    ('mmrazor_tat/export/origin.py', 'import_module'): (
         'NAME.registry of an installed package whose scope a config names; configs are code anyway'
     ),
-    ('mmrazor_tat/engine/versions.py', 'import_module'): 'names written in our code',
+    ('mmrazor_tat/utils/environment.py', 'import_module'): 'names written in our code',
 }
 
 

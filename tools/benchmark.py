@@ -13,8 +13,9 @@ from pathlib import Path
 from mmengine import DictAction
 
 from mmrazor_tat import compat
-from mmrazor_tat.engine import suite as suites
-from mmrazor_tat.engine.suite.options import read_options
+from mmrazor_tat.benchmark.execution import LAUNCHERS, Launch, dry_run, report_only, run_suite
+from mmrazor_tat.benchmark.suites import Plan, SuiteError, load_suite
+from mmrazor_tat.benchmark.suites.options import read_options
 
 
 def parse_args() -> argparse.Namespace:
@@ -49,7 +50,7 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='scale every learning rate from auto_scale_lr.base_batch_size to the actual batch',
     )
-    parser.add_argument('--launcher', choices=suites.LAUNCHERS, default='none')
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
     parser.add_argument('--processes', type=int, default=1, help='of each run, with a launcher')
     parser.add_argument(
         '--srun-args',
@@ -66,23 +67,23 @@ def main() -> int:
     args = parse_args()
     compat.silence_harmless_warnings()
     try:
-        suite = suites.load_suite(args.suite, args.seeds)
+        suite = load_suite(args.suite, args.seeds)
         out = args.out or Path('work_dirs/benchmark') / suite.name
         options = read_options(args.cfg_options, '--cfg-options')
         if args.auto_scale_lr:
             options['auto_scale_lr.enable'] = True
-        plan = suites.Plan(suite, out, options, args.processes)
-        launch = suites.Launch(args.jobs, args.launcher, args.processes, args.srun_args)
+        plan = Plan(suite, out, options, args.processes)
+        launch = Launch(args.jobs, args.launcher, args.processes, args.srun_args)
         if args.dry_run:
-            print('\n'.join(suites.dry_run(plan, args.only, launch)))
+            print('\n'.join(dry_run(plan, args.only, launch)))
             warning = plan.batch_warning(plan.jobs(args.only))
             if warning is not None:
                 print(warning, file=sys.stderr)
         elif args.report_only:
-            print(f'Written: {suites.report_only(plan)}')
+            print(f'Written: {report_only(plan)}')
         else:
-            return suites.run_suite(plan, args.only, launch)
-    except suites.SuiteError as error:
+            return run_suite(plan, args.only, launch)
+    except SuiteError as error:
         print(f'benchmark.py: {error}', file=sys.stderr)
         return 2
     return 0

@@ -15,7 +15,7 @@ import operator_baselines as baselines
 import torch
 
 from mmrazor_tat import compat
-from mmrazor_tat.engine import benchmark
+from mmrazor_tat.benchmark.timing import measure as benchmark
 from mmrazor_tat.models import HierarchicalTaTLoss
 
 VOC_R18 = (

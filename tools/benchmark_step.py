@@ -20,7 +20,7 @@ from torch import nn
 
 import mmrazor_tat
 from mmrazor_tat import compat
-from mmrazor_tat.engine import benchmark
+from mmrazor_tat.benchmark.timing import measure as benchmark
 from mmrazor_tat.models import HierarchicalTaTLoss
 from mmrazor_tat.models.probe import input_channels
 

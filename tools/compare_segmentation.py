@@ -6,13 +6,13 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
-from mmrazor_tat.engine import panels
-from mmrazor_tat.engine.command_line import (
+from mmrazor_tat.utils.command_line import (
     add_cfg_options,
     one_line_errors,
     progress_bar,
     read_config,
 )
+from mmrazor_tat.visualization import panels
 
 
 def parse_args() -> argparse.Namespace:

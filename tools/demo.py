@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from mmrazor_tat import compat, config_path
+from mmrazor_tat.benchmark import demo
 from mmrazor_tat.datasets.toy_scenes import write_toy_voc
-from mmrazor_tat.engine import demo
 
 
 def parse_args() -> argparse.Namespace:

@@ -7,8 +7,8 @@ from typing import Any, Optional
 
 from mmengine.logging import MMLogger
 
-from mmrazor_tat.engine.command_line import add_cfg_options, one_line_errors
-from mmrazor_tat.engine.export import OnnxInput, export_student
+from mmrazor_tat.export import OnnxInput, export_student
+from mmrazor_tat.utils.command_line import add_cfg_options, one_line_errors
 
 
 def parse_args() -> argparse.Namespace:

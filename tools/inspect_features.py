@@ -6,11 +6,12 @@ import re
 import torch
 from torch import nn
 
-from mmrazor_tat.engine.command_line import one_line_errors, read_config
-from mmrazor_tat.engine.error_text import build_errors
-from mmrazor_tat.engine.features import build_model, feature_table, features_of, input_size
-from mmrazor_tat.engine.model_config import model_of
 from mmrazor_tat.models.probe import input_channels
+from mmrazor_tat.recipes.features import build_model, feature_table, features_of, input_size
+from mmrazor_tat.utils.command_line import one_line_errors
+from mmrazor_tat.utils.config_options import read_config
+from mmrazor_tat.utils.configs import model_of
+from mmrazor_tat.utils.error_text import build_errors
 
 
 def parse_args() -> argparse.Namespace:

@@ -3,15 +3,9 @@
 import argparse
 from pathlib import Path
 
-from mmrazor_tat.engine.command_line import one_line_errors
-from mmrazor_tat.engine.distillation_cost import distillation_cost
-from mmrazor_tat.engine.new_recipe import (
-    METHODS,
-    Recipe,
-    describe_views,
-    new_recipe,
-    other_classes,
-)
+from mmrazor_tat.recipes import METHODS, Recipe, describe_views, new_recipe, other_classes
+from mmrazor_tat.recipes.cost import distillation_cost
+from mmrazor_tat.utils.command_line import one_line_errors
 
 
 def parse_args() -> argparse.Namespace:

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from mmrazor_tat.engine.command_line import one_line_errors
-from mmrazor_tat.engine.curves import check_picture, panels_of, plot_runs, read_runs
+from mmrazor_tat.utils.command_line import one_line_errors
+from mmrazor_tat.visualization.curves import check_picture, panels_of, plot_runs, read_runs
 
 
 def parse_args() -> argparse.Namespace:

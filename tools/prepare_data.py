@@ -7,9 +7,9 @@ converters.
 import argparse
 from functools import partial
 
-from mmrazor_tat.datasets.check import RootReport, check_root
-from mmrazor_tat.datasets.cifar_root import check_cifar100, prepare_cifar100
-from mmrazor_tat.datasets.prepare import prepare_coco_stuff10k, prepare_voc12aug
+from mmrazor_tat.data_preparation.check import RootReport, check_root
+from mmrazor_tat.data_preparation.cifar_root import check_cifar100, prepare_cifar100
+from mmrazor_tat.data_preparation.prepare import prepare_coco_stuff10k, prepare_voc12aug
 
 ROOT = "the data_root of {}'s config, e.g. {}; made if missing"
 FOUND = 'looked for in ROOT and beside it by its official name'

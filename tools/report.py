@@ -5,13 +5,8 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
-from mmrazor_tat.engine.command_line import (
-    add_cfg_options,
-    one_line_errors,
-    point,
-    progress_bar,
-)
-from mmrazor_tat.engine.report import check_page, gather, save_report
+from mmrazor_tat.utils.command_line import add_cfg_options, one_line_errors, point, progress_bar
+from mmrazor_tat.visualization.report import check_page, gather, save_report
 
 
 def parse_args() -> argparse.Namespace:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mmrazor_tat import compat
-from mmrazor_tat.engine.command_line import one_line_errors
-from mmrazor_tat.engine.files import write_atomically
-from mmrazor_tat.engine.versions import versions
+from mmrazor_tat.utils.command_line import one_line_errors
+from mmrazor_tat.utils.environment import versions
+from mmrazor_tat.utils.files import write_atomically
 
 # The path that our recipes use. In this order, the alphabet's: a class of these tests takes a name
 # out of the registry that another file put there.

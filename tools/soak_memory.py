@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from mmrazor_tat.engine.command_line import one_line_errors
-from mmrazor_tat.engine.soak import Limits, check_soak, save_soak, soak, soak_text
+from mmrazor_tat.benchmark.timing.soak import Limits, check_soak, save_soak, soak, soak_text
+from mmrazor_tat.utils.command_line import one_line_errors
 
 
 def parse_args() -> argparse.Namespace:

@@ -6,12 +6,12 @@ from mmengine import Config
 from mmengine.runner import Runner
 
 from mmrazor_tat import compat
-from mmrazor_tat.engine.command_line import add_common_arguments, load_config
-from mmrazor_tat.engine.config_parts import type_name
-from mmrazor_tat.engine.evaluation import has_labels
-from mmrazor_tat.engine.guarded_runner import GuardedRunner
-from mmrazor_tat.engine.model_config import is_classifier
-from mmrazor_tat.engine.run_errors import run_errors
+from mmrazor_tat.engine.runner.errors import run_errors
+from mmrazor_tat.engine.runner.evaluation import has_labels
+from mmrazor_tat.engine.runner.guarded_runner import GuardedRunner
+from mmrazor_tat.utils.command_line import add_common_arguments, load_config
+from mmrazor_tat.utils.config_settings import type_name
+from mmrazor_tat.utils.configs import is_classifier
 
 
 def parse_args() -> argparse.Namespace:

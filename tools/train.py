@@ -5,11 +5,11 @@ import argparse
 from mmengine.runner import Runner
 
 from mmrazor_tat import compat
-from mmrazor_tat.engine.command_line import add_common_arguments, load_config
-from mmrazor_tat.engine.guarded_runner import GuardedRunner
-from mmrazor_tat.engine.mixed_precision import check_amp, use_amp
-from mmrazor_tat.engine.run_errors import run_errors
-from mmrazor_tat.engine.run_guards import add_run_guards, drop_guard
+from mmrazor_tat.engine.runner.errors import run_errors
+from mmrazor_tat.engine.runner.guarded_runner import GuardedRunner
+from mmrazor_tat.engine.runner.guards import add_run_guards, drop_guard
+from mmrazor_tat.engine.runner.mixed_precision import check_amp, use_amp
+from mmrazor_tat.utils.command_line import add_common_arguments, load_config
 
 
 def parse_args() -> argparse.Namespace:

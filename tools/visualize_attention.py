@@ -5,10 +5,11 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
-from mmrazor_tat.engine.attention.comparison import START, compare_attention
-from mmrazor_tat.engine.attention.panel import attention_panel
-from mmrazor_tat.engine.command_line import add_cfg_options, one_line_errors, point, read_config
-from mmrazor_tat.engine.figures import save_figure
+from mmrazor_tat.utils.command_line import add_cfg_options, one_line_errors, point
+from mmrazor_tat.utils.config_options import read_config
+from mmrazor_tat.visualization.attention.comparison import START, compare_attention
+from mmrazor_tat.visualization.attention.figure import attention_panel
+from mmrazor_tat.visualization.figures import save_figure
 
 
 def parse_args() -> argparse.Namespace:

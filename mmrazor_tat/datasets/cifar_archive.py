@@ -7,11 +7,11 @@ from typing import Optional, Union
 from mmengine.dataset import BaseDataset
 from mmrazor.registry import DATASETS
 
+from ..utils.archives import DataError
 from . import cifar_source
 from .cifar_files import LABELS, out_of_range, parse_images, parse_names
 from .cifar_image_folder import is_image_folder, read_image_folder
 from .cifar_source import ARCHIVE, META, SPLITS
-from .layouts import DataError
 
 
 @DATASETS.register_module()

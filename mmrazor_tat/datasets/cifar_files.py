@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..utils.archives import DataError
 from .cifar_source import some
-from .layouts import DataError
-from .plain_pickle import load_plain
+from .safe_pickle import load_plain
 
 LABELS = ('fine', 'coarse')
 SIDE = 32

@@ -5,9 +5,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..utils.archives import DataError
 from .cifar_files import SIDE
 from .cifar_source import SPLITS, some
-from .layouts import DataError
 
 _SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp')
 

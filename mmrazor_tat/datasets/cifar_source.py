@@ -9,8 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Optional
 
-from .archives import DAMAGE, read_members
-from .layouts import DataError
+from ..utils.archives import DAMAGE, DataError, read_members
 
 FOLDER = 'cifar-100-python'
 ARCHIVE = f'{FOLDER}.tar.gz'

@@ -13,14 +13,7 @@ import numpy as np
 
 from .cifar_files import SIDE
 from .cifar_source import FOLDER, META, SPLITS
-from .drawing import (
-    PATTERNS,
-    background,
-    check_count,
-    coverage,
-    light_and_noise,
-    texture,
-)
+from .drawing import PATTERNS, background, check_count, coverage, light_and_noise, texture
 
 SHAPES: tuple[str, ...] = ('disc', 'ring', 'triangle', 'cross', 'square')
 SURFACES: tuple[str, ...] = ('plain', *PATTERNS, 'dotted')

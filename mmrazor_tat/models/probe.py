@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .distillers.shared_connector_distiller import recorder_names
-from .teacher_input import normalization
+from .teacher.input import normalization
 
 
 @torch.no_grad()

@@ -9,8 +9,8 @@ import pytest
 from mmengine.registry import DATASETS, DefaultScope
 
 from mmrazor_tat.datasets import CIFARArchive, cifar_source
-from mmrazor_tat.datasets.layouts import DataError
-from mmrazor_tat.datasets.plain_pickle import PickledCodeError
+from mmrazor_tat.datasets.safe_pickle import PickledCodeError
+from mmrazor_tat.utils.archives import DataError
 
 TYPE = 'mmrazor.CIFARArchive'  # as a config of any package names it
 ARCHIVE = 'cifar-100-python.tar.gz'

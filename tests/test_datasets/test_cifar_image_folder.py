@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mmrazor_tat.datasets import CIFARArchive
-from mmrazor_tat.datasets.layouts import DataError
+from mmrazor_tat.utils.archives import DataError
 
 
 def paint(path, rgb, size=(32, 32)):

@@ -5,8 +5,8 @@ import pickle
 import numpy as np
 import pytest
 
+from mmrazor_tat.data_preparation.cifar_root import check_cifar100
 from mmrazor_tat.datasets import CIFARArchive
-from mmrazor_tat.datasets.cifar_root import check_cifar100
 from mmrazor_tat.datasets.toy_cifar import CLASSES, SHAPES, SURFACES, draw_image, write_toy_cifar
 
 FILES = ('train', 'test', 'meta')

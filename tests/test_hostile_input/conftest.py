@@ -13,7 +13,7 @@ from mmengine.runner import runner as runner_module
 from run_tool import run_tool
 
 import mmrazor_tat
-from mmrazor_tat.engine import processes
+from mmrazor_tat.utils import processes
 
 
 class World(NamedTuple):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mmengine import Config
 from PIL import Image
 
-from mmrazor_tat.engine.run_config_check import check_run_config
+from mmrazor_tat.engine.runner.config_check import check_run_config
 
 NO_COUNT = st.one_of(
     st.integers(max_value=0),

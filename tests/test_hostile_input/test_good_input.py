@@ -7,9 +7,9 @@ import pytest
 from mmengine import Config
 from mmengine.dataset import Compose
 
-from mmrazor_tat.datasets.checked_pipeline import BadSampleError, CheckedPipeline
-from mmrazor_tat.datasets.guard import guard_dataset
-from mmrazor_tat.engine.run_config_check import ignored_ids, pretrained_files
+from mmrazor_tat.engine.runner.checked_pipeline import BadSampleError, CheckedPipeline
+from mmrazor_tat.engine.runner.config_check import ignored_ids, pretrained_files
+from mmrazor_tat.engine.runner.dataset_guard import guard_dataset
 
 
 def load(ids):

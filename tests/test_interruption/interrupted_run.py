@@ -47,7 +47,7 @@ def _train(config: str, settings: dict, kill: Optional[Kill], resume: bool) -> N
     from mmengine.runner import Runner
     from yapf.yapflib import yapf_api
 
-    from mmrazor_tat.engine.run_guards import add_run_guards
+    from mmrazor_tat.engine.runner.guards import add_run_guards
 
     warnings.simplefilter('ignore')
     torch.set_num_threads(1)
@@ -68,7 +68,8 @@ def _train(config: str, settings: dict, kill: Optional[Kill], resume: bool) -> N
 def _arrange(runner, kill: Kill) -> None:
     from mmengine.hooks import Hook
 
-    from mmrazor_tat.engine import atomic_backend, files
+    from mmrazor_tat.utils import files
+    from mmrazor_tat.utils import files as atomic_backend
 
     at_step = [0]  # the runner counts an iteration when its hooks are done
 

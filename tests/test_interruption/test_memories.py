@@ -10,7 +10,7 @@ from mmengine.registry import MODELS, init_default_scope
 
 from mmrazor_tat import config_path
 from mmrazor_tat.datasets.toy_cifar import write_toy_cifar
-from mmrazor_tat.engine.data_root import set_data_root
+from mmrazor_tat.utils.config_settings import set_data_root
 
 pytestmark = pytest.mark.mmpretrain
 

@@ -15,9 +15,9 @@ from mmengine.hooks import Hook
 from mmengine.optim.optimizer import amp_optimizer_wrapper
 from mmengine.runner import Runner, amp
 
-from mmrazor_tat.engine.crop_size import set_crop_size
-from mmrazor_tat.engine.initial_weights import initial_weights
-from mmrazor_tat.engine.mixed_precision import use_amp
+from mmrazor_tat.engine.runner.mixed_precision import use_amp
+from mmrazor_tat.utils.config_settings import set_crop_size
+from mmrazor_tat.utils.networks import initial_weights
 
 REPO = Path(__file__).parents[2]
 

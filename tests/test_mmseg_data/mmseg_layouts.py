@@ -16,8 +16,8 @@ from mmengine.registry import DATASETS
 from mmseg_drawing import draw
 from torch import nn
 
-from mmrazor_tat.engine.config_parts import dicts_of
-from mmrazor_tat.engine.guarded_runner import GuardedRunner
+from mmrazor_tat.engine.runner.guarded_runner import GuardedRunner
+from mmrazor_tat.utils.config_settings import dicts_of
 
 CONFIGS = Path(mmseg.__file__).parent / '.mim' / 'configs'
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')

@@ -21,9 +21,9 @@ from mmengine.registry import MODELS
 from mmengine.runner import Runner
 from torch import nn
 
-from mmrazor_tat.engine.command_line import _check_keys
 from mmrazor_tat.engine.hooks.recipe_check_hook import RecipeCheckHook
-from mmrazor_tat.engine.run_config_check import check_run_config
+from mmrazor_tat.engine.runner.config_check import check_run_config
+from mmrazor_tat.utils.config_options import _check_keys
 
 MMSEG_TOOLS = layouts.CONFIGS.parent / 'tools'
 # mmseg imports under mmcv-lite and current torch with our cures alone; its tool is as it is.

@@ -7,7 +7,7 @@ from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
-from mmrazor_tat.models.teacher_identity import TeacherIdentity
+from mmrazor_tat.models.teacher.identity import TeacherIdentity
 
 
 class _Weights:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmrazor_tat.models.teacher import load_teacher
+from mmrazor_tat.models.teacher.load import load_teacher
 
 
 @pytest.fixture

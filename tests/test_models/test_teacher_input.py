@@ -10,7 +10,7 @@ from mmengine.structures import PixelData
 from mmseg.models import SegDataPreProcessor
 from mmseg.structures import SegDataSample
 
-from mmrazor_tat.models.teacher_input import TeacherInput
+from mmrazor_tat.models.teacher.input import TeacherInput
 
 STUDENT = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True)
 

@@ -66,7 +66,7 @@ if __name__ == '__main__':
     sys.path[:0] = [str(folder.parent), str(folder)]
     import conftest  # noqa: F401
 
-    from mmrazor_tat.engine import processes
+    from mmrazor_tat.utils import processes
 
     processes.get_device = lambda: 'a GPU'
     torch.set_num_threads(1)

@@ -8,8 +8,8 @@ from mmengine import Config
 from mmengine.logging import MMLogger
 from torch import nn
 
-from mmrazor_tat.engine import processes
 from mmrazor_tat.engine.hooks import RecipeCheckHook, recipe_check_hook
+from mmrazor_tat.utils import processes
 
 
 @pytest.mark.parametrize('launcher', ['pytorch', 'slurm', 'mpi'])

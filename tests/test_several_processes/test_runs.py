@@ -13,7 +13,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.runner import Runner
 
 from mmrazor_tat.datasets.toy_scenes import write_toy_voc
-from mmrazor_tat.engine.evaluation import build_loader, evaluate
+from mmrazor_tat.engine.runner.evaluation import build_loader, evaluate
 
 CONFIG = """
 _base_ = '{base}'

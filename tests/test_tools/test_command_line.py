@@ -6,7 +6,8 @@ import sys
 import pytest
 from mmengine.runner import Runner
 
-from mmrazor_tat.engine import mixed_precision, processes
+from mmrazor_tat.engine.runner import mixed_precision
+from mmrazor_tat.utils import processes
 
 CONFIG = 'configs/tat/tat_deeplabv3_r101-d8_r18-d8_4xb4-40k_voc12aug-512x512.py'
 

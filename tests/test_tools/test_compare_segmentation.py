@@ -9,8 +9,8 @@ from mmengine import Config
 from PIL import Image
 
 from mmrazor_tat import config_path
-from mmrazor_tat.engine.panels import load_networks
-from mmrazor_tat.engine.trained import trained_model
+from mmrazor_tat.utils.networks import trained_model
+from mmrazor_tat.visualization.panels import load_networks
 
 
 @pytest.fixture(scope='module')

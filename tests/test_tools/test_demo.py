@@ -11,8 +11,8 @@ from mmseg.registry import MODELS
 from PIL import Image
 
 from mmrazor_tat import config_path
+from mmrazor_tat.benchmark import demo
 from mmrazor_tat.datasets.toy_scenes import PALETTE
-from mmrazor_tat.engine import demo
 
 
 def test_the_shipped_teacher(repo):

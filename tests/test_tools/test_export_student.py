@@ -12,8 +12,8 @@ import torch
 from mmengine import Config
 
 from mmrazor_tat import compat
-from mmrazor_tat.engine.export.proof import predict_by_recipe
-from mmrazor_tat.engine.trained import trained_model
+from mmrazor_tat.export.proof import predict_by_recipe
+from mmrazor_tat.utils.networks import trained_model
 
 HAS_ONNX = all(map(importlib.util.find_spec, ('onnx', 'onnxruntime', 'onnxscript')))
 

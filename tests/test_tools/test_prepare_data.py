@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from mmrazor_tat.datasets import check, prepare
-from mmrazor_tat.datasets.check import RootReport
-from mmrazor_tat.datasets.layouts import DataError
+from mmrazor_tat.data_preparation import check, prepare
+from mmrazor_tat.data_preparation.check import RootReport
 from mmrazor_tat.datasets.toy_cifar import write_toy_cifar
+from mmrazor_tat.utils.archives import DataError
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import torch
 from mmengine import Config
 from PIL import Image
 
+from mmrazor_tat.compat import checkpoint_file
 from mmrazor_tat.datasets.toy_scenes import PALETTE
-from mmrazor_tat.engine.report import gather, save_report
-from mmrazor_tat.models import checkpoint_file
+from mmrazor_tat.visualization.report import gather, save_report
 
 
 class Page(HTMLParser):

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from mmrazor_tat import compat
-from mmrazor_tat.models.teacher_identity import TeacherIdentity
+from mmrazor_tat.models.teacher.identity import TeacherIdentity
 
 MMSEG_TOOLS = Path(mmseg.__path__[0]) / '.mim' / 'tools'
 

@@ -7,8 +7,8 @@ import torch
 from mmengine import Config
 
 from mmrazor_tat import config_path
-from mmrazor_tat.engine.attention.comparison import compare_attention
-from mmrazor_tat.engine.trained import trained_model
+from mmrazor_tat.utils.networks import trained_model
+from mmrazor_tat.visualization.attention.comparison import compare_attention
 
 
 @pytest.fixture

@@ -8,19 +8,17 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmrazor.registry import HOOKS
 
-from ...models.attention_maps import require_tat_loss
-from ..attention.image import attention_of_image, read_image
-from ..evaluation import bare_model
-from ..model_config import require_segmentation
+from ...utils.configs import require_segmentation
+from ..runner.evaluation import bare_model
 
 
 @HOOKS.register_module()
 class AttentionVisualizationHook(Hook):
     """Paint where target-aware attention looks, before, while and after the network trains.
 
-    A picture of each image (:func:`mmrazor_tat.engine.attention.panel.attention_panel`) at the
-    first iteration, every ``interval`` iterations and at the end, always of the same points. They
-    go to the runner's visualizer: with mmengine's ``LocalVisBackend`` they are files
+    A picture of each image (:mod:`mmrazor_tat.visualization.attention`) at the first iteration,
+    every ``interval`` iterations and at the end, always of the same points. They go to the
+    runner's visualizer: with mmengine's ``LocalVisBackend`` they are files
     ``vis_data/vis_image/attention_IMAGE_ITERATION.png``, with its ``TensorboardVisBackend`` images
     ``attention_IMAGE`` by iteration. The images go through the validation's pipeline, whole. The
     training goes on as if there were no hook: no weight, statistic or random number is touched.
@@ -32,7 +30,7 @@ class AttentionVisualizationHook(Hook):
         num_images: the first ones of the validation set.
         images: paths of images, instead of those.
         points: (x, y) in pixels of the image files, the same for all images. None: chosen by the
-            teacher's map, see :func:`mmrazor_tat.models.target_points.choose_points`.
+            teacher's map, see :mod:`mmrazor_tat.visualization.attention.target_points`.
         count: how many, if they are chosen.
 
     Raises:
@@ -68,6 +66,10 @@ class AttentionVisualizationHook(Hook):
         self._last: Optional[int] = None  # and of the last
 
     def before_train(self, runner) -> None:
+        # Here and below: an import of this package brings no drawing along.
+        from ...visualization.attention.image import read_image
+        from ...visualization.attention.maps import require_tat_loss
+
         try:
             require_tat_loss(bare_model(runner))
         except ValueError as error:
@@ -110,8 +112,8 @@ class AttentionVisualizationHook(Hook):
             runner.logger.warning(f'AttentionVisualizationHook: no picture at {step}: {error}')
 
     def _add_pictures(self, runner, step: int) -> None:
-        # Here, as it chooses a backend for matplotlib, which is no business of an import of ours.
-        from ..attention.panel import attention_panel, panel_pixels
+        from ...visualization.attention.figure import attention_panel, panel_pixels
+        from ...visualization.attention.image import attention_of_image
 
         model = bare_model(runner)
         for name, path in self._paths.items():

@@ -5,10 +5,10 @@ from mmengine.model import BaseTTAModel
 from mmengine.runner import BaseLoop
 from mmrazor.registry import HOOKS
 
-from ...models.checkpoint_file import read_checkpoint
-from ..checkpoint_fit import check_fit
-from ..evaluation import bare_model
-from ..run_config_check import pretrained_files
+from ...compat.checkpoint_file import read_checkpoint
+from ..runner.checkpoint_fit import check_fit
+from ..runner.config_check import pretrained_files
+from ..runner.evaluation import bare_model
 from .student_weights_hook import StudentWeightsHook
 
 

@@ -5,8 +5,14 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import IterBasedTrainLoop
 from mmrazor.registry import HOOKS
 
-from ..data_position import can_be_numbered, number_images, restart
-from ..randomness import STEP, VALIDATION, seed_generators
+from ..runner.random_state import (
+    STEP,
+    VALIDATION,
+    can_be_numbered,
+    number_images,
+    restart,
+    seed_generators,
+)
 
 _VALIDATED, _IMAGES = 'validated_iter', 'images_per_iteration'  # in the message hub
 
@@ -20,7 +26,7 @@ class ExactResumeHook(Hook):
 
     * the random numbers of each iteration follow from the seed, the process and the iteration, and
       those of each image's augmentation from the seed and as which image it was drawn, in whatever
-      process or worker, see :mod:`mmrazor_tat.engine.randomness`;
+      process or worker, see :mod:`mmrazor_tat.engine.runner.random_state`;
     * the data go on where they were, without the images in between being read again;
     * a run whose config has no seed goes on with the seed that it had drawn;
     * the validation that is due at the checkpoint is done (again), unless the checkpoint has it:

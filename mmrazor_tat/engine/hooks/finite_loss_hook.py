@@ -8,7 +8,7 @@ from mmengine.hooks import Hook
 from mmrazor.registry import HOOKS
 from torch import Tensor, nn
 
-from ..checkpoints import last_checkpoint_of
+from ...utils.work_dir import last_checkpoint_of
 
 _ADVICE = (
     'Lower the learning rate or the weight of that loss, or warm it up (LossScheduleHook); '

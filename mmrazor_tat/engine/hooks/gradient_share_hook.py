@@ -6,7 +6,7 @@ from mmengine.hooks import Hook
 from mmrazor.registry import HOOKS
 
 from ...models.distillers.shared_connector_distiller import name_for_log
-from ..evaluation import bare_model
+from ..runner.evaluation import bare_model
 
 
 @HOOKS.register_module()

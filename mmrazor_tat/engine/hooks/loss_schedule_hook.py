@@ -8,7 +8,7 @@ from mmrazor.registry import HOOKS
 
 from ...models.distillers.shared_connector_distiller import name_for_log, nearest_names
 from ...models.loss_schedule import LossSchedule
-from ..evaluation import bare_model
+from ..runner.evaluation import bare_model
 
 
 @HOOKS.register_module()

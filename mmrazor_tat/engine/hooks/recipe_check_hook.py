@@ -11,12 +11,11 @@ from mmengine.logging import MMLogger
 from mmrazor.registry import HOOKS
 from torch import nn
 
-from ..batch import Batch
-from ..evaluation import bare_model, trained_network
-from ..label_ids import LabelCount, check_class_weights, refused_ids, takes
-from ..processes import refuse_sharded, unsynchronised_norms
-from ..validation_check import check_validation
-from ..versions import versions
+from ...utils.batch import Batch
+from ...utils.environment import refuse_sharded, unsynchronised_norms, versions
+from ..runner.evaluation import bare_model, trained_network
+from ..runner.label_ids import LabelCount, check_class_weights, refused_ids, takes
+from ..runner.validation_check import check_validation
 
 _HEADS = ('decode_head', 'auxiliary_head', 'head')  # the last is mmpretrain's
 _LAUNCH = '{} processes (torchrun, with --launcher pytorch)'

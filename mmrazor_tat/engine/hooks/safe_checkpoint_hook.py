@@ -9,10 +9,10 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import BaseLoop
 from mmrazor.registry import HOOKS
 
-from ..atomic_backend import NAME, RemovesLater
-from ..checkpoint_fit import check_fit
-from ..evaluation import bare_model
-from ..resume_check import newest_readable, open_run
+from ...utils.files import NAME, RemovesLater
+from ..runner.checkpoint_fit import check_fit
+from ..runner.evaluation import bare_model
+from ..runner.resume_check import newest_readable, open_run
 
 
 @HOOKS.register_module()

@@ -5,7 +5,7 @@ from typing import Optional
 from mmengine.hooks import Hook
 from mmrazor.registry import HOOKS
 
-from ..evaluation import build_loader, evaluate
+from ..runner.evaluation import build_loader, evaluate
 
 
 @HOOKS.register_module()

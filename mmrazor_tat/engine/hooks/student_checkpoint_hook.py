@@ -10,12 +10,10 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import EpochBasedTrainLoop
 from mmrazor.registry import HOOKS
 
-from ...models.checkpoint_file import read_checkpoint
-from ..evaluation import bare_model
-from ..export.checkpoint import dataset_meta, student_checkpoint
-from ..export.plain_config import plain_config
-from ..files import save_atomically, write_atomically
-from ..trained import student_weights
+from ...compat.checkpoint_file import read_checkpoint
+from ...utils.files import save_atomically, write_atomically
+from ...utils.networks import student_weights
+from ..runner.evaluation import bare_model
 
 _CONFIG, _BEST = 'student.py', 'student_best.pth'
 _BEST_VALUE, _KEPT = 'student_best_value', 'student_checkpoints'  # in the message hub
@@ -87,6 +85,10 @@ class StudentCheckpointHook(Hook):
         self._is_better = None if save_best is None else _comparison(save_best, rule)
 
     def before_train(self, runner) -> None:
+        # Here and below: an import of this package brings no export along.
+        from ...export.checkpoint import dataset_meta
+        from ...export.plain_config import plain_config
+
         if self.by_epoch is None:
             self.by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
         if self.save_best is not None and runner.val_loop is None:
@@ -161,6 +163,8 @@ class StudentCheckpointHook(Hook):
     def _save(self, runner, name: str, **meta: Any) -> None:
         if not is_main_process():
             return
+        from ...export.checkpoint import student_checkpoint
+
         model = bare_model(runner)
         # As the Runner's own checkpoints are made: the EMAHook puts the averaged weights in here.
         checkpoint = dict(

@@ -4,7 +4,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmrazor.registry import HOOKS
 
-from ..trained import student_weights
+from ...utils.networks import student_weights
 
 
 @HOOKS.register_module()

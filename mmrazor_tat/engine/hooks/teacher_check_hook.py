@@ -6,8 +6,8 @@ from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmrazor.registry import HOOKS
 
-from ..evaluation import bare_model, build_loader, evaluate
-from ..metrics import main_metric
+from ...utils.metrics import main_metric
+from ..runner.evaluation import bare_model, build_loader, evaluate
 
 
 @HOOKS.register_module()

@@ -21,10 +21,10 @@ from ..distillers import SharedConnectorDistiller
 from ..gradient_shares import gradient_shares
 from ..losses.checks import check_weight
 from ..probe import input_channels, probe
-from ..teacher import load_teacher
-from ..teacher_identity import KEY as IDENTITY_KEY
-from ..teacher_identity import TeacherIdentity
-from ..teacher_input import TeacherInput
+from ..teacher.identity import KEY as IDENTITY_KEY
+from ..teacher.identity import TeacherIdentity
+from ..teacher.input import TeacherInput
+from ..teacher.load import load_teacher
 
 _DEFAULT_PROBE_SIZE = (512, 512)
 _ARGUMENTS = (

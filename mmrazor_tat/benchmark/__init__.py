@@ -1,0 +1,1 @@
+"""Suites of trainings, compared in one report; timing."""

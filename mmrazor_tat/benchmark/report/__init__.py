@@ -1,0 +1,1 @@
+"""What a suite found: tables, figures, JSON."""

@@ -1,0 +1,90 @@
+"""Data that a suite has drawn for itself."""
+
+import inspect
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Optional
+
+from ...datasets.toy_cifar import write_toy_cifar
+from ...datasets.toy_scenes import write_toy_voc
+from ...utils.files import write_atomically
+from .options import SuiteError, nearest
+
+# What draws each layout, and what the progress calls it.
+_WRITERS: dict[str, tuple[Callable[..., Path], str]] = {
+    'voc': (write_toy_voc, 'scenes'),
+    'cifar': (write_toy_cifar, 'images'),
+}
+_DEFAULT = 'voc'
+
+
+def read_toy_data(value: Any) -> Optional[dict[str, Any]]:
+    """``toy_data`` of a suite: arguments of the writer of its layout, but ``root``.
+
+    Args:
+        value: None, or a dict with 'layout': 'voc' (:func:`write_toy_voc`; also where there is
+            none) or 'cifar' (:func:`write_toy_cifar`).
+
+    Returns:
+        A copy, in which the default layout is not named.
+
+    Raises:
+        SuiteError: no dict, an unknown layout, or an argument that its writer has not.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        known = ', '.join(_arguments(_DEFAULT))
+        raise SuiteError(
+            f'toy_data must be a dict of {known}, got {value!r} (drawn CIFAR data: '
+            f"dict(layout='cifar', {', '.join(f'{key}=...' for key in _arguments('cifar'))}))"
+        )
+    layout = value.get('layout', _DEFAULT)
+    if not isinstance(layout, str) or layout not in _WRITERS:
+        known = ', '.join(map(repr, _WRITERS))
+        raise SuiteError(f'toy_data: layout must be one of {known}, got {layout!r}')
+    known = _arguments(layout)
+    given = {key: item for key, item in value.items() if key != 'layout'}
+    for key in given:
+        if key not in known:
+            raise SuiteError(
+                f'toy_data has no key {key!r}{nearest(key, known)} (of layout {layout!r}: '
+                f'{", ".join(known)})'
+            )
+    return given if layout == _DEFAULT else dict(layout=layout, **given)
+
+
+def make_toy_data(toy_data: dict[str, Any], folder: Path, say: Callable[[str], None]) -> None:
+    """Draw the data, once.
+
+    Args:
+        toy_data: as :func:`read_toy_data` gives it.
+        folder: where to.
+        say: is told what is done.
+
+    Raises:
+        SuiteError: a value that does not fit, or other data lies there.
+    """
+    note = folder / 'toy_data.json'  # written last: there only if all of the data is
+    asked = json.dumps(toy_data, indent=1, sort_keys=True) + '\n'
+    arguments = dict(toy_data)
+    write, name = _WRITERS[arguments.pop('layout', _DEFAULT)]
+    if note.exists():
+        if note.read_text(encoding='utf-8') != asked:
+            raise SuiteError(
+                f'{folder} holds other {name} than toy_data asks for: choose another --out or '
+                'delete that folder'
+            )
+        return
+    say(f'writing the {name} to {folder}')
+    try:
+        write(folder, **arguments)
+    except ValueError as error:
+        raise SuiteError(f'toy_data: {error}') from error
+    write_atomically(note, asked)
+
+
+def _arguments(layout: str) -> list[str]:
+    write, _ = _WRITERS[layout]
+    return [name for name in inspect.signature(write).parameters if name != 'root']

@@ -1,0 +1,1 @@
+"""How long a step and the operator take, and whether memory grows."""

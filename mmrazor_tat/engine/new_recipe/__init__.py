@@ -1,8 +1,0 @@
-"""A distillation recipe for any teacher and student, see ``tools/new_recipe.py``."""
-
-from .errors import RecipeError
-from .make import Recipe, new_recipe
-from .text import METHODS, other_classes
-from .views import describe_views
-
-__all__ = ['METHODS', 'Recipe', 'RecipeError', 'describe_views', 'new_recipe', 'other_classes']

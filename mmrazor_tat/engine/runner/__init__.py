@@ -1,0 +1,1 @@
+"""One run made safe: checks of config and data, exact resume, errors in one line."""

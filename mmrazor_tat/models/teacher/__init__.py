@@ -1,0 +1,1 @@
+"""The teacher: its weights, who it is, and what it sees."""

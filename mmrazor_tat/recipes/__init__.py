@@ -1,0 +1,8 @@
+"""A distillation recipe for any teacher and student, see ``tools/new_recipe.py``."""
+
+from .make import Recipe, new_recipe
+from .networks import RecipeError
+from .text import METHODS, other_classes
+from .views import describe_views
+
+__all__ = ['METHODS', 'Recipe', 'RecipeError', 'describe_views', 'new_recipe', 'other_classes']

@@ -1,0 +1,125 @@
+"""A distillation recipe for any two networks: chosen, written, built, tried."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from mmengine import Config
+from mmengine.registry import MODELS, init_default_scope
+from torch import nn
+
+from .features import input_size, training_crop
+from .networks import Network, RecipeError, choose_point, read_network
+from .text import METHODS, recipe_text
+from .views import choose_views
+
+
+@dataclass
+class Recipe:
+    """A recipe that was written.
+
+    Attributes:
+        file: the config.
+        size: (height, width) of the input that it was tried on.
+        student, teacher: with their points.
+        views: of TaT; None for other methods.
+        algorithm: built from the file.
+    """
+
+    file: Path
+    size: tuple[int, int]
+    student: Network
+    teacher: Network
+    views: Optional[list[dict]]
+    algorithm: nn.Module
+
+
+def new_recipe(
+    teacher: str,
+    student: str,
+    out: Path,
+    method: str = 'tat',
+    teacher_ckpt: Optional[str] = None,
+    floor: Optional[float] = None,
+    sources: Optional[dict[tuple[str, str], str]] = None,
+    size: Optional[Sequence[int]] = None,
+    force: bool = False,
+) -> Recipe:
+    """Write a recipe that inherits the student's config, and try it.
+
+    Args:
+        teacher, student: configs, paths or ``PACKAGE::NAME``.
+        out: the recipe; nothing is left there if it does not work.
+        method: one of :data:`METHODS`.
+        teacher_ckpt: a file or URL, loaded now.
+        floor: see ``TeacherCheckHook``.
+        sources: the module to read by ('student' or 'teacher', 'feature' or 'logits'), where it
+            is not to be chosen.
+        size: (height, width) of the input. None: the student's training crop.
+        force: write over an existing file.
+
+    Raises:
+        RecipeError, ValueError, FileNotFoundError: what does not fit, by name.
+    """
+    _check_out(out, force)
+    _check_sources(method, sources or {})
+    if size is not None and not (len(size) == 2 and all(length > 0 for length in size)):
+        raise RecipeError(f'--size must be two positive lengths, height and width, got {size}')
+    networks = [read_network('student', student, size)]
+    crop = training_crop(networks[0].cfg)
+    if size is not None and crop is not None and tuple(size) != crop:
+        raise RecipeError(
+            f"--size {size[0]} x {size[1]} is not the student's training crop, {crop[0]} x "
+            f'{crop[1]}, which patches and anchor points have to fit: leave it out, or change the '
+            'crop in a config of your own'
+        )
+    size = tuple(size or input_size(networks[0].cfg))
+    networks.append(read_network('teacher', teacher, size))
+    for network in networks:
+        for kind in METHODS[method][1]:
+            source = (sources or {}).get((network.role, kind))
+            network.points[kind] = choose_point(network, kind, size, source)
+    views = None
+    if method.startswith('tat'):
+        views = choose_views(method, *(network.points['feature'].size for network in networks))
+    # What FrozenTeacherDistill would not find in the student's data preprocessor.
+    has_size = (networks[0].cfg.model.get('data_preprocessor') or {}).get('size')
+    probe_size = None if has_size else size
+    text = recipe_text(method, *networks, out, teacher_ckpt, floor, views, probe_size)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    trial = out.with_name(f'{out.stem}_being_tried.py')
+    trial.write_text(text)
+    try:
+        algorithm = _build(trial)
+        os.replace(trial, out)
+    finally:
+        trial.unlink(missing_ok=True)
+    return Recipe(out, size, *networks, views, algorithm)
+
+
+def _check_sources(method: str, sources: dict[tuple[str, str], str]) -> None:
+    kinds = METHODS[method][1]
+    for (role, kind), source in sources.items():
+        if source is not None and kind not in kinds:
+            raise RecipeError(
+                f'--{role}-{kind} {source}: method {method} reads no {kind}, it reads the '
+                f'{" and ".join(kinds)} (--{role}-{kinds[0]})'
+            )
+
+
+def _build(file: Path) -> nn.Module:
+    """The algorithm of a recipe; its probe checks all that can be known before training."""
+    cfg = Config.fromfile(file)
+    init_default_scope(cfg.get('default_scope') or 'mmseg')
+    return MODELS.build(cfg.model)
+
+
+def _check_out(out: Path, force: bool) -> None:
+    """Raise RecipeError where a recipe cannot be written, before anything is computed."""
+    if out.suffix != '.py' or not re.fullmatch(r'[^.]+', out.stem):
+        raise RecipeError(f'--out must name a .py file without other dots in its name, got {out}')
+    if out.exists() and not force:
+        raise RecipeError(f'--out {out} exists: choose another name, or add --force')

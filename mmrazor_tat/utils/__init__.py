@@ -1,0 +1,1 @@
+"""What every room leans on: configs, files, work dirs, networks of a config, the command line."""

@@ -1,0 +1,92 @@
+"""Settings by dotted key over those of a config, as ``--cfg-options`` has them."""
+
+import inspect
+from difflib import get_close_matches
+
+from mmengine import Config
+from mmengine.runner import Runner
+
+from .config_settings import set_crop_size, set_data_root, set_pretrained
+from .configs import config_errors, config_file, read_config_file
+
+# Keys of a config that mmengine, the OpenMMLab tools or ours read, beside the Runner's arguments.
+_KEYS = (
+    'activation_checkpointing',
+    'compile',
+    'crop_size',
+    'custom_imports',
+    'data_root',
+    'efficient_conv_bn_eval',
+    'env_cfg',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'pretrained',
+    'sync_bn',
+    'tta_model',
+    'tta_pipeline',
+)
+_PARTS = {'auto_scale_lr': ('enable', 'base_batch_size')}
+_ITS_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+
+
+def read_config(name: str, options: dict) -> Config:
+    """A config by path or ``PACKAGE::NAME``, with options as ``--cfg-options`` has them.
+
+    Raises:
+        FileNotFoundError, ValueError: it cannot be read, or an option does not fit; in one line.
+    """
+    path = config_file(name)
+    with config_errors(name):
+        cfg = read_config_file(path)
+    apply_options(cfg, options)
+    _drop_hooks(cfg)
+    return cfg
+
+
+def apply_options(cfg: Config, options: dict) -> None:
+    """Override settings of a config, in place, as ``--cfg-options`` does.
+
+    Args:
+        cfg: the config.
+        options: values by dotted key; ``crop_size``, ``data_root`` and ``pretrained`` are set
+            wherever they stand.
+
+    Raises:
+        ValueError: a key that nothing would read, or a value that does not fit, see
+            ``set_crop_size``, ``set_data_root`` and ``set_pretrained``.
+    """
+    _check_keys(cfg, options)
+    try:
+        cfg.merge_from_dict(options)
+    except Exception as error:  # mmengine's are of many kinds, and name no option
+        raise ValueError(
+            f'--cfg-options {", ".join(options)}: {type(error).__name__}: {error}'
+        ) from error
+    if 'crop_size' in options:
+        set_crop_size(cfg, options['crop_size'])
+    if 'data_root' in options:
+        set_data_root(cfg, options['data_root'])
+    if 'pretrained' in options:
+        set_pretrained(cfg, options['pretrained'])
+
+
+def _check_keys(cfg: Config, options: dict) -> None:
+    """Raise ValueError for a key at the top that nothing would read; mmengine would add it."""
+    known = [*inspect.signature(Runner.__init__).parameters, *_KEYS, *cfg.keys()]
+    for option in options:
+        first, *rest = option.split('.')
+        names = known if first not in _PARTS or not rest else _PARTS[first]
+        name = first if names is known else rest[0]
+        if name not in names:
+            nearest = get_close_matches(name, dict.fromkeys(names), n=3) or _PARTS.get(first)
+            raise ValueError(
+                f'--cfg-options {option}: nothing reads such a setting'
+                + (f'; nearest to {name!r}: {", ".join(nearest)}' if nearest else '')
+            )
+
+
+def _drop_hooks(cfg: Config) -> None:
+    """Leave out hooks that are None; mmengine does so with its own ones alone."""
+    hooks = cfg.get('default_hooks') or {}
+    for name in [name for name, hook in hooks.items() if hook is None and name not in _ITS_HOOKS]:
+        del hooks[name]

@@ -1,0 +1,84 @@
+"""Where a run takes place: its processes, and the versions of the packages."""
+
+import platform
+import sys
+from importlib import import_module
+from typing import Any
+
+from mmengine import Config
+from mmengine.device import get_device
+from mmengine.dist import is_distributed
+from torch import nn
+
+PACKAGES = ('torch', 'mmengine', 'mmcv', 'mmseg', 'mmrazor', 'mmrazor_tat')
+# Named only where they are used: they need not be installed, and most runs do without.
+OPTIONAL = ('mmpretrain',)
+_SHARDED = 'FullyShardedDataParallel'
+_WHY = (
+    "FSDP (MMFullyShardedDataParallel) is not supported: mmengine's Runner draws and saves the "
+    'weights as if each process had all of them, and the teacher is also run outside the wrapper. '
+    'Take its default, MMDistributedDataParallel: leave {} out'
+)
+
+
+def check_processes(cfg: Config) -> None:
+    """Before anything is built.
+
+    Raises:
+        ValueError: ``cfg.launcher`` on a machine without an accelerator, which mmengine's launchers
+            need, or a config that asks for FSDP or another strategy.
+    """
+    launcher = cfg.get('launcher') or 'none'
+    if launcher != 'none' and not is_distributed() and get_device() == 'cpu':
+        raise ValueError(
+            f'launcher {launcher!r}: mmengine starts several processes on GPUs (or other '
+            'accelerators) only, and torch finds none here. Run a single process, without '
+            '--launcher'
+        )
+    wrapper = str((cfg.get('model_wrapper_cfg') or {}).get('type'))
+    if _SHARDED in wrapper:
+        raise ValueError(f'model_wrapper_cfg.type {wrapper!r}: {_WHY.format("model_wrapper_cfg")}')
+    strategy = cfg.get('strategy')
+    if strategy:
+        raise ValueError(
+            f"strategy {strategy.get('type')!r}: only mmengine's FlexibleRunner knows "
+            'strategies, its Runner, which trains here, would ignore it. Leave strategy out'
+        )
+
+
+def refuse_sharded(model: nn.Module) -> None:
+    """For those who train by another tool: raise ValueError for a model that is wrapped by FSDP."""
+    if any(of.__name__.endswith(_SHARDED) for of in type(model).__mro__):
+        raise ValueError(_WHY.format('it'))
+
+
+def unsynchronised_norms(model: nn.Module) -> list[str]:
+    """The distiller's batch norms that see the images of a process, where the student's see all.
+
+    Args:
+        model: the algorithm; a plain model has none.
+    """
+    student: Any = getattr(model, 'student', None)
+    distiller: Any = getattr(model, 'distiller', None)
+    if student is None or distiller is None:
+        return []
+    if not any(isinstance(module, nn.SyncBatchNorm) for module in student.modules()):
+        return []
+    plain = (nn.BatchNorm1d, nn.BatchNorm2d)
+    return [name for name, module in distiller.named_modules() if isinstance(module, plain)]
+
+
+def versions(*more: str) -> dict[str, str]:
+    """Of Python, of :data:`PACKAGES`, and of ``more``, by the name of the module.
+
+    Those of :data:`OPTIONAL` that this process has imported are among them.
+    """
+    names = (*PACKAGES, *filter(sys.modules.get, OPTIONAL), *more)
+    found = {name: str(import_module(name).__version__) for name in names}
+    return {'python': platform.python_version(), **found}
+
+
+def loaded_versions() -> dict[str, str | None]:
+    """Of :data:`PACKAGES`, None where one is not imported, and of what is used of the others."""
+    names = (*PACKAGES, *filter(sys.modules.get, OPTIONAL))
+    return {name: getattr(sys.modules.get(name), '__version__', None) for name in names}

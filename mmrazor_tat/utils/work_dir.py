@@ -1,0 +1,213 @@
+"""What a work dir holds: logs and checkpoints."""
+
+import json
+import math
+import re
+import time
+import zipfile
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Optional
+
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
+
+from .files import write_atomically
+
+_LOG = '*/vis_data/scalars.json'
+# OUT/runs/NAME/seed0 of a suite.
+_DEPTH = 3
+_SHOWN = 10
+
+
+def check_work_dir(folder: Path) -> None:
+    """Raise FileNotFoundError unless a folder is the work dir of a run; names those that fit."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f'there is no folder {str(folder)!r} (looked from {Path.cwd()})')
+    if log_files(folder):
+        return
+    error = f'{str(folder)!r} is no work dir of a run: there is no {folder / _LOG}'
+    if (folder / 'vis_data' / 'scalars.json').is_file():
+        error += f'; it is one start of {str(folder.absolute().parent)!r}, which fits'
+    elif fitting := work_dirs_below(folder):
+        more = f' and {len(fitting) - _SHOWN} more' if len(fitting) > _SHOWN else ''
+        error += f'; below it fit {", ".join(map(str, fitting[:_SHOWN]))}{more}'
+    raise FileNotFoundError(error)
+
+
+def work_dirs_below(folder: Path) -> list[Path]:
+    """Those of runs, at most three levels deep, as in the folder of a suite."""
+    logs = [log for n in range(1, _DEPTH + 1) for log in folder.glob('*/' * n + _LOG)]
+    return sorted({log.parent.parent.parent for log in logs})
+
+
+def log_files(folder: Path) -> list[Path]:
+    """Those of a work dir, a file for each start, oldest first."""
+    return sorted(folder.glob('*/vis_data/scalars.json'))  # named by the time of the start
+
+
+def read_lines(folder: Path) -> list[dict[str, Any]]:
+    """What a run logged, over all its starts, in the order of writing.
+
+    Args:
+        folder: its work dir.
+
+    Returns:
+        A dict for each line that has a step. Lines of the training have 'loss', 'iter', 'lr' and
+        the losses by name; lines of a validation have metrics.
+    """
+    return [line for start in read_starts(folder) for line in start]
+
+
+def read_starts(folder: Path) -> list[list[dict[str, Any]]]:
+    """The lines of :func:`read_lines`, a list for each start of the run; some may be empty."""
+    starts = []
+    for path in log_files(folder):
+        lines = map(parse_line, path.read_text(encoding='utf-8').splitlines())
+        starts.append([line for line in lines if line and isinstance(line.get('step'), int)])
+    return starts
+
+
+def parse_line(text: str) -> Optional[dict[str, Any]]:
+    """A line of the log; None for the half of one that a killed run has left."""
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) else None
+
+
+def diverged_at(losses: dict[int, float]) -> Optional[int]:
+    """Since which iteration the loss is no finite number, up to the end.
+
+    Not finite for a while and then again is a step that was left out, as with AMP.
+
+    Args:
+        losses: by iteration.
+    """
+    since = None
+    for iteration in sorted(losses, reverse=True):
+        if math.isfinite(losses[iteration]):
+            break
+        since = iteration
+    return since
+
+
+_HEADS = ('System environment:', 'Runtime environment:')
+_RULE = re.compile(r'-{20,}$')
+_SETTING = re.compile(r' {4}([^\s:][^:]*): ?(.*)')
+_TIME = re.compile(r'^(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) - ', re.MULTILINE)
+_RESUMED = re.compile(r'resumed epoch: \d+, iter: (\d+)')
+
+
+def read_text_log(start: Path) -> str:
+    """The log of the first process of a start; empty where there is none."""
+    path = start / f'{start.name}.log'
+    return path.read_text(encoding='utf-8', errors='replace') if path.is_file() else ''
+
+
+def environment(text: str) -> dict[str, str]:
+    """Machine and settings, as mmengine lists them at the beginning; empty where it does not.
+
+    A value of several lines keeps them.
+    """
+    found: dict[str, str] = {}
+    inside, name = False, None
+    for line in text.splitlines():
+        if line in _HEADS:
+            inside, name = True, None
+        elif inside and _RULE.match(line):
+            break
+        elif inside and (match := _SETTING.match(line)):
+            name = match[1]
+            found[name] = match[2]
+        elif inside and name is not None and line.strip():
+            found[name] += f'\n{line.strip()}'
+    return found
+
+
+def seconds(text: str) -> Optional[float]:
+    """From the first line with a time to the last; None where fewer than two have one."""
+    times = [datetime.strptime(time, '%Y/%m/%d %H:%M:%S') for time in _TIME.findall(text)]
+    return (times[-1] - times[0]).total_seconds() if len(times) > 1 else None
+
+
+def resumed_at(text: str) -> Optional[int]:
+    """The iteration of the checkpoint that a start went on from, where the log tells."""
+    found = _RESUMED.search(text)
+    return int(found[1]) if found else None
+
+
+_POINTER = 'last_checkpoint'  # mmengine's
+
+
+def step_of(checkpoint: Path) -> int:
+    """The iteration (or epoch) in a checkpoint's name."""
+    return int(re.search(r'_(\d+)$', checkpoint.stem).group(1))
+
+
+def pointed_at(folder: Path) -> Optional[str]:
+    """What mmengine's pointer in a work dir names; None: there is none, or it is empty."""
+    try:
+        return (folder / _POINTER).read_text(encoding='utf-8').strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def regular_checkpoints(folder: Path, complete: bool = True) -> list[Path]:
+    """Those that a run can resume from, oldest first.
+
+    Args:
+        folder: of the run.
+        complete: leave out those that were cut off in writing.
+    """
+    found = [
+        path
+        for path in folder.glob('*.pth')
+        if re.fullmatch(r'(iter|epoch)_\d+', path.stem)
+        and (not complete or zipfile.is_zipfile(path))
+    ]
+    return sorted(found, key=step_of)
+
+
+def last_checkpoint_of(runner: Runner) -> Optional[Path]:
+    """The newest complete checkpoint that a training has written, or went on from."""
+    hooks = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
+    folder = (hooks[0].out_dir if hooks else None) or runner.work_dir
+    start = time.mktime(time.strptime(runner.timestamp, '%Y%m%d_%H%M%S'))
+    own = [path for path in regular_checkpoints(Path(folder)) if path.stat().st_mtime >= start]
+    if own:
+        return own[-1]
+    return Path(runner._load_from) if runner._resume and runner._load_from else None
+
+
+def last_checkpoint(folder: Path) -> Optional[Path]:
+    """The newest complete checkpoint of a run."""
+    return (regular_checkpoints(folder) or [None])[-1]
+
+
+def point_to_last(folder: Path) -> Optional[Path]:
+    """Make mmengine's ``--resume`` find the newest complete checkpoint; gives it.
+
+    mmengine writes its pointer after the checkpoint and as an absolute path: a run that was killed
+    or moved in between would not find what is there.
+    """
+    checkpoint = last_checkpoint(folder)
+    if checkpoint is None:
+        (folder / _POINTER).unlink(missing_ok=True)
+    else:
+        write_atomically(folder / _POINTER, str(checkpoint))
+    return checkpoint
+
+
+def keep_last(folder: Path) -> None:
+    """Delete the checkpoints before the last; the best one stays."""
+    for path in regular_checkpoints(folder)[:-1]:
+        path.unlink()
+
+
+def read_record(folder: Path) -> Optional[dict[str, Any]]:
+    """What a suite knows of the run in ``folder``, its run.json; None where none was begun."""
+    path = folder / 'run.json'
+    return json.loads(path.read_text(encoding='utf-8')) if path.exists() else None

@@ -1,0 +1,165 @@
+"""The attention of a distillation network on an image."""
+
+import contextlib
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+import cv2
+import numpy as np
+import torch
+from mmengine import Config
+from torch import nn
+
+from ...utils.networks import image_batch
+from .maps import AttentionMap, attention_maps, covered_size, require_tat_loss, teacher_map
+from .target_points import cell_at, choose_points
+
+
+@dataclass(frozen=True)
+class ImageAttention:
+    """What :func:`attention_of_image` finds.
+
+    Attributes:
+        image: the original image, (H, W, 3), RGB, uint8.
+        points: (x, y) of each point in pixels of it; of a point that was chosen here the middle of
+            its cell.
+        extent: (height, width) in pixels of it that the maps cover: H and W, or more where the
+            network's input is padded.
+        maps: for each point the views.
+    """
+
+    image: np.ndarray
+    points: list[tuple[float, float]]
+    extent: tuple[float, float]
+    maps: list[list[AttentionMap]]
+
+
+def read_image(path: str, points: Optional[Sequence[tuple[float, float]]] = None) -> np.ndarray:
+    """An image as (H, W, 3), RGB, uint8.
+
+    Args:
+        path: of the file.
+        points: (x, y) that have to lie on it.
+
+    Raises:
+        FileNotFoundError: there is no such image.
+        ValueError: it cannot be read, or a point lies outside it.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'there is no image {str(path)!r}')
+    image = cv2.imread(str(path))
+    if image is None:
+        raise ValueError(f'{str(path)!r} cannot be read as an image')
+    height, width = image.shape[:2]
+    for x, y in points or ():
+        if not (0 <= x < width and 0 <= y < height):
+            raise ValueError(
+                f'point {x:g},{y:g} lies outside {str(path)!r}, which is {width} x {height} '
+                f'pixels: x from 0 to {width - 1}, y from 0 to {height - 1}'
+            )
+    return np.ascontiguousarray(image[..., ::-1])
+
+
+def attention_of_image(
+    model: nn.Module,
+    cfg: Config,
+    path: str,
+    points: Optional[Sequence[tuple[float, float]]] = None,
+    count: int = 3,
+    split: str = 'test',
+) -> ImageAttention:
+    """Run both networks on an image and read the attention of each TaT view at some points.
+
+    The image goes through the test pipeline whole, so its maps may be larger than those of the
+    training's crops; grid, groups and kernel are the recipe's. The model runs in eval mode (a
+    teacher of ``bn_train`` too), and is left as it was.
+
+    Args:
+        model: a ``FrozenTeacherDistill`` with a TaT loss.
+        cfg: its config, for the test pipeline.
+        path: of the image.
+        points: (x, y) in pixels of the image file. None: see
+            :func:`mmrazor_tat.visualization.attention.target_points.choose_points`.
+        count: how many, if they are chosen.
+        split: 'test' or 'val', whose pipeline is taken.
+
+    Raises:
+        FileNotFoundError, ValueError: an image that cannot be read, a point outside it, a model
+            without a TaT loss, a test pipeline that crops the image.
+    """
+    require_tat_loss(model)
+    image = read_image(path, points)
+    with undisturbed(model):
+        batch = model.data_preprocessor(image_batch(cfg, path, split), False)
+        inputs, samples = batch['inputs'], batch.get('data_samples')
+        extent = _extent(image.shape[:2], tuple(inputs.shape[-2:]), samples)
+        distiller = model.distiller
+        try:
+            model.record(inputs, samples)
+            feature = teacher_map(distiller)[0]
+            size = tuple(feature.shape[1:])
+            if points is None:
+                within = [
+                    max(1, min(covered, int(length * n / whole)))
+                    for covered, length, n, whole in zip(
+                        covered_size(distiller), image.shape[:2], size, extent
+                    )
+                ]
+                cells = choose_points(feature, count, tuple(within))
+                if not cells:
+                    raise ValueError(
+                        f"the teacher's map of {str(path)!r} holds no finite number to look at"
+                    )
+                pixels = [
+                    ((c + 0.5) / size[1] * extent[1], (r + 0.5) / size[0] * extent[0])
+                    for r, c in cells
+                ]
+            else:
+                pixels = [(float(x), float(y)) for x, y in points]
+                # The middle of the pixel, by proportion.
+                cells = [
+                    cell_at((y + 0.5) / extent[0], (x + 0.5) / extent[1], size) for x, y in pixels
+                ]
+            maps = attention_maps(distiller, cells)
+        finally:
+            distiller.reset_records()
+    return ImageAttention(image, pixels, extent, maps)
+
+
+@contextlib.contextmanager
+def undisturbed(model: nn.Module) -> Iterator[None]:
+    """Inside, the model is in eval mode without gradients; after it all is as it was before: the
+    mode of every module, and the random numbers that come next."""
+    modes = [(module, module.training) for module in model.modules()]
+    numpy_state, python_state = np.random.get_state(), random.getstate()
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            model.eval()
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)
+
+
+def _extent(
+    original: tuple[int, int], inputs: tuple[int, int], samples: Optional[list]
+) -> tuple[float, float]:
+    """(height, width) of the network's input in pixels of the original image."""
+    sample = samples[0] if samples else None
+    content = tuple(getattr(sample, 'img_shape', inputs))[:2]
+    factor = getattr(sample, 'scale_factor', None)
+    if factor is not None:  # (width, height); what a later padding adds is not in it
+        resized = original[0] * factor[1], original[1] * factor[0]
+        if any(a > b + 1 for a, b in zip(resized, content)):
+            raise ValueError(
+                f'the test pipeline crops the image: {original[0]} x {original[1]} pixels resized '
+                f'to {resized[0]:.0f} x {resized[1]:.0f}, of which {content[0]} x {content[1]} '
+                'are left. Where a position lies on the original image cannot be told'
+            )
+        content = tuple(min(round(a), b) for a, b in zip(resized, content))
+    return tuple(n * whole / part for n, whole, part in zip(original, inputs, content))

@@ -1,0 +1,192 @@
+"""Several networks on the same validation images, and the images that are shown."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+import mmcv
+import numpy as np
+import torch
+from mmengine import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.runner import Runner
+from torch.utils.data import Dataset, Subset
+
+from .networks import PLAIN, ROLES, STUDENT, TEACHER, Network, ignore_index_of, validation_data
+from .results import Comparison, NetworkScores, Sample, Section, count_pixels
+
+
+def differences(scores: Sequence[NetworkScores]) -> np.ndarray:
+    """(N,) by what the images are sorted, in points of mIoU.
+
+    The student's mIoU less the plain student's (its gain); without a plain student less the
+    teacher's (its deficit, negative where the student is behind); alone the student's mIoU itself.
+    """
+    by_role = {s.role: s for s in scores}
+    other = by_role.get(PLAIN) or by_role.get(TEACHER)
+    own = by_role[STUDENT].image_miou
+    return own - other.image_miou if other else own
+
+
+def choose(scores: Sequence[NetworkScores], count: int) -> list[tuple[str, list[int]]]:
+    """The images to show.
+
+    Args:
+        scores: of networks of different roles, one the 'student'.
+        count: images altogether; half of them (rounded up) for the first title. No image twice.
+
+    Returns:
+        (title, indices of images) each. With a plain student the largest gains first, then the
+        smallest (the worst of all first); else the largest deficits to the teacher (or the lowest
+        mIoU), then the smallest. A title without images is left out. Ties: the earlier image.
+        Images that are ignored altogether are never shown.
+    """
+    by_role = {s.role: s for s in scores}
+    values = differences(scores)
+    order = np.argsort(values, kind='stable')
+    ascending = [int(i) for i in order if not np.isnan(values[i])]
+    descending = [int(i) for i in np.argsort(-values, kind='stable') if not np.isnan(values[i])]
+    student = by_role[STUDENT].name
+    if PLAIN in by_role:
+        plain = by_role[PLAIN].name
+        titles = f'Best gains: {student} over {plain}', f'Worst gains: {student} over {plain}'
+        first, second = descending, ascending
+    else:
+        first, second = ascending, descending
+        titles = f'Lowest mIoU of the {student}', f'Highest mIoU of the {student}'
+        if TEACHER in by_role:
+            teacher = by_role[TEACHER].name
+            titles = tuple(
+                f'{size} deficit of the {student} to the {teacher}'
+                for size in ('Largest', 'Smallest')
+            )
+    count = min(count, len(ascending))
+    half = (count + 1) // 2
+    shown = first[:half]
+    rest = [i for i in second if i not in shown][: count - half]
+    return [(title, part) for title, part in zip(titles, (shown, rest)) if part]
+
+
+@torch.no_grad()
+def compare(
+    cfg: Config,
+    networks: Sequence[Network],
+    count: int = 8,
+    num_images: Optional[int] = None,
+    progress: Optional[Callable[[int, int], None]] = None,
+) -> Comparison:
+    """Evaluate networks on the validation images of a config and choose images to show.
+
+    Of all images only counts of pixels are kept; the images that are shown are predicted once more.
+
+    Args:
+        cfg: its ``val_dataloader`` gives the images, its ``val_evaluator`` the ``ignore_index``.
+        networks: of different roles, one of them the 'student'.
+        count: images to show, see :func:`.choice.choose`.
+        num_images: evaluate the first ones only; None: all.
+        progress: is called after every batch with the number of images so far and of all.
+
+    Raises:
+        ValueError: a count below 1; no validation data, no labels, or other classes than a
+            network's; two networks of one role.
+        FileNotFoundError: a file of the data is missing.
+    """
+    check_counts(count, num_images)
+    networks = sorted(networks, key=lambda n: ROLES.index(n.role))
+    roles = [n.role for n in networks]
+    if len(set(roles)) < len(roles) or STUDENT not in roles:
+        raise ValueError(
+            f'networks must have different roles, one of them {STUDENT!r}, got {roles}'
+        )
+    dataset = validation_data(cfg)
+    classes = tuple(dataset.metainfo['classes'])
+    _check_classes(networks, classes)
+    ignore_index = ignore_index_of(cfg)
+
+    images = Subset(dataset, range(min(len(dataset), num_images or len(dataset))))
+    scores = _evaluate(cfg, images, networks, len(classes), ignore_index, progress)
+    values = differences(scores)
+    image_miou = [s.image_miou for s in scores]
+    sections = []
+    for title, indices in choose(scores, count):
+        samples = [
+            _sample(dataset, i, networks, [m[i] for m in image_miou], values[i]) for i in indices
+        ]
+        sections.append(Section(title, samples))
+    palette = np.array(dataset.metainfo['palette'], np.uint8).reshape(-1, 3)
+    return Comparison(classes, palette, ignore_index, scores, sections)
+
+
+def check_counts(count: int, num_images: Optional[int] = None) -> None:
+    """Raise ValueError for what :func:`compare` does not take."""
+    for name, value in (('count', count), ('num_images', num_images)):
+        if value is not None and value < 1:
+            raise ValueError(f'{name} must be at least 1, got {value}')
+
+
+def _check_classes(networks: Sequence[Network], classes: Sequence[str]) -> None:
+    for network in networks:
+        if network.num_classes not in (None, len(classes)):
+            advice = ' (leave it out: --no-teacher)' if network.role == TEACHER else ''
+            raise ValueError(
+                f'the {network.name} has {network.num_classes} classes, the validation data '
+                f'{len(classes)} ({", ".join(classes[:3])}, ...): they cannot be compared{advice}'
+            )
+
+
+def _evaluate(
+    cfg: Config,
+    images: Dataset,
+    networks: Sequence[Network],
+    num_classes: int,
+    ignore_index: int,
+    progress: Optional[Callable[[int, int], None]],
+) -> list[NetworkScores]:
+    loader_cfg = cfg.val_dataloader.copy()
+    # In the order of the data, whatever the config says: an index names an image.
+    loader_cfg.update(dataset=images, sampler=dict(type='DefaultSampler', shuffle=False))
+    counts = np.zeros((len(networks), 2, len(images), num_classes), np.int64)
+    done = 0
+    for batch in Runner.build_dataloader(loader_cfg, seed=0):
+        for network, of_network in zip(networks, counts):
+            samples = network.step(batch)
+            for i, sample in enumerate(samples, start=done):
+                label, prediction = _maps(sample, network)
+                of_network[:, i] = count_pixels(prediction, label, num_classes, ignore_index)
+        done += len(samples)
+        if progress is not None:
+            progress(done, len(images))
+    return [NetworkScores(n.name, n.role, *c) for n, c in zip(networks, counts)]
+
+
+def _sample(
+    dataset: Dataset, index: int, networks: Sequence[Network], miou: list, difference: float
+) -> Sample:
+    batch = pseudo_collate([dataset[index]])
+    predictions = []
+    for network in networks:
+        (sample,) = network.step(batch)
+        label, prediction = _maps(sample, network)
+        predictions.append(_numpy(prediction))
+    image = mmcv.imread(sample.img_path, channel_order='rgb', backend='cv2')
+    if image.shape[:2] != tuple(label.shape):  # a pipeline that resizes the labels too
+        image = mmcv.imresize(image, tuple(label.shape)[::-1])
+    name = Path(sample.img_path).stem
+    return Sample(
+        index, name, image, _numpy(label), predictions, [float(m) for m in miou], float(difference)
+    )
+
+
+def _maps(sample: Any, network: Network) -> tuple[torch.Tensor, torch.Tensor]:
+    label, prediction = (x.data.squeeze(0) for x in (sample.gt_sem_seg, sample.pred_sem_seg))
+    if label.shape != prediction.shape:
+        sizes = [f'{x.shape[0]} x {x.shape[1]}' for x in (prediction, label)]
+        raise ValueError(
+            f'the {network.name} predicts {sizes[0]} for {sample.img_path!r}, its label is '
+            f'{sizes[1]}: in the validation pipeline LoadAnnotations comes after Resize'
+        )
+    return label, prediction
+
+
+def _numpy(label: torch.Tensor) -> np.ndarray:
+    return label.cpu().numpy().astype(np.int16)  # 255 and more classes fit

@@ -1,0 +1,49 @@
+"""What a report says of the commits and versions of its runs."""
+
+from mmrazor_tat.benchmark.report.text import provenance
+
+VERSIONS = dict(torch='2.13', mmengine='0.10', mmcv='2', mmseg='1.2', mmrazor='1', mmrazor_tat='0')
+PACKAGES = 'torch 2.13, mmengine 0.10, mmsegmentation 1.2, mmrazor 1, mmrazor_tat 0'
+A, B = 'a' * 40, 'b' * 40
+
+
+def test_one_commit():
+    records = [dict(commit=A, versions=VERSIONS), {}, dict(commit=A, versions=VERSIONS)]
+    assert provenance(records) == f'Made with {PACKAGES}, commit aaaaaaaaaa.'
+
+
+def test_several_commits_are_said():
+    records = [dict(commit=commit, versions=VERSIONS) for commit in (A, f'{B}+', A)]
+    assert provenance(records) == (
+        f'Made with {PACKAGES}. The runs had several commits, differences may come from these: '
+        'aaaaaaaaaa (2 runs), bbbbbbbbbb+ (1 run). +: with changes that were not committed.'
+    )
+
+
+def test_several_versions_are_said():
+    records = [dict(commit=None, versions=of) for of in (VERSIONS, {**VERSIONS, 'torch': '3'})]
+    text = provenance(records)
+    assert 'torch 2.13,' in text and ' or torch 3,' in text
+    assert text.endswith('. The runs had several versions: differences may come from these.')
+
+
+def test_the_package_of_the_task_is_named():
+    """Which of the two trained a run is in its settings; the tool may have imported both."""
+    versions = {**VERSIONS, 'mmpretrain': '1.1'}
+    classification = dict(versions=versions, settings={'default_scope': "'mmpretrain'"})
+    segmentation = dict(versions=versions, settings={'default_scope': "'mmseg'"})
+    of_classification = PACKAGES.replace('mmsegmentation 1.2', 'mmpretrain 1.1')
+    assert provenance([classification]) == f'Made with {of_classification}.'
+    assert provenance([segmentation]) == f'Made with {PACKAGES}.'
+    assert provenance([dict(versions=versions)]) == f'Made with {PACKAGES}.'
+    # Of an older record, and where it was not installed.
+    assert provenance([{**classification, 'versions': VERSIONS}]) == (
+        f'Made with {PACKAGES.replace("mmsegmentation 1.2, ", "")}.'
+    )
+
+
+def test_what_is_not_known_is_not_said():
+    assert provenance([]) == provenance([{}]) == ''
+    assert provenance([dict(commit=None, versions=dict(torch='2', mmseg=None))]) == (
+        'Made with torch 2.'
+    )

@@ -1,0 +1,693 @@
+"""Many runs, with a training of milliseconds in place of the real one: what is run when, what is
+kept, what a kill leaves behind."""
+
+import csv
+import io
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mmrazor_tat.benchmark.execution import launch as launching
+from mmrazor_tat.benchmark.execution import progress as progressing
+from mmrazor_tat.benchmark.execution import schedule
+from mmrazor_tat.benchmark.execution.launch import Launch, Process
+from mmrazor_tat.benchmark.execution.lock import lock
+from mmrazor_tat.benchmark.execution.progress import Progress, State, duration, suite_seconds_left
+from mmrazor_tat.benchmark.execution.runner import dry_run, report_only, run_suite
+from mmrazor_tat.benchmark.report import write as report
+from mmrazor_tat.benchmark.suites.definition import load_suite
+from mmrazor_tat.benchmark.suites.options import SuiteError, as_arguments
+from mmrazor_tat.benchmark.suites.plan import Key, Plan
+
+# Logs, saves and validates like mmengine, every two iterations, and resumes; fake.*: how it ends.
+FAKE = """
+import json, os, pathlib, signal, sys, time, zipfile
+
+folder = pathlib.Path(sys.argv[1])
+options = dict(word.split('=', 1) for word in sys.argv[2:])
+total, value = int(options['train_cfg.max_iters']), float(options.get('fake.value', 10))
+pointer = folder / 'last_checkpoint'
+done = int(pointer.read_text().split('_')[-1][:-4]) if pointer.exists() else 0
+(folder / 'surroundings.json').write_text(json.dumps(dict(os.environ)))
+log = folder / str(time.time_ns()) / 'vis_data' / 'scalars.json'
+log.parent.mkdir(parents=True)
+
+def write(**line):
+    with log.open('a') as file:
+        file.write(json.dumps(line) + '\\n')
+
+def validate(step):
+    metric = options.get('fake.metric', 'mIoU')
+    if 'fake.silent' not in options:
+        write(**{metric: value + step, 'aAcc': 90.0, 'time': 0.1, 'data_time': 0.1, 'step': step})
+    if 'fake.raises' in options:
+        raise KeyError('mIoU')
+
+def is_at(name, step):
+    return int(options.get(f'fake.{name}', -1)) == step
+
+if done:  # as the ExactResumeHook
+    validate(done)
+while 'fake.waits_for' in options and not (folder.parents[1] / options['fake.waits_for']).exists():
+    time.sleep(0.01)
+for step in range(done + 1, total + 1):
+    with (folder / 'iterations.txt').open('a') as file:
+        file.write(f'{step}\\n')
+    if is_at('fails_at', step) and not (folder.parents[2] / 'mended').exists():
+        raise ValueError(f'no luck at {step}')
+    has_diverged = step >= int(options.get('fake.diverges_at', total + 1))
+    loss = float('nan') if has_diverged else 1 / step
+    write(loss=loss, iter=step, step=step, time=0.01)
+    if step % 2 == 0:
+        with zipfile.ZipFile(folder / f'iter_{step}.pth', 'w') as file:
+            file.writestr('weights', 'w')
+        pointer.write_text(str(folder / f'iter_{step}.pth'))
+        if is_at('dies_before_validation', step):
+            os.kill(os.getpid(), signal.SIGKILL)
+        validate(step)
+    if is_at('pauses_at', step) and not (folder.parents[2] / 'mended').exists():
+        (folder / 'pid').write_text(str(os.getpid()))
+        time.sleep(60)
+"""
+NETWORK = """
+model = dict(type='NoSuchNetwork')
+train_cfg = dict(max_iters=4, val_interval=2)
+default_hooks = dict(checkpoint=dict(interval=2))
+fake = dict()
+"""
+RECIPE = NETWORK + "model.update(architecture=dict(type='A'), teacher=dict(type='T'))\n"
+HEAD = "title, metric, seeds, baseline = 'Fakes', 'mIoU', (0, 1), 'a'\n"
+HEAD += "options = {'train_cfg.max_iters': 4}\n"
+TWO = HEAD + "runs = dict(a=dict(config='net.py'), b=dict(config='net.py'))\n"
+TAUGHT = (
+    HEAD.replace('(0, 1)', '(0,)')
+    + "runs = dict(a=dict(config='net.py'), b=dict(config='recipe.py', teacher='t'),\n"
+    "    c=dict(config='net.py'), t=dict(config='net.py'))\n"
+)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(schedule, '_SECONDS_BETWEEN_LOOKS', 0.02)
+    for name in ('plot_bars', 'plot_curves'):  # which have tests of their own
+        monkeypatch.setattr(report, name, lambda suite, table, path: path.touch())
+
+
+@pytest.fixture
+def out(tmp_path) -> Path:
+    return tmp_path / 'out'
+
+
+@pytest.fixture
+def plan(tmp_path, out):
+    """A function that writes a suite, a text, and plans it, in ``out``."""
+    for name, text in (('net', NETWORK), ('recipe', RECIPE), ('fake_train', FAKE)):
+        (tmp_path / f'{name}.py').write_text(text)
+
+    def plan(text: str = TWO, **options) -> Plan:
+        (tmp_path / 'suite.py').write_text(text)
+        return Plan(load_suite(str(tmp_path / 'suite.py')), out, **options)
+
+    return plan
+
+
+@pytest.fixture
+def run(plan, tmp_path):
+    """A function that runs a suite with the fake training; gives exit status and output."""
+
+    def command(job, options, launch):
+        # Isolated and without site-packages, as it starts in a tenth of the time.
+        python = [sys.executable, '-I', '-S', str(tmp_path / 'fake_train.py')]
+        return [*python, str(job.folder), *as_arguments(options, '')]
+
+    def run(text: str = TWO, only=None, stream=None, jobs: int = 1, **options):
+        output = stream or io.StringIO()
+        planned = plan(text, **options)
+        progress = Progress(len(planned.jobs(only)), output)
+        status = run_suite(planned, only, Launch(jobs, gpus=()), command, progress)
+        return status, '' if stream else output.getvalue()
+
+    return run
+
+
+@pytest.fixture
+def run_apart(run, tmp_path):
+    """A function that runs a suite in a process of its own, which can be killed."""
+    started = []
+
+    def call(text, path):
+        with path.open('w') as stream:
+            status = run(text, stream=stream)[0]
+        os._exit(status)
+
+    def run_apart(text: str):
+        path = tmp_path / 'output.txt'
+        process = multiprocessing.get_context('fork').Process(target=call, args=(text, path))
+        process.start()
+        started.append(process)
+        return process, path
+
+    yield run_apart
+    for process in started:
+        process.kill()
+        process.join()
+
+
+def record(out: Path, name: str, seed: int = 0) -> dict:
+    return json.loads((out / f'runs/{name}/seed{seed}/run.json').read_text())
+
+
+def iterations(out: Path, name: str, seed: int = 0) -> list[int]:
+    path = out / f'runs/{name}/seed{seed}/iterations.txt'
+    return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
+def wait_for(condition, seconds: float = 20):
+    until = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < until, 'waited in vain'
+        time.sleep(0.01)
+    return found
+
+
+def wait_for_pid(out: Path, name: str) -> int:
+    """Of the fake training that pauses."""
+    path = out / f'runs/{name}/seed0/pid'
+    return int(wait_for(lambda: path.exists() and path.read_text()))
+
+
+def is_alive(pid: int) -> bool:
+    status = Path(f'/proc/{pid}/stat')
+    return status.exists() and status.read_text().split()[2] != 'Z'
+
+
+def with_option(name: str, key: str, value) -> str:
+    """The suite of two runs, one of them with an option."""
+    return TWO.replace(
+        f"{name}=dict(config='net.py'",
+        f"{name}=dict(config='net.py', options={{{key!r}: {value!r}}}",
+    )
+
+
+def test_all_are_run_and_recorded(run, out):
+    status, output = run(with_option('b', 'fake.value', 30))
+    assert status == 0
+    assert '[1/4] a seed 0 started\n' in output
+    assert '[4/4] b seed 1 finished: mIoU 34.00 (best 34.00) in 0:0' in output
+    assert output.endswith(f'4 of 4 runs are finished: {out / "suite.md"}\n')
+    of = record(out, 'b', 1)
+    assert (of['run'], of['seed'], of['status'], of['starts']) == ('b', 1, 'finished', 1)
+    assert of['results']['metrics']['mIoU']['curve'] == [[2, 32.0], [4, 34.0]]
+    assert of['results']['iterations'] == 4
+    assert 0 < of['seconds'] < 10
+    assert of['machine']['processor'] and of['versions']['torch'] and of['error'] is None
+    kept = {path.name for path in (out / 'runs/b/seed1').glob('*.pth')}
+    assert kept == {'iter_4.pth'}
+    table = (out / 'suite.md').read_text()
+    assert '| b | 2 | 34.00 ± 0.00 | 34.00 ± 0.00 | +20.00 ± 0.00 [20.00, 20.00] |' in table
+    assert (out / 'suite_bars.png').exists() and (out / 'suite_curves.png').exists()
+
+
+BATCH = """
+train_dataloader = dict(batch_size=4, dataset=dict(type='D'))
+optim_wrapper = dict(optimizer=dict(lr=0.01))
+auto_scale_lr = dict(enable=False, base_batch_size=16)
+"""
+
+
+def test_another_batch_than_the_learning_rate_is_meant_for(run, out):
+    """Said once, before the first run, and kept with every run."""
+    (out.parent / 'meant.py').write_text(NETWORK + BATCH)
+    text = TWO.replace("b=dict(config='net.py')", "b=dict(config='meant.py')")
+    output = run(text)[1]
+    first, *rest = output.splitlines()
+    assert first.startswith('warning: b trains with a batch of 4 (1 process x 4 images), but')
+    assert not any('warning' in line for line in rest)
+    assert 'warning' not in run(text)[1]  # nothing is left to run
+    batches = [record(out, name)['batch'] for name in 'ab']
+    assert batches[0] is None and (batches[1]['size'], batches[1]['lr']) == (4, 0.01)
+    with next(out.glob('*.csv')).open() as file:
+        assert [line['batch'] for line in csv.DictReader(file)] == ['', '', '4', '4']
+    runs = json.loads(next(out.glob('*.json')).read_text())['runs']
+    assert runs['b']['seeds'][1]['batch'] == batches[1]
+    with pytest.raises(SuiteError, match='auto_scale_lr.enable was False, is now True'):
+        run(
+            text.replace(
+                "b=dict(config='meant.py'",
+                "b=dict(config='meant.py', options={'auto_scale_lr.enable': True}",
+            ),
+            only=['b'],
+        )
+
+
+def test_peak_memory_is_the_training_s(run, out):
+    """Not this process's, which has torch loaded and is far larger."""
+    run(only=['a'])
+    assert 5 < record(out, 'a')['peak_mib'] < 60
+
+
+def test_what_is_finished_is_not_run_again(run, out):
+    run()
+    before = record(out, 'a')
+    status, output = run()
+    assert status == 0 and '4 of 4 runs are finished already' in output
+    assert ' started' not in output
+    assert record(out, 'a') == before
+    assert iterations(out, 'a') == [1, 2, 3, 4]
+
+
+def test_a_failing_run_does_not_stop_the_rest(run, out):
+    text = with_option('a', 'fake.fails_at', 3)
+    status, output = run(text)
+    assert status == 1
+    assert '[1/4] a seed 0 failed: ValueError: no luck at 3\n' in output
+    assert output.endswith(
+        'failed: a seed 0: ValueError: no luck at 3\nfailed: a seed 1: ValueError: no luck at 3\n'
+        f'2 of 4 runs are finished: {out / "suite.md"}\n'
+    )
+    assert [record(out, 'b', seed)['status'] for seed in (0, 1)] == ['finished'] * 2
+    of = record(out, 'a')
+    assert of['status'] == 'failed' and of['error'] == 'ValueError: no luck at 3'
+    assert of['log_tail'][-1] == 'ValueError: no luck at 3' and len(of['log_tail']) > 2
+    assert '* a seed 0: failed: ValueError: no luck at 3' in (out / 'suite.md').read_text()
+    # The next call tries again, from the last checkpoint.
+    (out / 'mended').touch()
+    status, output = run(text)
+    assert status == 0 and '[1/4] a seed 0 resumed from iter_2.pth\n' in output
+    assert iterations(out, 'a') == [1, 2, 3, 3, 4]
+    assert record(out, 'a')['starts'] == 2 and record(out, 'a')['error'] is None
+    assert 'Not finished' not in (out / 'suite.md').read_text()
+
+
+def test_a_run_that_has_diverged_has_failed(run, out):
+    """It ends with status 0 and a validation, but its figure enters no mean."""
+    text = with_option('a', 'fake.diverges_at', 3)
+    status, output = run(text)
+    assert status == 1
+    error = 'loss is not finite since iteration 3'
+    assert f'[1/4] a seed 0 failed: {error}' in output
+    of = record(out, 'a')
+    assert of['status'] == 'failed' and of['error'].startswith(error)
+    assert '| a | 0 of 2 |' in (out / 'suite.md').read_text()
+    # Nothing is left to train: the next call does not start it again.
+    before = record(out, 'a')
+    status, output = run(text)
+    assert status == 1 and ' started' not in output and 'resumed' not in output
+    assert f'failed: a seed 0: {error}' in output
+    assert record(out, 'a') == before and iterations(out, 'a') == [1, 2, 3, 4]
+
+
+def test_a_diverged_run_that_counted_as_finished(run, out):
+    """Of an earlier version, or killed at its end."""
+    text = with_option('a', 'fake.diverges_at', 4)
+    for status in ('finished', 'running'):
+        run(text, only=['a'])
+        for seed in (0, 1):
+            path = out / f'runs/a/seed{seed}/run.json'
+            path.write_text(json.dumps({**record(out, 'a', seed), 'status': status}))
+        assert run(text, only=['a'])[0] == 1
+        of = record(out, 'a', 1)
+        assert of['status'] == 'failed' and 'since iteration 4' in of['error']
+
+
+def test_a_teacher_that_has_diverged_teaches_none(run, out):
+    text = TAUGHT.replace(
+        "t=dict(config='net.py'", "t=dict(config='net.py', options={'fake.diverges_at': 1}"
+    )
+    for _ in range(2):
+        status, output = run(text)
+        assert status == 1 and 'skipped: b seed 0: t failed\n' in output
+    assert not (out / 'runs/b').exists()
+
+
+def test_a_command_that_is_not_there(plan, out):
+    progress = Progress(2, io.StringIO())
+    command = lambda *_: ['/no/such/command']  # noqa: E731
+    assert run_suite(plan(), ['a'], Launch(gpus=()), command, progress) == 1
+    assert record(out, 'a')['error'].startswith('FileNotFoundError')
+
+
+def test_a_command_that_cannot_be_made(plan, out):
+    def command(*_):
+        raise OSError('no weights')
+
+    assert run_suite(plan(), ['a'], Launch(gpus=()), command, Progress(2, io.StringIO())) == 1
+    assert record(out, 'a')['error'] == 'OSError: no weights'
+
+
+def test_a_run_without_a_validation_has_failed(run, out):
+    status, _ = run(with_option('a', 'fake.silent', 1), only=['a'])
+    assert status == 1
+    assert record(out, 'a')['error'] == "it ended without a validation, so without 'mIoU'"
+
+
+@pytest.mark.parametrize('fails', [False, True])
+def test_a_validation_without_the_suite_s_metric(run, out, fails):
+    """mmengine ends such a run with a bare KeyError, after it has logged what there is."""
+    text = with_option('a', 'fake.metric', 'mDice')
+    text = text.replace("'mDice'", "'mDice', 'fake.raises': 1") if fails else text
+    assert run(text, only=['a'])[0] == 1
+    error = "the validation has no 'mIoU', the suite's metric: it has mDice, aAcc"
+    assert record(out, 'a')['error'] == error
+    tail = record(out, 'a')['log_tail']
+    assert any("KeyError: 'mIoU'" in line for line in tail) == fails
+
+
+def test_a_teacher_comes_first_and_is_handed_over(run, out):
+    status, output = run(TAUGHT)
+    assert status == 0
+    events = [line.split('] ')[1] for line in output.splitlines() if 'started' in line]
+    assert events == [f'{name} seed 0 started' for name in 'actb']
+    (word,) = [w for w in record(out, 'b')['command'].split() if w.startswith('model.teacher_ckpt')]
+    assert word == f'model.teacher_ckpt={out}/runs/t/seed0/iter_4.pth'
+    assert 'teacher_ckpt' not in record(out, 'c')['command']
+
+
+def test_dependants_of_a_failed_teacher_are_skipped(run, out):
+    text = TAUGHT.replace(
+        "t=dict(config='net.py'", "t=dict(config='net.py', options={'fake.fails_at': 1}"
+    )
+    status, output = run(text)
+    assert status == 1
+    assert 'b seed 0 skipped: t failed\n' in output
+    assert 'skipped: b seed 0: t failed\n' in output
+    assert not (out / 'runs/b').exists()
+    assert '* b seed 0: skipped: t failed' in (out / 'suite.md').read_text()
+    assert [record(out, name)['status'] for name in 'ac'] == ['finished'] * 2
+
+
+def test_a_teacher_whose_checkpoint_is_gone(run, out):
+    run(TAUGHT, only=['t'])
+    (out / 'runs/t/seed0/iter_4.pth').unlink()
+    assert run(TAUGHT)[0] == 1
+    assert 'holds no checkpoint of it any more' in record(out, 'b')['error']
+
+
+def test_changed_settings_are_refused(run, out):
+    run()
+    before = record(out, 'a')
+    with pytest.raises(SuiteError) as error:
+        run(TWO.replace("'train_cfg.max_iters': 4", "'train_cfg.max_iters': 6"))
+    assert str(error.value) == (
+        'a seed 0 is finished with other settings than the suite now asks for:\n'
+        '  train_cfg.max_iters was 4, is now 6\n'
+        f'Choose another --out, or delete {out}/runs/a/seed0'
+    )
+    with pytest.raises(SuiteError, match='fake.value was not set, is now 3'):
+        run(options={'fake.value': 3})
+    assert record(out, 'a') == before and iterations(out, 'a') == [1, 2, 3, 4]
+
+
+def test_a_failed_run_without_a_checkpoint_may_be_changed(run, out):
+    """Nothing of it is lost, and nothing of it is left in the results."""
+    run(with_option('a', 'fake.fails_at', 1), only=['a'])
+    log = out / 'runs/a/seed0/1/vis_data/scalars.json'
+    log.parent.mkdir(parents=True)
+    log.write_text('{"mIoU": 99.0, "step": 1}\n')
+    status, _ = run(with_option('a', 'fake.value', 50), only=['a'])
+    assert status == 0
+    assert record(out, 'a')['results']['metrics']['mIoU']['curve'] == [[2, 52.0], [4, 54.0]]
+
+
+def test_checkpoints_of_another_maker_are_refused(run, out):
+    (out / 'runs/b/seed1').mkdir(parents=True)
+    (out / 'runs/b/seed1/iter_4.pth').touch()
+    with pytest.raises(SuiteError, match='b seed 1: .* holds checkpoints that no suite made'):
+        run()
+    assert not (out / 'runs/a').exists()
+
+
+def test_a_second_call_is_refused(run, out):
+    with lock(out), pytest.raises(SuiteError) as error:
+        run()
+    assert f'{out} is in use by process {os.getpid()} on ' in str(error.value)
+    assert 'one call at a time' in str(error.value)
+    assert not (out / 'runs').exists()
+    assert run(only=['a'])[0] == 0  # and after that it is free
+
+
+def test_a_killed_call_leaves_no_training_behind(run, run_apart, out):
+    """SIGKILL: the training ends as well, the next call resumes it and counts it once."""
+    text = with_option('a', 'fake.pauses_at', 3)
+    process, _ = run_apart(text)
+    training = wait_for_pid(out, 'a')
+    assert is_alive(training) and iterations(out, 'a') == [1, 2, 3]
+    opened = [os.readlink(link) for link in Path(f'/proc/{training}/fd').iterdir()]
+    assert str(out / '.lock') in opened  # should it live on, it keeps the next call out
+    process.kill()
+    process.join()
+    assert record(out, 'a')['status'] == 'running'
+    wait_for(lambda: not is_alive(training), seconds=5)
+    # What a longer first start would have noted.
+    path = out / 'runs/a/seed0/run.json'
+    path.write_text(json.dumps({**record(out, 'a'), 'seconds': 1000.0}))
+    (out / 'mended').touch()
+    status, output = run(text)
+    assert status == 0 and 'a seed 0 resumed from iter_2.pth' in output
+    assert iterations(out, 'a') == [1, 2, 3, 3, 4]  # 3 was after the checkpoint
+    of = record(out, 'a')
+    assert (of['status'], of['starts'], of['resumed']) == ('finished', 2, 1)
+    assert 1000 < of['seconds'] < 1020
+    assert of['results']['metrics']['mIoU']['curve'] == [[2, 12.0], [4, 14.0]]
+    report = (out / 'suite.md').read_text()
+    assert '| a | 2 | 14.00 ± 0.00 |' in report
+    assert 'where kernels are not deterministic: a seed 0.\n' in report
+    with (out / 'suite.csv').open() as file:
+        starts = {(line['run'], line['seed']): line['starts'] for line in csv.DictReader(file)}
+    assert (starts['a', '0'], starts['a', '1']) == ('2', '1')
+
+
+def test_time_so_far_is_noted_while_a_run_goes_on(run_apart, out, monkeypatch):
+    monkeypatch.setattr(schedule, '_SECONDS_BETWEEN_RECORDS', 0.05)
+    run_apart(with_option('a', 'fake.pauses_at', 3))
+    wait_for_pid(out, 'a')
+    wait_for(lambda: record(out, 'a')['seconds'] > 0.2, seconds=5)
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_all_and_says_how_to_go_on(run_apart, out, number):
+    process, path = run_apart(with_option('a', 'fake.pauses_at', 3))
+    training = wait_for_pid(out, 'a')
+    os.kill(process.pid, number)
+    process.join(20)
+    assert process.exitcode == 128 + number
+    assert not is_alive(training)
+    assert record(out, 'a')['status'] == 'interrupted' and record(out, 'a')['seconds'] > 0
+    assert not (out / 'runs/b').exists()
+    assert 'Interrupted. To go on: python ' in path.read_text()
+    assert '* a seed 0: interrupted' in (out / 'suite.md').read_text()
+
+
+def test_the_next_call_waits_for_what_a_killed_one_left(out):
+    """Where no kernel ends the trainings, or torchrun takes its time: the lock keeps them apart."""
+    out.mkdir()
+
+    def hold_and_leave(seconds):
+        with lock(out) as descriptor:
+            subprocess.Popen(['sleep', str(seconds)], pass_fds=(descriptor,))
+            os._exit(0)
+
+    process = multiprocessing.get_context('fork').Process(target=hold_and_leave, args=(1.5,))
+    process.start()
+    process.join()
+    start = time.monotonic()
+    gone = 'is gone, but a training of its is still running there'
+    with pytest.raises(SuiteError, match=gone), lock(out, patience=0.3):
+        pass
+    with lock(out, patience=20):
+        assert time.monotonic() - start > 0.8
+
+
+def test_a_validation_that_a_kill_has_cut_off_is_made_up_for(run, out):
+    text = with_option('a', 'fake.dies_before_validation', 4)
+    status, output = run(text, only=['a'])
+    assert status == 1
+    assert record(out, 'a')['error'].startswith('ended by SIGKILL')
+    status, output = run(text, only=['a'])
+    assert status == 0 and 'a seed 0 resumed from iter_4.pth' in output
+    of = record(out, 'a')
+    assert of['results']['metrics']['mIoU']['curve'] == [[2, 12.0], [4, 14.0]]
+    assert iterations(out, 'a') == [1, 2, 3, 4]
+
+
+def test_a_run_that_was_complete_when_it_was_killed(run, out):
+    """Nothing is left to train: its record is completed, no process is started."""
+    run(only=['a'])
+    path = out / 'runs/a/seed0/run.json'
+    path.write_text(json.dumps({**record(out, 'a'), 'status': 'running', 'results': None}))
+    status, output = run(only=['a'])
+    assert status == 0 and '2 of 2 runs are finished already' in output
+    of = record(out, 'a')
+    assert (of['status'], of['starts']) == ('finished', 1)
+    assert of['results']['metrics']['mIoU']['last'] == 14.0
+
+
+def test_a_run_that_lacked_its_last_validation_only(run, out):
+    run(only=['a'])
+    folder = out / 'runs/a/seed0'
+    record_path, (log,) = folder / 'run.json', folder.glob('*/vis_data/scalars.json')
+    changed = {**record(out, 'a'), 'status': 'running', 'results': None}
+    record_path.write_text(json.dumps(changed))
+    log.write_text(''.join(log.read_text().splitlines(keepends=True)[:-1]))
+    status, output = run(only=['a'])
+    assert status == 0 and 'a seed 0 resumed from iter_4.pth' in output
+    assert record(out, 'a')['results']['metrics']['mIoU']['curve'] == [[2, 12.0], [4, 14.0]]
+    assert record(out, 'a')['resumed'] == 0  # nothing was trained after the interruption
+    assert 'random numbers' not in (out / 'suite.md').read_text()
+
+
+def test_a_run_that_began_anew_is_none_that_was_resumed(run, out):
+    text = with_option('a', 'fake.fails_at', 1)
+    run(text, only=['a'])
+    (out / 'mended').touch()
+    run(text, only=['a'])
+    of = record(out, 'a')
+    assert (of['status'], of['starts'], of['resumed']) == ('finished', 2, 0)
+
+
+def test_two_at_once(run, out, monkeypatch):
+    """Each waits for the other to have begun; the cores are shared."""
+    monkeypatch.setattr(launching, '_cores', lambda: 6)
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    text = TWO.replace('(0, 1)', '(0,)')
+    for name, other in (('a', 'b'), ('b', 'a')):
+        option = f"{name}=dict(config='net.py', options={{'fake.waits_for': '{other}'}}"
+        text = text.replace(f"{name}=dict(config='net.py'", option)
+    status, _ = run(text, jobs=2)
+    assert status == 0
+    for name in 'ab':
+        seen = json.loads((out / f'runs/{name}/seed0/surroundings.json').read_text())
+        assert seen['OMP_NUM_THREADS'] == '3'
+
+
+def test_a_dry_run_writes_nothing(plan, out):
+    lines = dry_run(plan(TAUGHT), launch=Launch(gpus=()))
+    assert len(lines) == 4 and not out.exists()
+    taught = next(line for line in lines if 'recipe.py' in line)
+    assert f'model.teacher_ckpt={out}/runs/t/seed0/iter_4.pth' in taught
+    assert taught.startswith('OMP_NUM_THREADS=') and '--resume --cfg-options' in taught
+
+
+def test_a_report_of_what_is_there(run, plan, out):
+    with pytest.raises(SuiteError, match='--report-only: .* holds no runs'):
+        report_only(plan())
+    run(only=['a'])
+    for name in ('suite.md', 'suite.csv', 'suite_bars.png'):
+        (out / name).unlink()
+    machine = json.loads((out / 'suite.json').read_text())['machine']
+    report_only(plan())
+    assert '| b | 0 of 2 |' in (out / 'suite.md').read_text()
+    assert (out / 'suite.csv').exists() and (out / 'suite_bars.png').exists()
+    assert json.loads((out / 'suite.json').read_text())['machine'] == machine
+    # Settings that have changed since are no reason to refuse, but are said.
+    report_only(plan(options={'fake.value': 3}))
+    assert 'so not to be compared: a seed 0, a seed 1.' in (out / 'suite.md').read_text()
+
+
+def test_suites_that_share_a_folder(run, plan, out, tmp_path):
+    """What both have is run once; each has its own report."""
+    run(TWO)
+    other = tmp_path / 'other.py'
+    other.write_text(HEAD + "runs = dict(a=dict(config='net.py'))\n")
+    planned = Plan(load_suite(str(other)), out)
+    before = (out / 'suite.md').read_text()
+    stream = io.StringIO()
+    assert run_suite(planned, launch=Launch(gpus=()), progress=Progress(2, stream)) == 0
+    assert '2 of 2 runs are finished already' in stream.getvalue()
+    assert (out / 'suite.md').read_text() == before
+    ends = ('.csv', '.json', '.md', '_bars.png', '_curves.png')
+    assert sorted(path.name for path in out.glob('other*')) == [f'other{end}' for end in ends]
+
+
+def test_scenes_are_written_once(run, out):
+    text = TWO + 'toy_data = dict(num_train=2, num_val=1, size=(32, 32))\n'
+    text = text.replace("'net.py'", "'data.py'")
+    data = "_base_ = 'net.py'\ntrain_dataloader = dict(dataset=dict(type='D'))\n"
+    (out.parent / 'data.py').write_text(data)
+    run(text, only=['a'])
+    assert f'data_root={out}/data' in record(out, 'a')['command']
+    images = sorted((out / 'data/JPEGImages').iterdir())
+    assert len(images) == 3
+    images[0].unlink()
+    assert 'writing the scenes' not in run(text)[1]
+    assert len(list((out / 'data/JPEGImages').iterdir())) == 2
+    for seed in (0, 1):
+        for name in 'ab':
+            (out / f'runs/{name}/seed{seed}/run.json').unlink()
+            (out / f'runs/{name}/seed{seed}/iter_4.pth').unlink()
+    with pytest.raises(SuiteError, match='holds other scenes than toy_data asks for'):
+        run(text.replace('num_train=2', 'num_train=3'))
+
+
+def test_scenes_that_cannot_be_drawn(run):
+    with pytest.raises(SuiteError, match='toy_data: size must be'):
+        run(TWO + 'toy_data = dict(size=(2, 2))\n')
+
+
+def test_a_process_that_ignores_sigterm_is_killed(tmp_path):
+    code = 'import signal, time; signal.signal(15, signal.SIG_IGN); print(1); time.sleep(60)'
+    log = tmp_path / 'log'
+    process = Process([sys.executable, '-S', '-c', code], {}, log)
+    wait_for(lambda: log.read_text().endswith('1\n'))
+    process.ask_to_end()
+    process.stop(patience=0.3)
+    assert process.poll() == -signal.SIGKILL and not is_alive(process.pid)
+
+
+class TestProgress:
+    STATE = State(5, Key('tat', 1), 420, 1000, 1.2341, 41.4)
+    LINE = '[ 5/37] tat seed 1   420/1000  loss 1.234  0:41 left   suite 12:03 left'
+
+    def test_lines_where_there_is_no_terminal(self):
+        stream, now = io.StringIO(), [0.0]
+        progress = Progress(37, stream, every=30, clock=lambda: now[0])
+        for now[0] in (1.0, 29.0, 30.0, 31.0, 59.0, 60.0):
+            progress.update([self.STATE], 723.0)
+        assert stream.getvalue() == f'{self.LINE}\n' * 2
+
+    def test_one_line_on_a_terminal(self, monkeypatch):
+        class Terminal(io.StringIO):
+            def isatty(self):
+                return True
+
+        size = os.terminal_size((60, 20))
+        monkeypatch.setattr(progressing.shutil, 'get_terminal_size', lambda: size)
+        stream = Terminal()
+        progress = Progress(37, stream)
+        progress.update([self.STATE], 723.0)
+        progress.event('tat seed 1 finished', 5)
+        cut = self.LINE[:59]
+        erased = '\r' + ' ' * 59 + '\r'
+        assert stream.getvalue() == f'{cut}{erased}[ 5/37] tat seed 1 finished\n'
+
+    def test_a_run_that_has_not_said_anything(self):
+        stream = io.StringIO()
+        Progress(2, stream, every=0).update([State(1, Key('a', 0))], None)
+        assert stream.getvalue() == '[1/2] a seed 0   starting   suite ? left\n'
+
+    @pytest.mark.parametrize(
+        ('seconds', 'text'),
+        [(0, '0:00'), (65.4, '1:05'), (119.6, '2:00'), (7265, '2:01:05'), (None, '?')],
+    )
+    def test_duration(self, seconds, text):
+        assert duration(seconds) == text
+
+    def test_time_left_of_a_suite(self):
+        """Hand-worked: a takes 100 s, b 40; c, of which nothing is known, their mean."""
+        finished = {Key('a', 0): 90.0, Key('a', 1): 110.0}
+        running = {Key('b', 0): (30.0, 10.0)}
+        waiting = [Key('a', 2), Key('b', 1), Key('c', 0)]
+        assert suite_seconds_left(finished, running, waiting, 1) == 10 + 100 + 40 + 70
+        assert suite_seconds_left(finished, running, waiting, 2) == 110
+        assert suite_seconds_left({}, {Key('b', 0): (1.0, None)}, waiting, 1) is None
+        # One that runs and has not said how long: what its like took, less what it has had.
+        assert suite_seconds_left(finished, {Key('a', 2): (30.0, None)}, [], 1) == 70
+        # Four at once do not make the one that runs any shorter.
+        assert suite_seconds_left({}, {Key('b', 0): (1.0, 80.0)}, [], 4) == 80

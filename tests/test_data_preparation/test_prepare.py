@@ -1,0 +1,639 @@
+"""Roots made from small archives in the official formats, by mmseg's own converters."""
+
+import errno
+import functools
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+from mmengine import Config
+from mmseg.registry import DATASETS
+from PIL import Image
+from scipy.io import savemat
+
+from mmrazor_tat.data_preparation import archives, converters, prepare
+from mmrazor_tat.data_preparation.check import check_root
+from mmrazor_tat.data_preparation.prepare import prepare_coco_stuff10k, prepare_voc12aug
+from mmrazor_tat.utils.archives import DataError
+
+# Official ids of COCO-Stuff 10K and what mmseg numbers them: 12, 26, 29, 30, ... are unused.
+OFFICIAL = [0, 1, 11, 13, 25, 27, 90, 92, 182]
+TRAIN_IDS = [0, 1, 11, 12, 24, 25, 80, 81, 171]
+AFTER_REDUCTION = [255, 0, 10, 11, 23, 24, 79, 80, 170]
+COCO = {
+    'train': ['COCO_train2014_000000000077', 'COCO_train2014_000000000110'],
+    'test': ['COCO_train2014_000000000692'],
+}
+SIZE = dict(zip(COCO['train'] + COCO['test'], [(6, 9), (9, 12), (12, 18)]))
+
+VOC_TRAIN, VOC_VAL = ['2007_000032', '2007_000039'], ['2007_000033']
+SBD_TRAIN, SBD_VAL = ['2007_000032', '2008_000008'], ['2007_000033', '2008_000015']
+LISTS = 'ImageSets/Segmentation'
+READ = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
+
+
+def stripes(ids, height, width):
+    """(H, W): the ids as columns, over and over."""
+    return np.tile(np.resize(ids, width), (height, 1))
+
+
+def image(height, width, form='JPEG'):
+    file = io.BytesIO()
+    Image.new('RGB', (width, height), (200, 100, 50)).save(file, form)
+    return file.getvalue()
+
+
+def palette(label):
+    file = io.BytesIO()
+    coloured = Image.fromarray(label.astype(np.uint8))
+    coloured.putpalette(bytes(range(256)) * 3)
+    coloured.save(file, 'PNG')
+    return file.getvalue()
+
+
+def mat(**variables):
+    file = io.BytesIO()
+    savemat(file, variables)
+    return file.getvalue()
+
+
+def lines(names):
+    return ''.join(f'{name}\n' for name in names).encode()
+
+
+def annotation(ids, height, width):
+    """What the official files hold, with S as the matrix of ids."""
+    return mat(
+        S=stripes(ids, height, width).astype(np.uint16),
+        names=np.array(['unlabeled', 'person'], object),
+        captions=np.array(['a caption'], object),
+        regionMapStuff=np.ones((height, width), np.uint16),
+        regionLabelsStuff=np.array([[1]], np.uint16),
+    )
+
+
+def coco_files():
+    files = {
+        'imageLists/all.txt': lines([*COCO['train'], *COCO['test']]),
+        'imageLists/train.txt': lines(COCO['train']),
+        'imageLists/test.txt': lines(COCO['test']),
+        'cocostuff-labels.txt': b'0: unlabeled\n',
+    }
+    for name, (height, width) in SIZE.items():
+        files[f'images/{name}.jpg'] = image(height, width)
+        files[f'annotations/{name}.mat'] = annotation(OFFICIAL, height, width)
+    return files
+
+
+def voc_files():
+    files = {
+        f'{LISTS}/train.txt': lines(VOC_TRAIN),
+        f'{LISTS}/val.txt': lines(VOC_VAL),
+        f'{LISTS}/trainval.txt': lines(VOC_TRAIN + VOC_VAL),
+        'Annotations/2007_000032.xml': b'<annotation/>',
+    }
+    for name in {*VOC_TRAIN, *VOC_VAL, *SBD_TRAIN, *SBD_VAL}:
+        files[f'JPEGImages/{name}.jpg'] = image(6, 8)
+    for name in VOC_TRAIN + VOC_VAL:
+        files[f'SegmentationClass/{name}.png'] = palette(stripes([0, 5, 255], 6, 8))
+    return {f'VOCdevkit/VOC2012/{name}': content for name, content in files.items()}
+
+
+def sbd_files():
+    files = {'dataset/train.txt': lines(SBD_TRAIN), 'dataset/val.txt': lines(SBD_VAL)}
+    for number, name in enumerate(SBD_TRAIN + SBD_VAL):
+        ids = stripes([0, 7 + number], 6, 8).astype(np.uint8)
+        inside = dict(Segmentation=ids, Boundaries=np.array([[0.0]], object), CategoriesPresent=7)
+        files[f'dataset/cls/{name}.mat'] = mat(GTcls=inside)
+    files['benchmark_code_RELEASE/demo/datadir/cls/2008_000051.mat'] = b''
+    return {f'benchmark_RELEASE/{name}': content for name, content in files.items()}
+
+
+def write_zip(path, files):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, 'w') as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def write_tar(path, files, mode='w'):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, mode) as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+def write_files(folder, files):
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+
+
+def tree(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob('*')
+        if path.is_file()
+    }
+
+
+def dataset(name, root, split):
+    """The data set of mmseg's own config, told no more than where the root is."""
+    cfg = Config.fromstring(f"_base_ = 'mmseg::_base_/datasets/{name}.py'", '.py')
+    cfg = cfg[f'{split}_dataloader'].dataset
+    for part in cfg.get('datasets', [cfg]):
+        part.data_root = str(root)
+        if split == 'train':
+            part.pipeline = READ  # without what is random
+    return DATASETS.build(cfg)
+
+
+@pytest.fixture(scope='module')
+def coco_made(tmp_path_factory):
+    root = tmp_path_factory.mktemp('coco') / 'data/coco_stuff10k'
+    write_zip(root.parent / 'cocostuff-10k-v1.1.zip', coco_files())
+    said = []
+    report = prepare_coco_stuff10k(root, subset=True, workers=2, say=said.append)
+    return root, report, said
+
+
+@pytest.fixture(scope='module')
+def voc_made(tmp_path_factory):
+    root = tmp_path_factory.mktemp('voc') / 'data/VOCdevkit/VOC2012'
+    write_tar(root.parents[1] / 'VOCtrainval_11-May-2012.tar', voc_files())
+    write_tar(root.parents[1] / 'benchmark.tgz', sbd_files(), 'w:gz')
+    said = []
+    report = prepare_voc12aug(root, subset=True, workers=2, say=said.append)
+    return root, report, said
+
+
+@pytest.fixture
+def coco_root(coco_made, tmp_path):
+    """A finished root of its own, for a test that damages it, with the archive beside it."""
+    shutil.copytree(coco_made[0].parent, tmp_path / 'data')
+    return tmp_path / 'data/coco_stuff10k'
+
+
+@pytest.fixture
+def converter_is_not_run(monkeypatch):
+    def fail(*arguments):
+        raise AssertionError('the converter was run')
+
+    monkeypatch.setattr(converters, '_run_converter', fail)
+
+
+class TestCoco:
+    def test_report(self, coco_made):
+        root, report, said = coco_made
+        assert report.ok and report.read == 3
+        assert report.counts == {'train': 2, 'test': 1}
+        archive = root.parent / 'cocostuff-10k-v1.1.zip'
+        assert said == [f'unpacking {archive} (0.0 GB)', 'converting the annotations']
+
+    def test_layout(self, coco_made):
+        """Nothing else is left: neither raw annotations nor second copies of the images."""
+        assert sorted(tree(coco_made[0])) == sorted(
+            ['imageLists/train.txt', 'imageLists/test.txt']
+            + [f'images/{s}2014/{name}.jpg' for s in COCO for name in COCO[s]]
+            + [f'annotations/{s}2014/{name}_labelTrainIds.png' for s in COCO for name in COCO[s]]
+        )
+
+    def test_ids(self, coco_made):
+        for split, names in COCO.items():
+            for name in names:
+                path = coco_made[0] / f'annotations/{split}2014/{name}_labelTrainIds.png'
+                assert np.array_equal(Image.open(path), stripes(TRAIN_IDS, *SIZE[name])), name
+
+    def test_mmseg_reads_it(self, coco_made):
+        train = dataset('coco-stuff10k', coco_made[0], 'train')
+        val = dataset('coco-stuff10k', coco_made[0], 'val')
+        assert (len(train), len(val)) == (2, 1)
+        assert type(train).__name__ == 'COCOStuffDataset'
+        item = train[0]
+        assert item['data_samples'].img_path.endswith(f'{COCO["train"][0]}.jpg')
+        assert item['inputs'].shape == (3, 6, 9)
+        label = item['data_samples'].gt_sem_seg.data[0].numpy()
+        assert np.array_equal(label, stripes(AFTER_REDUCTION, 6, 9))
+        # mmseg's test pipeline scales the image, not the label: 12 x 18 to a short side of 512.
+        assert val[0]['inputs'].shape == (3, 512, 768)
+        label = val[0]['data_samples'].gt_sem_seg.data[0].numpy()
+        assert np.array_equal(label, stripes(AFTER_REDUCTION, 12, 18))
+
+    def test_complete_already(self, coco_made, converter_is_not_run):
+        said = []
+        report = prepare_coco_stuff10k(coco_made[0], subset=True, say=said.append)
+        assert report.ok and said == ['already complete, nothing to do']
+
+    def test_damage_is_repaired(self, coco_root):
+        """A label cut short, and the litter of a run that was killed."""
+        whole = tree(coco_root)
+        label = coco_root / f'annotations/test2014/{COCO["test"][0]}_labelTrainIds.png'
+        label.write_bytes(label.read_bytes()[:-30])
+        (coco_root / 'prepare_data.unfinished.x/coco').mkdir(parents=True)
+        said = []
+        assert prepare_coco_stuff10k(coco_root, subset=True, workers=1, say=said.append).ok
+        assert 'unreadable files: 1' in said[0] and said[0].endswith('\nmaking it anew')
+        assert tree(coco_root) == whole
+
+    def test_damage_that_came_with_the_unpacked_files(self, coco_root):
+        """Then the archive is taken, though the files in the root are all there."""
+        whole = tree(coco_root)
+        raw = {**coco_files(), f'images/{COCO["test"][0]}.jpg': b''}
+        write_files(coco_root, raw)
+        (coco_root / f'images/test2014/{COCO["test"][0]}.jpg').write_bytes(b'')
+        assert prepare_coco_stuff10k(coco_root, subset=True, workers=1).ok
+        assert tree(coco_root) == {**raw, **whole}
+
+    def test_interrupted(self, coco_root, monkeypatch):
+        """Stopped between two files of the last step: not complete, nor in the way."""
+        whole = tree(coco_root)
+        shutil.rmtree(coco_root)
+        moved = []
+
+        def stop(source, target):
+            moved.append(target)
+            if len(moved) == 3:
+                raise KeyboardInterrupt
+            replace(source, target)
+
+        replace = prepare.os.replace
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(prepare.os, 'replace', stop)
+            prepare_coco_stuff10k(coco_root, subset=True, workers=1)
+        assert 0 < len(tree(coco_root)) < len(whole)
+        assert not list(coco_root.glob('prepare_data.unfinished*'))
+        assert prepare_coco_stuff10k(coco_root, subset=True, workers=1).ok
+        assert tree(coco_root) == whole
+
+    def test_killed(self, coco_root):
+        """What a killed run had all but finished is neither taken nor recommended, but removed."""
+        whole = tree(coco_root)
+        left = coco_root.parent / 'left'
+        coco_root.rename(left)
+        coco_root.mkdir()
+        left.rename(coco_root / 'prepare_data.unfinished.x')
+        with pytest.raises(DataError, match=r'annotations/train2014/$'):
+            check_root('coco-stuff10k', coco_root)
+        assert prepare_coco_stuff10k(coco_root, subset=True, workers=1).ok
+        assert tree(coco_root) == whole
+
+    def test_unpacked_root(self, coco_made, tmp_path):
+        """Unpacked into the root by hand, as mmseg's guide has it: used in place, and left."""
+        files = coco_files()
+        write_files(tmp_path, files)
+        assert prepare_coco_stuff10k(tmp_path, subset=True, workers=1).ok
+        assert tree(tmp_path) == {**files, **tree(coco_made[0])}
+
+
+class TestVoc:
+    def test_report(self, voc_made):
+        root, report, said = voc_made
+        assert report.ok and report.read == 5
+        assert report.counts == {'train': 2, 'aug': 2, 'val': 1}
+        assert said == [
+            f'unpacking {root.parents[1]}/VOCtrainval_11-May-2012.tar (0.0 GB)',
+            f'unpacking {root.parents[1]}/benchmark.tgz (0.0 GB)',
+            'converting the labels of SBD',
+        ]
+
+    def test_layout(self, voc_made):
+        images = {*VOC_TRAIN, *VOC_VAL, *SBD_TRAIN, *SBD_VAL}
+        assert sorted(tree(voc_made[0])) == sorted(
+            [f'{LISTS}/{name}.txt' for name in ('train', 'val', 'trainval', 'trainaug', 'aug')]
+            + [f'JPEGImages/{name}.jpg' for name in images]
+            + [f'SegmentationClass/{name}.png' for name in VOC_TRAIN + VOC_VAL]
+            + [f'SegmentationClassAug/{name}.png' for name in SBD_TRAIN + SBD_VAL]
+        )
+
+    def test_lists(self, voc_made):
+        """SBD's images without VOC's own; none of VOC's validation, though SBD trains on some."""
+        lists = {
+            name: (voc_made[0] / LISTS / f'{name}.txt').read_text().split()
+            for name in ('aug', 'trainaug')
+        }
+        assert sorted(lists['aug']) == ['2008_000008', '2008_000015']
+        assert sorted(lists['trainaug']) == [*VOC_TRAIN, '2008_000008', '2008_000015']
+
+    def test_mmseg_reads_it(self, voc_made):
+        train = dataset('pascal_voc12_aug', voc_made[0], 'train')
+        val = dataset('pascal_voc12_aug', voc_made[0], 'val')
+        assert (len(train), len(val)) == (4, 1)
+        found = {}
+        for item in train:
+            assert item['inputs'].shape == (3, 6, 8)
+            label = item['data_samples'].gt_sem_seg.data[0].numpy()
+            found[item['data_samples'].img_path[-15:-4]] = label
+        assert sorted(found) == [*VOC_TRAIN, '2008_000008', '2008_000015']
+        assert np.array_equal(found['2007_000032'], stripes([0, 5, 255], 6, 8))  # VOC's, not SBD's
+        assert np.array_equal(found['2008_000008'], stripes([0, 8], 6, 8))
+        assert np.array_equal(found['2008_000015'], stripes([0, 10], 6, 8))
+        assert val[0]['data_samples'].gt_sem_seg.data.shape == (1, 6, 8)
+
+    def test_complete_already(self, voc_made, converter_is_not_run):
+        said = []
+        report = prepare_voc12aug(voc_made[0], subset=True, say=said.append)
+        assert report.ok and said == ['already complete, nothing to do']
+
+    def test_damage_is_repaired(self, voc_made, tmp_path):
+        """A broken image of VOC, from its archive."""
+        shutil.copytree(voc_made[0].parents[1], tmp_path / 'data')
+        root = tmp_path / 'data/VOCdevkit/VOC2012'
+        (root / 'JPEGImages/2008_000008.jpg').write_bytes(b'')
+        assert prepare_voc12aug(root, subset=True, workers=1).ok
+        assert tree(root) == tree(voc_made[0])
+
+    def test_unpacked_folders(self, voc_made, tmp_path):
+        """Both unpacked by hand, and once more: the lists come in the same order."""
+        write_files(tmp_path, {**voc_files(), **sbd_files()})
+        root = tmp_path / 'VOCdevkit/VOC2012'
+        assert prepare_voc12aug(root, subset=True, workers=1).ok
+        xml = {'Annotations/2007_000032.xml': b'<annotation/>'}
+        assert tree(root) == {**tree(voc_made[0]), **xml}
+
+
+class TestSources:
+    def test_no_archive(self, tmp_path):
+        with pytest.raises(DataError) as caught:
+            prepare_coco_stuff10k(tmp_path / 'coco')
+        assert str(caught.value) == (
+            'coco-stuff10k needs cocostuff-10k-v1.1.zip (from the COCO-Stuff 10K v1.1 page; '
+            '--archive if it lies elsewhere). Nothing is downloaded; looked in '
+            f'{tmp_path}/coco, {tmp_path}'
+        )
+        assert list(tmp_path.iterdir()) == []
+
+    def test_no_archives(self, tmp_path):
+        root = tmp_path / 'VOCdevkit/VOC2012'
+        with pytest.raises(DataError) as caught:
+            prepare_voc12aug(root)
+        assert str(caught.value) == (
+            'voc12aug needs VOCtrainval_11-May-2012.tar (from the PASCAL VOC 2012 page; '
+            '--voc-archive if it lies elsewhere) and benchmark.tgz (from the page of SBD, the '
+            'Semantic Boundaries Dataset; --sbd-archive if it lies elsewhere). Nothing is '
+            f'downloaded; looked in {root}, {root.parent}, {root.parents[1]}'
+        )
+
+    def test_unpacked_in_part(self, tmp_path):
+        files = voc_files()
+        del files['VOCdevkit/VOC2012/JPEGImages/2007_000039.jpg']
+        write_files(tmp_path, files)
+        with pytest.raises(
+            DataError, match=r'VOC2012 is incomplete: it lacks JPEGImages/2007_000039'
+        ):
+            prepare_voc12aug(tmp_path / 'VOCdevkit/VOC2012')
+
+    def test_given_but_missing(self, tmp_path):
+        with pytest.raises(DataError, match=f'^--archive: there is no {tmp_path}/my.zip$'):
+            prepare_coco_stuff10k(tmp_path / 'coco', tmp_path / 'my.zip')
+
+    def test_given_folder_incomplete(self, tmp_path):
+        with pytest.raises(
+            DataError, match=r'^--archive: .* lacks imageLists/train.txt and 1 more$'
+        ):
+            prepare_coco_stuff10k(tmp_path / 'coco', tmp_path)
+
+    def test_voc_folder_elsewhere(self, tmp_path):
+        write_files(tmp_path, {**voc_files(), **sbd_files()})
+        with pytest.raises(DataError, match=r'VOC2012 is a folder; to use it, name it as the root'):
+            prepare_voc12aug(
+                tmp_path / 'new/VOC2012',
+                tmp_path / 'VOCdevkit/VOC2012',
+                tmp_path / 'benchmark_RELEASE',
+            )
+
+    @pytest.mark.parametrize(
+        'root, text',
+        [
+            ('', 'is not the root that is there already, {0}/VOCdevkit/VOC2012; '),
+            ('VOCdevkit', 'is not the root that is there already, {0}/VOCdevkit/VOC2012; '),
+            (
+                'VOCdevkit/VOC2012/ImageSets',
+                'is not the root that is there already, {0}/VOCdevkit/VOC2012; ',
+            ),
+            ('VOCdevkit/VOC2012/JPEGImages/2008_000008.jpg', 'is a file'),
+            ('new/VOCdevkit', 'is one level too high'),
+        ],
+    )
+    def test_wrong_root(self, tmp_path, root, text):
+        write_files(tmp_path, voc_files())
+        with pytest.raises(DataError) as caught:
+            prepare_voc12aug(tmp_path / root)
+        assert text.format(tmp_path) in str(caught.value)
+        assert 'must be the data_root of mmseg, .../VOCdevkit/VOC2012' in str(caught.value)
+
+
+class TestArchives:
+    """What is wrong with an archive is one line, and the root stays as it was."""
+
+    @pytest.fixture
+    def refused(self, tmp_path, converter_is_not_run):
+        def refused(archive, **kwargs):
+            root = tmp_path / 'coco'
+            with pytest.raises(DataError) as caught:
+                prepare_coco_stuff10k(root, archive, **kwargs)
+            assert not root.exists() and '\n' not in str(caught.value)
+            assert 'unfinished' not in str(caught.value)  # a folder that is gone
+            return str(caught.value).replace(str(tmp_path) + '/', '')
+
+        return refused
+
+    def test_not_the_official_counts(self, refused, tmp_path):
+        assert refused(write_zip(tmp_path / 'a.zip', coco_files())) == (
+            'names in imageLists/train.txt: 2, officially 9,000; names in imageLists/test.txt: '
+            '1, officially 1,000. --subset takes the counts as they are'
+        )
+
+    def test_truncated_zip(self, refused, tmp_path):
+        path = write_zip(tmp_path / 'a.zip', coco_files())
+        path.write_bytes(path.read_bytes()[:-100])
+        assert refused(path) == (
+            'a.zip cannot be unpacked (File is not a zip file): it is damaged, incomplete or '
+            'another file; get cocostuff-10k-v1.1.zip anew from the COCO-Stuff 10K v1.1 page'
+        )
+
+    def test_damaged_zip(self, refused, tmp_path):
+        content = image(60, 80)
+        path = write_zip(tmp_path / 'a.zip', {**coco_files(), 'images/x.jpg': content})
+        packed = path.read_bytes()
+        where = packed.index(content) + 100
+        path.write_bytes(packed[:where] + b'????' + packed[where + 4 :])
+        assert refused(path).startswith(
+            "a.zip cannot be unpacked (Bad CRC-32 for file 'images/x.jpg')"
+        )
+
+    def test_incomplete_zip(self, refused, tmp_path):
+        files = coco_files()
+        del files[f'annotations/{COCO["test"][0]}.mat']
+        assert refused(write_zip(tmp_path / 'a.zip', files), subset=True) == (
+            f'a.zip is incomplete: it lacks annotations/{COCO["test"][0]}.mat'
+        )
+
+    def test_another_zip(self, refused, tmp_path):
+        assert refused(write_zip(tmp_path / 'a.zip', {'readme.txt': b''})) == (
+            'a.zip is not cocostuff-10k-v1.1.zip: it has no images/*.jpg, annotations/*.mat and '
+            'imageLists/*.txt'
+        )
+
+    @pytest.mark.parametrize('name', ['../out.jpg', 'images/../../out.jpg', '/tmp/out.jpg'])
+    @pytest.mark.parametrize('write', [write_zip, write_tar])
+    def test_member_outside(self, refused, tmp_path, write, name):
+        path = write(tmp_path / ('a.zip' if write is write_zip else 'a.tar'), {name: b''})
+        assert refused(path) == (
+            f'{path.name} is refused: its member {name!r} would lie outside of the folder'
+        )
+        assert not list(tmp_path.rglob('out.jpg'))
+
+    def test_link(self, refused, tmp_path):
+        """A link is never made, so nothing is written through it."""
+        with tarfile.open(tmp_path / 'a.tar', 'w') as archive:
+            link = tarfile.TarInfo('images/x.jpg')
+            link.type, link.linkname = tarfile.SYMTYPE, '/etc/passwd'
+            archive.addfile(link)
+        assert 'a.tar is not cocostuff-10k-v1.1.zip' in refused(tmp_path / 'a.tar')
+
+    def test_version_1_0(self, refused, tmp_path):
+        name = COCO['train'][0]
+        files = {**coco_files(), f'annotations/{name}.mat': annotation([1, 12, 26], *SIZE[name])}
+        assert refused(write_zip(tmp_path / 'a.zip', files), subset=True) == (
+            f'a.zip: annotations/{name}.mat has ids that COCO-Stuff 10K v1.1 has not (12, 26); '
+            'is it another version?'
+        )
+
+    def test_version_1_0_unpacked(self, tmp_path, converter_is_not_run):
+        """A folder is named as it is, and stays."""
+        name = COCO['train'][0]
+        files = {**coco_files(), f'annotations/{name}.mat': annotation([12], *SIZE[name])}
+        write_files(tmp_path / 'coco', files)
+        with pytest.raises(DataError) as caught:
+            prepare_coco_stuff10k(tmp_path / 'coco', subset=True)
+        assert str(caught.value).startswith(f'{tmp_path}/coco: annotations/{name}.mat has ids ')
+        assert tree(tmp_path / 'coco') == files
+
+    def test_unreadable_annotation(self, refused, tmp_path):
+        files = {**coco_files(), f'annotations/{COCO["train"][0]}.mat': b'?' * 200}
+        found = refused(write_zip(tmp_path / 'a.zip', files), subset=True)
+        assert found.startswith(f'a.zip: annotations/{COCO["train"][0]}.mat is unreadable: ')
+
+    def test_lists_at_fault(self, refused, tmp_path):
+        files = {**coco_files(), 'imageLists/test.txt': lines(COCO['train'][:1])}
+        assert refused(write_zip(tmp_path / 'a.zip', files), subset=True) == (
+            'a.zip: names both in imageLists/train.txt and in imageLists/test.txt: 1 '
+            + COCO['train'][0]
+        )
+
+    def test_disk_full(self, refused, tmp_path, monkeypatch):
+        def full(*arguments):
+            raise OSError(errno.ENOSPC, 'No space left on device')
+
+        monkeypatch.setattr(archives.shutil, 'copyfileobj', full)
+        assert refused(write_zip(tmp_path / 'a.zip', coco_files()), subset=True) == (
+            'unpacking a.zip failed: No space left on device; make room and start again'
+        )
+
+    @pytest.mark.parametrize(
+        'voc, sbd, text',
+        [
+            (voc_files(), sbd_files(), 'names in ImageSets/Segmentation/train.txt: 2, officially '),
+            (
+                {'VOC2012/x': b''},
+                sbd_files(),
+                'voc.tar is not VOCtrainval_11-May-2012.tar: it has ',
+            ),
+            (voc_files(), {'cls/x': b''}, 'sbd.tgz is not benchmark.tgz: it has no benchmark_REL'),
+        ],
+    )
+    def test_voc(self, tmp_path, converter_is_not_run, voc, sbd, text):
+        root = tmp_path / 'VOCdevkit/VOC2012'
+        voc = write_tar(tmp_path / 'voc.tar', voc)
+        sbd = write_tar(tmp_path / 'sbd.tgz', sbd, 'w:gz')
+        with pytest.raises(DataError) as caught:
+            prepare_voc12aug(root, voc, sbd)
+        assert text in str(caught.value)
+        assert not root.parent.exists()  # made for the root, and gone with it
+
+    def test_lists_of_sbd(self, tmp_path, converter_is_not_run):
+        voc = write_tar(tmp_path / 'voc.tar', voc_files())
+        files = {**sbd_files(), 'benchmark_RELEASE/dataset/val.txt': lines(SBD_TRAIN[:1])}
+        sbd = write_tar(tmp_path / 'sbd.tgz', files, 'w:gz')
+        with pytest.raises(DataError) as caught:
+            prepare_voc12aug(tmp_path / 'VOC2012', voc, sbd, subset=True)
+        assert str(caught.value).startswith(f'{sbd}: names both in dataset/train.txt and ')
+
+    def test_a_root_that_was_there_stays(self, tmp_path, converter_is_not_run):
+        """Empty, or with something in it."""
+        root = tmp_path / 'coco'
+        root.mkdir()
+        with pytest.raises(DataError):
+            prepare_coco_stuff10k(root, write_zip(tmp_path / 'a.zip', coco_files()))
+        assert list(root.iterdir()) == []
+        (root / 'notes.txt').write_bytes(b'mine')
+        with pytest.raises(DataError):
+            prepare_coco_stuff10k(root, tmp_path / 'a.zip')
+        assert tree(root) == {'notes.txt': b'mine'}
+
+    def test_truncated_tars(self, tmp_path, converter_is_not_run):
+        voc = write_tar(tmp_path / 'voc.tar', voc_files())
+        sbd = write_tar(tmp_path / 'sbd.tgz', sbd_files(), 'w:gz')
+        sbd.write_bytes(sbd.read_bytes()[:-50])
+        with pytest.raises(DataError, match=r'sbd.tgz cannot be unpacked \(Compressed file ended'):
+            prepare_voc12aug(tmp_path / 'VOC2012', voc, sbd)
+        voc.write_bytes(voc.read_bytes()[:5000])
+        with pytest.raises(
+            DataError, match=r'voc.tar cannot be unpacked \(unexpected end of data\)'
+        ):
+            prepare_voc12aug(tmp_path / 'VOC2012', voc, sbd)
+
+
+class TestConverter:
+    def convert(self, tmp_path, workers=1):
+        write_files(tmp_path / 'coco', coco_files())
+        arguments = tmp_path / 'coco', '--out_dir', tmp_path / 'out', workers
+        converters._run_converter('coco_stuff10k', 'COCO_LEN', 3, *arguments)
+
+    @pytest.mark.parametrize('workers', [1, 2])
+    def test_a_log_gets_lines(self, tmp_path, monkeypatch, capfd, workers):
+        """One every few seconds, here one for every file."""
+        monkeypatch.setattr(converters, 'SECONDS_BETWEEN_LINES', 0)
+        self.convert(tmp_path, workers)
+        expected = ['converted 1 of 2', 'converted 2 of 2', 'converted 1 of 1', 'Done!']
+        assert capfd.readouterr().out.splitlines() == expected
+
+    def test_a_log_gets_no_bar(self, tmp_path, capfd):
+        self.convert(tmp_path)
+        assert capfd.readouterr().out == 'Done!\n'
+
+    def test_a_terminal_gets_the_bar(self, tmp_path, monkeypatch):
+        pty = pytest.importorskip('pty')
+        terminal, its_end = pty.openpty()
+        run = functools.partial(subprocess.run, stdout=its_end)
+        monkeypatch.setattr(converters.subprocess, 'run', run)
+        try:
+            self.convert(tmp_path)
+            shown = os.read(terminal, 1 << 16).decode()
+        finally:
+            os.close(terminal), os.close(its_end)
+        assert '>] 2/2, ' in shown and 'converted' not in shown
+
+    def test_official_length_is_kept(self, tmp_path):
+        """Unless it is a subset, mmseg's own assertion still stands."""
+        write_files(tmp_path / 'coco', coco_files())
+        with pytest.raises(DataError) as caught:
+            converters._run_converter(
+                'coco_stuff10k', 'COCO_LEN', None, tmp_path / 'coco', '-o', tmp_path / 'out', 1
+            )
+        assert str(caught.value) == (
+            "mmseg's coco_stuff10k.py failed: AssertionError: Wrong length of list 2 & 1"
+        )
+
+    def test_missing(self):
+        with pytest.raises(DataError, match=r'has no .mim/tools/dataset_converters/nothing.py$'):
+            converters._run_converter('nothing', 'LEN', None, 1)

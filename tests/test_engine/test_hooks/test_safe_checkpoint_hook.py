@@ -1,0 +1,208 @@
+"""Checkpoints that cannot be gone on from are named, left out or refused; and a full disk."""
+
+import errno
+import os
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+
+from mmrazor_tat.engine.runner.checkpoint_fit import check_fit
+from mmrazor_tat.engine.runner.resume_check import newest_readable, open_run
+from mmrazor_tat.utils import files
+from mmrazor_tat.utils.files import RemovesLater
+
+
+@pytest.fixture
+def of_a_run(tmp_path):
+    """A function that writes what looks like a run's checkpoint."""
+
+    def write(name: str, **parts):
+        content = dict(
+            meta=dict(iter=1, epoch=0), state_dict={}, message_hub={}, optimizer={}, **parts
+        )
+        torch.save(content, tmp_path / name)
+        return tmp_path / name
+
+    return write
+
+
+def spoil(path, how: str) -> None:
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    damaged = {
+        'truncated': whole[: int(len(whole) * 0.9)],
+        'empty': b'',
+        'zeros': whole[: middle - 64] + bytes(128) + whole[middle + 64 :],
+        'text': b'not a checkpoint\n' * 9,
+    }
+    path.write_bytes(damaged[how])
+
+
+@pytest.mark.parametrize('how', ['truncated', 'empty', 'zeros', 'text'])
+def test_a_damaged_checkpoint_is_left_out_or_refused(of_a_run, tmp_path, how):
+    good = of_a_run('iter_900.pth', weights=torch.arange(4096))
+    bad = of_a_run('iter_1000.pth', weights=torch.arange(4096))
+    spoil(bad, how)
+    path, damaged = newest_readable([tmp_path])
+    assert path == str(good) and damaged.keys() == {str(bad)}
+    assert 'iter_1000.pth' in damaged[str(bad)] and '\n' not in damaged[str(bad)]
+    with pytest.raises(ValueError, match='iter_1000.pth.*damaged'):
+        open_run(str(bad))
+    good.unlink()
+    with pytest.raises(ValueError, match='none of the checkpoints can be read.*Move them away'):
+        newest_readable([tmp_path])
+    bad.unlink()
+    assert newest_readable([tmp_path]) == (None, {})
+
+
+def test_any_damage_is_noted(of_a_run, tmp_path):
+    """A byte of a file's list of parts makes zipfile and torch raise what they like."""
+    good = of_a_run('iter_1.pth', weights=torch.arange(64))
+    bad = tmp_path / 'iter_2.pth'
+    whole = good.read_bytes()
+    random.seed(0)
+    for place in random.sample(range(len(whole)), 150):
+        spoilt = bytearray(whole)
+        spoilt[place] ^= 1 << random.randrange(8)
+        bad.write_bytes(spoilt)
+        path, damaged = newest_readable([tmp_path])
+        assert path in (str(bad), str(good))
+        assert (path == str(good)) == (str(bad) in damaged)
+    bad.write_bytes(Path('/etc/passwd').read_bytes())
+    assert newest_readable([tmp_path])[0] == str(good)
+
+
+def written_at(path, second: int):
+    os.utime(path, (second, second))
+    return str(path)
+
+
+def test_which_one_a_run_goes_on_from(of_a_run, tmp_path):
+    old, named, late = (
+        written_at(of_a_run(f'iter_{step}.pth'), at)
+        for step, at in ((900, 5), (2000, 6), (10000, 7))
+    )
+    pointer = tmp_path / 'last_checkpoint'
+    pointer.write_text(named)
+    assert newest_readable([tmp_path])[0] == late  # killed before the pointer was written
+    written_at(late, 4)  # of an earlier run in the same folder
+    assert newest_readable([tmp_path])[0] == named
+    spoil(Path(named), 'empty')
+    assert newest_readable([tmp_path])[0] == old
+    pointer.write_text('')  # cut off
+    Path(named).unlink()
+    assert newest_readable([tmp_path])[0] == old  # written last
+    other = written_at(of_a_run('step_000007.pth'), 1)  # a name of the user's
+    pointer.write_text(other)
+    assert newest_readable([tmp_path])[0] == other
+    pointer.write_text('/gone/iter_10000.pth')  # the folder has been moved
+    assert newest_readable([tmp_path])[0] == late
+
+
+def test_what_is_no_checkpoint_of_a_run(of_a_run, tmp_path):
+    torch.save(dict(state_dict={}), tmp_path / 'weights.pth')
+    with pytest.raises(ValueError, match='weights.pth.*does not say which iteration.*load_from'):
+        open_run(str(tmp_path / 'weights.pth'))
+    torch.save(dict(meta=dict(iter=3), state_dict={}, message_hub={}), tmp_path / 'best.pth')
+    with pytest.raises(ValueError, match='best.pth.*has no optimizer.*take iter_N.pth'):
+        open_run(str(tmp_path / 'best.pth'))
+    with pytest.raises(FileNotFoundError, match='gone.pth'):
+        open_run(str(tmp_path / 'gone.pth'))
+
+
+def test_weights_of_another_model():
+    model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 1))
+    weights = model.state_dict()
+    check_fit(model, dict(state_dict=weights), 'resume', 'a.pth')
+    other = {**weights, 'bias': torch.ones(1), '0.weight': torch.ones(2, 4)}
+    del other['1.bias']
+    with pytest.raises(ValueError) as error:
+        check_fit(model, dict(state_dict=other), 'resume', 'a.pth')
+    for part in ('1.bias is missing', "bias is none of the model's", '(2, 4), (2, 3) is needed'):
+        assert part in str(error.value)
+    other = {**weights, 'bias': torch.ones(1)}  # of no harm in a test
+    check_fit(model, dict(state_dict=other), 'test', 'a.pth')
+
+
+def test_resume_takes_the_good_one_and_says_so(distillation):
+    """mmengine's pointer is empty, the newest checkpoint is cut off."""
+    first = distillation(2, **{'default_hooks.checkpoint.max_keep_ckpts': -1})
+    first.train()
+    folder = first.work_dir
+    shutil.copy(f'{folder}/iter_2.pth', f'{folder}/iter_9.pth')
+    spoil(Path(folder) / 'iter_9.pth', 'truncated')
+    (Path(folder) / 'last_checkpoint').write_text('')
+    (Path(folder) / 'iter_10.pth.tmp').write_text('of a run that was killed')
+    second = distillation(3, resume=True, **{'default_hooks.checkpoint.max_keep_ckpts': -1})
+    warned = []
+    second.logger.warning = warned.append
+    second.train()
+    assert second.iter == 3 and second._load_from.endswith('iter_2.pth')
+    assert [line for line in warned if 'iter_9.pth' in line and 'left out' in line]
+    assert not (Path(folder) / 'iter_10.pth.tmp').exists()
+
+
+class PutsAPathIn(Hook):
+    def before_save_checkpoint(self, runner, checkpoint):
+        checkpoint['meta']['mine'] = Path('here')
+
+
+def test_a_checkpoint_that_could_not_be_resumed_is_warned_of_at_once(distillation):
+    runner = distillation(2)
+    runner.register_hook(PutsAPathIn())
+    warned = []
+    runner.logger.warning = warned.append
+    runner.train()
+    (line,) = [line for line in warned if 'could not be resumed' in line]
+    assert 'iter_1.pth' in line and '--trust-checkpoints' in line and '\n' not in line
+
+
+def test_another_model_s_checkpoint_is_refused_before_anything_is_loaded(distillation):
+    first = distillation(1)
+    first.train()
+    path = f'{first.work_dir}/iter_1.pth'
+    other = distillation(
+        2,
+        'other',
+        resume=True,
+        load_from=path,
+        **{'model.architecture.decode_head.channels': 16},
+    )
+    before = {k: v.clone() for k, v in other.model.state_dict().items()}
+    with pytest.raises(ValueError, match='iter_1.pth.*does not fit.*is needed'):
+        other.train()
+    assert all(v.equal(before[k]) for k, v in other.model.state_dict().items())
+
+
+def test_a_full_disk_leaves_what_was_there(distillation, monkeypatch):
+    runner = distillation(3, **{'default_hooks.checkpoint.max_keep_ckpts': 1})
+    calls = []
+
+    def full(descriptor):
+        calls.append(descriptor)
+        if len(calls) > 1:
+            raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(files.os, 'fsync', full)
+    with pytest.raises(OSError, match=r'iter_2.pth \(\d.*MiB\) cannot be written: No space left'):
+        runner.train()
+    folder = Path(runner.work_dir)
+    assert [path.name for path in folder.glob('*.pth*')] == ['iter_1.pth']
+    assert open_run(str(folder / 'iter_1.pth'))['meta']['iter'] == 1
+
+
+def test_what_is_removed_later(tmp_path):
+    backend = RemovesLater()
+    old, rewritten = tmp_path / 'old', tmp_path / 'rewritten'
+    for path in (old, rewritten):
+        backend.put(b'1', path)
+        backend.remove(path)
+    assert old.exists() and rewritten.exists()
+    rewritten.write_bytes(b'2')
+    os.utime(rewritten, ns=(1, 1))
+    backend.remove_now()
+    assert not old.exists() and rewritten.read_bytes() == b'2'

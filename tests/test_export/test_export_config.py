@@ -1,0 +1,242 @@
+"""A recipe's config without its distillation; no network is built."""
+
+import copy
+
+import pytest
+from mmengine import Config
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmrazor.registry import HOOKS
+
+from mmrazor_tat import config_path
+from mmrazor_tat.engine.runner.guards import GUARDS
+from mmrazor_tat.export import plain_config
+from mmrazor_tat.export.origin import leftovers
+from mmrazor_tat.utils.configs import config_file
+
+MMSEG = 'tat/tat_deeplabv3_r101-d8_r18-d8_4xb4-40k_voc12aug-512x512.py'
+PAPER = 'kd/kd_deeplabv3plus_r101-d16_mobilenet-v2-d16_1xb12-100e_coco-stuff10k-513x513.py'
+PAIRS = {
+    MMSEG: 'deeplabv3/deeplabv3_r18-d8_4xb4-40k_voc12aug-512x512.py',
+    PAPER: 'deeplabv3plus/deeplabv3plus_mobilenet-v2-d16_1xb12-100e_coco-stuff10k-513x513.py',
+    'ofd/ofd_deeplabv3_r101-d8_mobilenet-v2-d8_4xb4-40k_voc12aug-512x512.py': (
+        'deeplabv3/deeplabv3_mobilenet-v2-d8_4xb4-40k_voc12aug-512x512.py'
+    ),
+    'demo/tat_student.py': 'demo/student.py',
+    'voc_small/tat_student.py': 'voc_small/student.py',
+}
+# What a plain config of ours has from us.
+OURS = {'custom_hooks', 'custom_imports'}
+
+
+@pytest.fixture
+def recipe():
+    return Config.fromfile(config_path('demo/tat_student.py'))
+
+
+@pytest.mark.parametrize('path', PAIRS, ids=str)
+def test_it_is_the_plain_students_config(path):
+    recipe, student = (Config.fromfile(config_path(name)) for name in (path, PAIRS[path]))
+    before = copy.deepcopy(recipe.to_dict())
+    plain, _ = plain_config(recipe)
+    assert recipe.to_dict() == before
+    expected = student.to_dict()
+    assert expected['model'].pop('pretrained', None) is None or plain.model.pretrained is None
+    model = plain.model.to_dict()
+    assert model.pop('pretrained') is None and model == expected['model']
+    rest = {k: v for k, v in plain.to_dict().items() if k not in ('model', 'test_pipeline')}
+    for key in rest:
+        assert rest[key] == expected[key], key
+    assert expected.keys() - rest.keys() == OURS | {'model', 'test_pipeline'}
+    assert plain.test_pipeline == student.test_dataloader.dataset.pipeline
+    text = plain.pretty_text.lower()
+    assert not any(word in text for word in ('mmrazor', 'distill', 'teacher', 'architecture'))
+
+
+def guards() -> list[str]:
+    return [f'custom_hooks[{i}] ({name})' for i, name in enumerate(GUARDS)]
+
+
+def test_what_is_left_out_is_told():
+    _, left_out = plain_config(Config.fromfile(config_path(PAPER)))
+    assert left_out == [
+        'default_hooks.teacher_check (mmrazor.TeacherCheckHook)',
+        'default_hooks.teacher_evaluation (mmrazor.TeacherEvaluationHook)',
+        *guards(),
+        'custom_hooks[4] (SecondEvaluationHook)',
+    ]
+
+
+def test_a_plain_config_is_cleaned_too():
+    plain, left_out = plain_config(Config.fromfile(config_path(PAIRS[MMSEG])))
+    assert left_out == guards()
+    assert plain.model.pretrained is None and plain.model.backbone.depth == 18
+    name = 'mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py'
+    segformer = Config.fromfile(config_file(name))
+    assert segformer.model.backbone.init_cfg.type == 'Pretrained'
+    plain, left_out = plain_config(segformer)
+    assert 'init_cfg' not in plain.model.backbone and left_out == []
+    assert plain.optim_wrapper == segformer.optim_wrapper
+
+
+def test_the_inference_pipeline_is_that_of_the_test_data():
+    recipe = Config.fromfile(config_path('voc_small/tat_student.py'))
+    assert recipe.test_pipeline[1].scale == (2048, 512)  # the variable that mmseg's data came from
+    assert plain_config(recipe)[0].test_pipeline[1].scale == (1024, 160)
+
+
+def test_hooks_go_by_where_their_class_is(recipe):
+    @HOOKS.register_module(name='MineInMMRazor', force=True)
+    class MineInMMRazor(Hook):
+        pass
+
+    @MMENGINE_HOOKS.register_module(name='MineElsewhere', force=True)
+    class MineElsewhere(Hook):
+        pass
+
+    recipe.custom_hooks = [
+        dict(type='MineElsewhere', text='stays'),
+        dict(_scope_='mmrazor', type='MineInMMRazor'),
+        dict(type='mmrazor.StopDistillHook', stop_epoch=3),
+        dict(type='mmrazor.EMAHook', momentum=0.1),  # mmengine's, found through mmrazor
+        dict(_scope_='mmrazor', type='MineElsewhere'),
+        dict(type='mmrazor.NobodyHasThisHook'),
+    ]
+    recipe.default_hooks.update(
+        checkpoint=None,
+        student_checkpoint=dict(type='mmrazor.StudentCheckpointHook', interval=1),
+        gradient_share=dict(type='mmrazor_tat.engine.hooks.GradientShareHook', interval=5),
+        visualization=dict(type='mmrazor.RazorVisualizationHook'),
+    )
+    plain, left_out = plain_config(recipe)
+    assert plain.custom_hooks == [
+        dict(type='MineElsewhere', text='stays'),
+        dict(type='EMAHook', momentum=0.1),
+        dict(type='MineElsewhere'),
+    ]
+    names = {'checkpoint', 'logger', 'param_scheduler', 'sampler_seed', 'timer'}
+    assert plain.default_hooks.keys() == names and plain.default_hooks.checkpoint is None
+    assert {text.split()[0] for text in left_out} == {
+        *('custom_hooks[1]', 'custom_hooks[2]', 'custom_hooks[5]', 'default_hooks.gradient_share'),
+        *('default_hooks.student_checkpoint', 'default_hooks.visualization'),
+    }
+
+
+def test_the_best_checkpoint_is_chosen_by_a_metric_that_is_there(recipe):
+    recipe.default_hooks.checkpoint.save_best = ['student/mIoU', 'aAcc']
+    assert plain_config(recipe)[0].default_hooks.checkpoint.save_best == ['mIoU', 'aAcc']
+    recipe.custom_hooks.append(
+        dict(_scope_='mmrazor', type='SecondEvaluationHook', prefix='squashed', pipeline=[])
+    )
+    recipe.default_hooks.checkpoint.save_best = 'squashed/mIoU'
+    message = (
+        r"default_hooks.checkpoint.save_best = 'squashed/mIoU': a plain validation has no such "
+        r'metric.*--cfg-options default_hooks.checkpoint.save_best=mIoU'
+    )
+    with pytest.raises(ValueError, match=message):
+        plain_config(recipe)
+
+
+def test_settings_of_the_optimizer_by_the_students_names(recipe):
+    recipe.optim_wrapper.paramwise_cfg = dict(
+        norm_decay_mult=0.0,
+        custom_keys={
+            'architecture.backbone': dict(lr_mult=0.1),
+            'decode_head': dict(lr_mult=10.0),
+            'distiller': dict(lr_mult=2.0),
+            'loss_tat.gamma': dict(decay_mult=0.0),
+            'architecture': dict(decay_mult=0.5),
+        },
+    )
+    plain, left_out = plain_config(recipe)
+    assert plain.optim_wrapper.paramwise_cfg == dict(
+        norm_decay_mult=0.0,
+        custom_keys={
+            'backbone': dict(lr_mult=0.1),
+            'decode_head': dict(lr_mult=10.0),
+            '': dict(decay_mult=0.5),
+        },
+    )
+    assert left_out[len(GUARDS) :] == [
+        "optim_wrapper.paramwise_cfg.custom_keys['distiller']",
+        "optim_wrapper.paramwise_cfg.custom_keys['loss_tat.gamma']",
+    ]
+    recipe.optim_wrapper.paramwise_cfg = dict(custom_keys=dict(distiller=dict(lr_mult=2.0)))
+    assert 'paramwise_cfg' not in plain_config(recipe)[0].optim_wrapper
+
+
+def test_imports_variables_and_traces_of_the_run(recipe):
+    recipe.custom_imports.imports = ['json', 'mmrazor_tat', 'mmrazor.models']
+    recipe.update(
+        load_from='distilled.pth',
+        resume=True,
+        launcher='pytorch',
+        work_dir='/home/me/distillation',
+        my_teacher=dict(type='EncoderDecoder'),
+        my_transform=dict(type='mmrazor.SquashToSize', scale=(5, 5)),
+        tta_model=dict(type='mmrazor.SomeTTAModel'),
+        my_number=3,
+    )
+    recipe.data_root = '/data/distillation/teacher'  # the user's folders are the user's
+    recipe.test_dataloader.dataset.metainfo.classes = ('teacher', 'pupil')
+    plain, left_out = plain_config(recipe)
+    assert plain.custom_imports == dict(imports=['json'], allow_failed_imports=False)
+    assert (plain.load_from, plain.resume, plain.my_number) == (None, False, 3)
+    assert not {'launcher', 'work_dir', 'my_teacher', 'my_transform', 'tta_model'} & plain.keys()
+    assert left_out[len(GUARDS) :] == ['tta_model', 'my_teacher', 'my_transform']
+    assert plain.data_root == '/data/distillation/teacher' and list(leftovers(plain)) == []
+
+
+def test_a_preprocessor_that_stands_elsewhere_comes_along(recipe):
+    own = recipe.model.architecture.pop('data_preprocessor')
+    recipe.data_preprocessor.mean = [1, 2, 3]
+    assert plain_config(recipe)[0].model.data_preprocessor.mean == [1, 2, 3]
+    recipe.model.data_preprocessor = own
+    assert plain_config(recipe)[0].model.data_preprocessor == own
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (
+            lambda cfg: cfg.test_dataloader.dataset.pipeline.insert(
+                1, dict(type='mmrazor.SquashToSize', scale=(64, 64))
+            ),
+            r"test_dataloader.dataset.pipeline\[1\].type = 'mmrazor.SquashToSize' is needed, and "
+            r'is of mmrazor or mmrazor_tat.*choose a part of mmseg or mmengine',
+        ),
+        (
+            lambda cfg: cfg.model.architecture.decode_head.update(
+                loss_decode=dict(_scope_='mmrazor', type='L2Loss')
+            ),
+            r"model.architecture.decode_head.loss_decode.type = 'L2Loss' is needed",
+        ),
+        (
+            lambda cfg: cfg.val_cfg.update(type='mmrazor.SingleTeacherDistillValLoop'),
+            r"val_cfg.type = 'mmrazor.SingleTeacherDistillValLoop' is needed",
+        ),
+        (
+            lambda cfg: cfg.optim_wrapper.update(
+                constructor='mmrazor.SeparateOptimWrapperConstructor'
+            ),
+            r"optim_wrapper.constructor = 'mmrazor.SeparateOptimWrapperConstructor' is needed",
+        ),
+        (
+            lambda cfg: cfg.custom_hooks.append(dict(type='EMAHook', teacher_of='me')),
+            r'still speak of the distillation in custom_hooks\[0\].teacher_of: change or remove',
+        ),
+        (
+            lambda cfg: cfg.visualizer.update(window='distilled'),
+            r"speak of the distillation in visualizer.window = 'distilled'",
+        ),
+        (
+            lambda cfg: setattr(cfg.model, 'architecture', dict(cfg_path='mmseg::x.py')),
+            r"model.architecture names another config \('mmseg::x.py'\): write its model there",
+        ),
+        (lambda cfg: cfg.pop('model'), "config '.*tat_student.py' has no model"),
+    ],
+)
+def test_what_cannot_be_left_out(recipe, change, message):
+    change(recipe)
+    with pytest.raises(ValueError, match=f'(?s){message}'):
+        plain_config(recipe)

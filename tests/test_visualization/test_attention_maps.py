@@ -1,0 +1,217 @@
+"""Heat maps of the attention: where a planted match is found, and where on the image it lies."""
+
+import copy
+
+import pytest
+import torch
+from mmengine.registry import MODELS
+
+from mmrazor_tat.visualization.attention.maps import (
+    Box,
+    attention_maps,
+    covered_size,
+    require_tat_loss,
+    teacher_map,
+)
+
+VIEWS = dict(
+    whole=dict(type='whole'),
+    anchor=dict(type='anchor', kernel=2),
+    patch=dict(type='patch', grid=(2, 3), groups=3),
+)
+LOSSES = dict(
+    whole=dict(type='TaTLoss'),
+    anchor=dict(type='AnchorPointTaTLoss', kernel=2),
+    patch=dict(type='PatchGroupTaTLoss', grid=(2, 3), groups=3),
+)
+
+
+def hierarchical(distiller, *views, **options):
+    """One loss, with projections that change nothing."""
+    loss = dict(
+        type='HierarchicalTaTLoss',
+        views=[VIEWS[view] for view in views],
+        projections=(),
+        lean=False,
+        **options,
+    )
+    return {**distiller, 'distill_losses': dict(loss_tat=loss)}
+
+
+def composed(distiller, *views, **options):
+    """A loss for each view, without connectors."""
+    student = dict(recorder='feature', from_student=True)
+    teacher = dict(recorder='feature', from_student=False)
+    inputs = dict(s_key=student, s_value=student, t_query=teacher, t_feature=teacher)
+    return {
+        **distiller,
+        'distill_losses': {f'loss_{view}': {**LOSSES[view], **options} for view in views},
+        'loss_forward_mappings': {f'loss_{view}': inputs for view in views},
+    }
+
+
+@pytest.fixture
+def build(segmentor, lean_distiller):
+    """A function that gives the distiller of two equal networks with planted records."""
+
+    def build(form, s_map, t_map, *views, **options):
+        cfg = dict(
+            type='mmrazor.FrozenTeacherDistill',
+            architecture=segmentor(8),
+            teacher=segmentor(8),
+            distiller=form(copy.deepcopy(lean_distiller), *views, **options),
+        )
+        distiller = MODELS.build(cfg).distiller
+
+        def raw_record(recorder, from_student, *_):
+            return s_map if from_student else t_map
+
+        distiller.raw_record = raw_record
+        return distiller
+
+    return build
+
+
+def planted(s_size, t_size, source, target, window=1, softmax_over='student'):
+    """Two maps that agree in nothing but the vector at ``source`` (student) and ``target``."""
+    generator = torch.Generator().manual_seed(0)
+    s_map, t_map = (0.1 * torch.randn(1, 16, *s, generator=generator) for s in (s_size, t_size))
+    at = dict(source=s_map, target=t_map)
+    if softmax_over == 'teacher':  # the student's row looks for the teacher's column
+        at = dict(source=t_map, target=s_map)
+    for name, (row, column) in dict(source=source, target=target).items():
+        at[name][:, :, row : row + window, column : column + window] = 3.0
+    return s_map, t_map
+
+
+@pytest.mark.parametrize('softmax_over', ['student', 'teacher'])
+@pytest.mark.parametrize('form', [hierarchical, composed])
+class TestPlanted:
+    """Maps of 8 x 12; the peak, its places and the target in fractions worked out by hand."""
+
+    def look(self, build, form, view, softmax_over, source, target, point, window=1):
+        maps = planted((8, 12), (8, 12), source, target, window, softmax_over)
+        distiller = build(form, *maps, view, softmax_over=softmax_over)
+        ((found,),) = attention_maps(distiller, [point])
+        assert found.kind == view and found.name in (f'tat_{view}', view)
+        assert found.weights.sum().item() == pytest.approx(1, abs=1e-6)
+        assert found.weights.max() > 0.99 and found.effective_positions < 1.1
+        assert not found.moved
+        return found, divmod(found.weights.argmax().item(), found.weights.shape[1])
+
+    def test_whole_map(self, build, form, softmax_over):
+        found, peak = self.look(build, form, 'whole', softmax_over, (6, 11), (1, 2), (1, 2))
+        assert found.weights.shape == (8, 12) and peak == (6, 11)
+        assert found.places == (Box(0, 0, 1, 1),)
+        assert found.target == Box(1 / 8, 2 / 12, 2 / 8, 3 / 12)
+        assert found.title == 'whole map 8 x 12'
+
+    def test_anchor_points(self, build, form, softmax_over):
+        found, peak = self.look(build, form, 'anchor', softmax_over, (6, 10), (0, 2), (1, 3), 2)
+        assert found.weights.shape == (4, 6) and peak == (3, 5)
+        assert found.places == (Box(0, 0, 1, 1),)
+        assert found.target == Box(0, 2 / 12, 2 / 8, 4 / 12)
+        assert found.title == 'anchor points 4 x 6'
+
+    def test_patch_group(self, build, form, softmax_over):
+        """2 x 3 patches of 4 x 4; group 1 has the last of the first row, the first of the second.
+        Student and teacher agree in the second."""
+        found, peak = self.look(build, form, 'patch', softmax_over, (7, 2), (5, 1), (5, 1))
+        assert found.weights.shape == (4, 4) and peak == (3, 2)
+        assert found.places == (Box(0, 8 / 12, 0.5, 1), Box(0.5, 0, 1, 4 / 12))
+        assert found.target == Box(5 / 8, 1 / 12, 6 / 8, 2 / 12)
+        assert found.title == 'group: 2 patches of 4 x 4'
+
+
+def test_maps_of_two_sizes(build):
+    """The teacher's is 8 x 12, the student's 16 x 6."""
+    s_map, t_map = planted((16, 6), (8, 12), (13, 4), (2, 9))
+    distiller = build(
+        hierarchical, s_map, t_map, 'whole', 'anchor', 'patch', softmax_over='student'
+    )
+    ((whole, anchor, patch),) = attention_maps(distiller, [(2, 9)])
+    assert [x.name for x in (whole, anchor, patch)] == ['tat_whole', 'tat_anchor', 'tat_patch']
+    assert whole.weights.shape == (16, 6) and whole.weights.argmax() == 13 * 6 + 4
+    assert anchor.weights.shape == (8, 3)
+    assert patch.weights.shape == (8, 2)
+    assert patch.places == (Box(0, 4 / 6, 0.5, 1), Box(0.5, 0, 1, 2 / 6))
+
+
+def test_several_points_and_an_image_of_a_batch(build):
+    maps = [
+        torch.cat(pair)
+        for pair in zip(
+            planted((8, 12), (8, 12), (6, 11), (1, 2)), planted((8, 12), (8, 12), (0, 5), (7, 7))
+        )
+    ]
+    distiller = build(hierarchical, *maps, 'whole', softmax_over='student', scale=1.0)
+    (first,), (second,) = attention_maps(distiller, [(7, 7), (4, 4)], image=1)
+    assert first.weights.argmax() == 5 and first.weights.max() > 0.99
+    assert second.weights.max() < 0.2  # nothing is planted there
+    assert second.effective_positions > 20
+
+
+def test_equal_weights_have_all_positions(build):
+    distiller = build(hierarchical, torch.zeros(1, 16, 8, 12), torch.ones(1, 16, 8, 12), 'whole')
+    ((found,),) = attention_maps(distiller, [(0, 0)])
+    assert found.effective_positions == pytest.approx(96, rel=1e-5)
+
+
+def test_what_a_view_drops(build):
+    """On 9 x 14 positions the patches of 4 x 4 end at row 8 and column 12."""
+    maps = planted((9, 14), (9, 14), (7, 2), (5, 1))
+    distiller = build(hierarchical, *maps, 'patch', 'anchor', 'whole')
+    assert covered_size(distiller) == (8, 12)
+    ((patch, anchor, whole),) = attention_maps(distiller, [(8, 13)])
+    assert (patch.moved, anchor.moved, whole.moved) == (True, True, False)
+    assert patch.target == Box(7 / 9, 11 / 14, 8 / 9, 12 / 14)
+    assert anchor.target == Box(6 / 9, 12 / 14, 8 / 9, 14 / 14)
+    assert whole.target == Box(8 / 9, 13 / 14, 1, 1)
+    assert anchor.places == (Box(0, 0, 8 / 9, 1),)
+    assert whole.places == (Box(0, 0, 1, 1),)
+
+
+def test_the_projections_are_used_and_left_alone(build, lean_distiller):
+    """With batch norms: eval mode inside, nothing learnt, the mode as before."""
+    maps = planted((8, 12), (8, 12), (6, 11), (1, 2))
+
+    def form(distiller):
+        loss = dict(type='HierarchicalTaTLoss', views=[VIEWS['whole']], norm_cfg=dict(type='BN'))
+        return {**distiller, 'distill_losses': dict(loss_tat=loss)}
+
+    distiller = build(form, *maps).train()
+    before = copy.deepcopy(distiller.state_dict())
+    loss = distiller.distill_losses['loss_tat']
+    ((found,),) = attention_maps(distiller, [(1, 2)])
+    assert distiller.training and loss.gamma.training
+    assert all(torch.equal(x, before[name]) for name, x in distiller.state_dict().items())
+    distiller.eval()
+    with torch.no_grad():
+        key, query = (loss.gamma(maps[0]), loss.theta(maps[1]))
+        logits = key[0, :, 1, 2] @ query[0].flatten(1) / key.shape[1] ** 0.5
+        expected = logits.softmax(0).view(8, 12)
+    torch.testing.assert_close(found.weights, expected)
+
+
+def test_the_map_that_points_are_chosen_by_is_the_raw_one(build):
+    maps = planted((8, 12), (8, 12), (6, 11), (1, 2))
+    assert teacher_map(build(hierarchical, *maps, 'whole')) is maps[1]
+    assert teacher_map(build(composed, *maps, 'anchor', 'patch')) is maps[1]
+
+
+def test_errors(build, segmentor, distiller_config):
+    maps = planted((8, 12), (8, 12), (6, 11), (1, 2))
+    with pytest.raises(ValueError, match=r'point \(8, 0\) is no \(row, column\) of the 8 x 12 map'):
+        attention_maps(build(hierarchical, *maps, 'whole'), [(8, 0)])
+    with pytest.raises(ValueError, match='a EncoderDecoder has no distillation losses'):
+        require_tat_loss(MODELS.build(segmentor(8)))
+    model = MODELS.build(
+        dict(
+            type='mmrazor.FrozenTeacherDistill',
+            architecture=segmentor(8),
+            teacher=segmentor(8),
+            distiller=distiller_config('kd'),
+        )
+    )
+    with pytest.raises(ValueError, match=r'the losses are: loss_kd \(PixelWiseKDLoss\)'):
+        require_tat_loss(model)
