@@ -13,7 +13,7 @@ from mmengine.runner import runner as runner_module
 from run_tool import run_tool
 
 import mmrazor_tat
-from mmrazor_tat.utils import processes
+from mmrazor_tat.utils import environment
 
 
 class World(NamedTuple):
@@ -49,7 +49,7 @@ def world(repo, toy_voc, tmp_path_factory) -> World:
         # Seconds of asking compilers for their versions, in each run.
         patch.setattr(runner_module, 'collect_env', dict)
         # So that launchers are asked for what they need.
-        patch.setattr(processes, 'get_device', lambda: 'cuda')
+        patch.setattr(environment, 'get_device', lambda: 'cuda')
         folder = tmp_path_factory.mktemp('world')
         recipe = Config.fromfile(mmrazor_tat.config_path('demo/tat_student.py'))
         recipe.merge_from_dict({'work_dir': str(folder / 'run'), 'crop_size': (48, 48)})

@@ -66,9 +66,9 @@ if __name__ == '__main__':
     sys.path[:0] = [str(folder.parent), str(folder)]
     import conftest  # noqa: F401
 
-    from mmrazor_tat.utils import processes
+    from mmrazor_tat.utils import environment
 
-    processes.get_device = lambda: 'a GPU'
+    environment.get_device = lambda: 'a GPU'
     torch.set_num_threads(1)
     install()
     scripts = [[]]

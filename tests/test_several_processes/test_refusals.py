@@ -9,18 +9,18 @@ from mmengine.logging import MMLogger
 from torch import nn
 
 from mmrazor_tat.engine.hooks import RecipeCheckHook, recipe_check_hook
-from mmrazor_tat.utils import processes
+from mmrazor_tat.utils import environment
 
 
 @pytest.mark.parametrize('launcher', ['pytorch', 'slurm', 'mpi'])
 def test_no_launcher_without_an_accelerator(launcher, monkeypatch):
-    monkeypatch.setattr(processes, 'get_device', lambda: 'cpu')
+    monkeypatch.setattr(environment, 'get_device', lambda: 'cpu')
     message = f"^launcher '{launcher}': mmengine starts several processes on GPUs .* finds none"
     with pytest.raises(ValueError, match=message):
-        processes.check_processes(Config(dict(launcher=launcher)))
-    processes.check_processes(Config(dict(launcher='none')))
-    monkeypatch.setattr(processes, 'get_device', lambda: 'cuda')
-    processes.check_processes(Config(dict(launcher=launcher)))
+        environment.check_processes(Config(dict(launcher=launcher)))
+    environment.check_processes(Config(dict(launcher='none')))
+    monkeypatch.setattr(environment, 'get_device', lambda: 'cuda')
+    environment.check_processes(Config(dict(launcher=launcher)))
 
 
 @pytest.mark.parametrize(
@@ -39,12 +39,12 @@ def test_no_launcher_without_an_accelerator(launcher, monkeypatch):
 )
 def test_fsdp_and_strategies_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
-        processes.check_processes(Config(settings))
+        environment.check_processes(Config(settings))
 
 
 def test_find_unused_parameters_is_allowed():
     wrapper = dict(type='MMDistributedDataParallel', find_unused_parameters=True)
-    processes.check_processes(Config(dict(model_wrapper_cfg=wrapper)))
+    environment.check_processes(Config(dict(model_wrapper_cfg=wrapper)))
 
 
 def test_fsdp_of_another_tool_is_refused_by_the_hook():
@@ -72,5 +72,5 @@ def test_norms_that_are_not_synchronised_are_named(count, says, monkeypatch, cap
     found = re.findall(r'batch norms of the distiller \((.*?)\) take', caplog.text)
     assert found == (['0'] if says else [])
     model.student = nn.Sequential(nn.BatchNorm2d(2))  # then all are alike
-    assert processes.unsynchronised_norms(model) == []
-    assert processes.unsynchronised_norms(nn.BatchNorm2d(2)) == []
+    assert environment.unsynchronised_norms(model) == []
+    assert environment.unsynchronised_norms(nn.BatchNorm2d(2)) == []

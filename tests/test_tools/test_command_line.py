@@ -7,7 +7,7 @@ import pytest
 from mmengine.runner import Runner
 
 from mmrazor_tat.engine.runner import mixed_precision
-from mmrazor_tat.utils import processes
+from mmrazor_tat.utils import environment
 
 CONFIG = 'configs/tat/tat_deeplabv3_r101-d8_r18-d8_4xb4-40k_voc12aug-512x512.py'
 
@@ -61,7 +61,7 @@ class TestTrain:
         assert cfg.auto_scale_lr.enable is False
 
     def test_work_dir_and_launcher(self, train, monkeypatch):
-        monkeypatch.setattr(processes, 'get_device', lambda: 'cuda')
+        monkeypatch.setattr(environment, 'get_device', lambda: 'cuda')
         cfg = train('--work-dir', 'there', '--launcher', 'pytorch')
         assert (cfg.work_dir, cfg.launcher) == ('there', 'pytorch')
 

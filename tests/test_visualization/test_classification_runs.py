@@ -7,8 +7,9 @@ import pytest
 from mmengine import Config
 from torch import nn
 
-from mmrazor_tat.engine.hooks import AttentionVisualizationHook, attention_visualization_hook
+from mmrazor_tat.engine.hooks import AttentionVisualizationHook
 from mmrazor_tat.utils.metrics import main_metric, metric_title
+from mmrazor_tat.visualization.attention import maps
 from mmrazor_tat.visualization.attention.comparison import compare_attention
 from mmrazor_tat.visualization.panels import validation_data
 from mmrazor_tat.visualization.report import gather, page, save_report
@@ -74,6 +75,6 @@ def test_pictures_of_segmentation_are_refused(cfg, monkeypatch):
     with pytest.raises(ValueError, match=f'^attention pictures are {error}'):
         compare_attention(cfg, 'gone.pth', ['gone.png'])
     hook = AttentionVisualizationHook(interval=1)
-    monkeypatch.setattr(attention_visualization_hook, 'require_tat_loss', lambda model: None)
+    monkeypatch.setattr(maps, 'require_tat_loss', lambda model: None)
     with pytest.raises(ValueError, match=f'^AttentionVisualizationHook: its pictures are {error}'):
         hook.before_train(SimpleNamespace(cfg=cfg, model=nn.Module()))

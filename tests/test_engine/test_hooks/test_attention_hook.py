@@ -51,7 +51,7 @@ def with_hook(*backends, **changes):
 @pytest.fixture
 def trained(distillation, monkeypatch, in_memory):
     """A run of three iterations with the hook, what it looked at, and what it wrote."""
-    import mmrazor_tat.engine.hooks.attention_visualization_hook as module
+    import mmrazor_tat.visualization.attention.image as module
 
     seen = []
 
