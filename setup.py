@@ -35,7 +35,7 @@ setup(
     # folder of links in the source tree.
     package_data={
         'mmrazor_tat': [f'.mim/{kind}' for kind in ('**/*.py', '**/*.yml', '**/*.md', '*.yml')]
-        + ['.mim/configs/demo/teacher.pth'],
+        + ['.mim/configs/small/demo/teacher.pth'],
         'mmrazor_tat.visualization': ['templates/*.j2'],
     },
     # mmrazor names ordered-set only, but imports joblib as well.

@@ -345,7 +345,7 @@ def demo_teacher(repo, command, toy_options, tmp_path_factory) -> str:
     work_dir = tmp_path_factory.mktemp('teacher')
     command(
         repo / 'tools/train.py',
-        repo / 'configs/demo/teacher.py',
+        repo / 'configs/small/demo/teacher.py',
         '--work-dir',
         work_dir,
         '--cfg-options',

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.mmpretrain
 REPO = Path(__file__).parent.parent
 CIFAR = sorted((REPO / 'configs').glob('*/*_1xb64-240e_cifar100.py'))
 IMAGENET = sorted((REPO / 'configs').glob('*/*_8xb256-100e_imagenet.py'))
-DEMO = sorted((REPO / 'configs/demo_cifar').glob('*.py'))
+DEMO = sorted((REPO / 'configs/small/demo_cifar').glob('*.py'))
 CONFIGS = CIFAR + IMAGENET + DEMO
 RECIPES = [p for p in CIFAR + IMAGENET if p.parent.name not in ('cifar100', 'imagenet')]
 PAIRS = [
@@ -206,7 +206,7 @@ def test_the_protocol_of_cifar100():
 
 
 def test_the_released_protocol_of_imagenet():
-    cfg = load(REPO / 'configs/imagenet/resnet18_8xb256-100e_imagenet.py')
+    cfg = load(REPO / 'configs/students/resnet18_8xb256-100e_imagenet.py')
     assert cfg.optim_wrapper.optimizer == dict(type='AdamW', lr=1.6e-3, weight_decay=5e-4)
     schedule = cfg.param_scheduler
     assert (schedule.milestones, schedule.gamma) == ([30, 60, 90], 0.1)
@@ -334,7 +334,7 @@ def test_knowledge_review_reads_both_before_the_relu_on_imagenet():
 @pytest.mark.parametrize(
     'recipe, sides',
     [
-        ('demo_cifar/review-kd_student.py', ('teacher',)),
+        ('small/demo_cifar/review-kd_student.py', ('teacher',)),
         ('review_kd/review-kd_wrn-40-2_wrn-16-2_1xb64-240e_cifar100.py', ('teacher',)),
         ('review_kd/review-kd_resnet34_resnet18_8xb256-100e_imagenet.py', ('student', 'teacher')),
     ],

@@ -1,23 +1,23 @@
-"""The READMEs and metafiles of the classification recipes say what the configs do."""
+"""The READMEs of the classification recipes say what the configs do."""
 
 import re
 import runpy
 
-import mmengine
 import pytest
 import torch
 from classification_docs import (
     BASE,
     CONFIGS,
-    DATA,
     FILES,
-    FOLDERS,
     METHODS,
+    NETWORKS,
     OLD,
     PAIRS,
     STAGES,
+    TABLE,
     classification,
     network,
+    page,
     readme,
     recorders,
     section,
@@ -50,46 +50,6 @@ def test_all_are_here():
     assert len(FILES['cifar100']) == 11 and FILES['imagenet'] == ['resnet18_8xb256-100e_imagenet']
 
 
-class TestMetafiles:
-    @pytest.mark.parametrize('folder', FOLDERS)
-    def test_they_name_the_recipes(self, folder):
-        metafile = mmengine.load(CONFIGS / folder / 'metafile.yml')
-        collections = [collection['Name'] for collection in metafile['Collections']]
-        named = {}
-        for model in metafile['Models']:
-            assert model['In Collection'] in collections
-            assert model['Config'] == f'configs/{folder}/{model["Name"]}.py'
-            named[model['Name']] = model['Metadata']
-        assert list(named) == sorted(named)
-        assert [name for name in named if name.endswith(tuple(DATA))] == FILES[folder]
-        for name in FILES[folder]:
-            networks, gpus, batch, epochs, data = re.fullmatch(
-                r'(.+)_(\d)xb(\d+)-(\d+)e_(.+)', name
-            ).groups()
-            *method, last = networks.split('_')
-            expected = {'Network': network(last)}
-            if method:
-                expected = {'Student': network(last), 'Teacher': network(method[1])}
-            assert named[name] == {
-                **expected,
-                'Training Data': DATA[data],
-                'Epochs': int(epochs),
-                'Batch Size': int(gpus) * int(batch),
-            }
-
-    @pytest.mark.parametrize('folder', FOLDERS)
-    def test_the_paper_is_the_one_of_the_readme(self, folder):
-        for collection in mmengine.load(CONFIGS / folder / 'metafile.yml')['Collections']:
-            assert collection['README'] == f'configs/{folder}/README.md'
-            assert f']({collection["Paper"]["URL"]})' in readme(folder)
-
-    def test_the_index_has_all(self):
-        found = sorted(CONFIGS.glob('*/metafile.yml'))
-        assert mmengine.load(CONFIGS.parent / 'model-index.yml')['Import'] == [
-            path.relative_to(CONFIGS.parent).as_posix() for path in found
-        ]
-
-
 class TestReadmes:
     @pytest.mark.parametrize('folder', METHODS)
     def test_the_parts(self, folder):
@@ -100,12 +60,12 @@ class TestReadmes:
         assert 'No full run has been made yet' in text
         assert 'model.teacher_ckpt=PATH' in classification(folder, 'Recipes')
 
-    @pytest.mark.parametrize('folder', FOLDERS)
+    @pytest.mark.parametrize('folder', [*METHODS, *NETWORKS])
     def test_links_within_the_repository(self, folder):
         links = re.findall(r'\]\((?!https://)([^)#]*)#?([^)]*)\)', readme(folder))
         assert links
         for path, anchor in links:
-            target = CONFIGS / folder / path
+            target = page(folder).parent / path
             assert target.exists(), path
             if anchor:
                 headings = re.findall('^#+ (.*)', target.read_text(), re.MULTILINE)
@@ -120,28 +80,25 @@ class TestReadmes:
             assert matches, name
             found += matches
             if '*' in name:
-                assert f'{COUNTS[len(matches)]} pairs of [configs/cifar100]' in text
+                assert f'{COUNTS[len(matches)]} pairs of [configs/students/cifar100.md]' in text
         assert sorted(found) == FILES[folder]
 
     @pytest.mark.parametrize('folder', METHODS)
     def test_the_fragments_of_the_recipes(self, folder):
-        """The pair is the name's; of four stages the last one is the feature."""
         used = set()
         for name in FILES[folder]:
             recipe = (CONFIGS / folder / f'{name}.py').read_text()
-            if './tat' in recipe:  # one of TaT's families: a fragment over a recipe
-                used |= set(re.findall(r"classification/methods/(\w+)\.py'", recipe))
-                continue
-            assert f"classification/pairs/{name.split('_', 1)[1]}.py'" in recipe
-            method = re.search(r"classification/methods/(\w+)\.py'", recipe).group(1)
-            used.add(method)
-            if folder in STAGES:
-                has_four = 'vgg' in name or 'imagenet' in name
-                last = {'feature', 'feature_pre'} & recorders(method)
-                assert bool(last) == has_four, name
+            used |= set(re.findall(r"classification/methods/(\w+)\.py'", recipe))
         text = classification(folder, 'Recipes')
         named = set(re.findall(r'`(?:methods/)?(\w+)\.py`', text))
         assert f'[`methods/{folder}.py`]' in text and named <= used
+
+    @pytest.mark.parametrize('folder', STAGES)
+    def test_of_four_stages_the_last_one_is_the_feature(self, folder):
+        name = folder.replace('_', '-')
+        for pair in ('resnet56', 'vgg13', *({'imagenet'} & {*TABLE[name]['pairs']})):
+            last = {'feature', 'feature_pre'} & recorders(name, pair)
+            assert bool(last) == (pair != 'resnet56')
 
     @pytest.mark.parametrize('folder', METHODS)
     def test_the_records(self, folder):
@@ -150,11 +107,11 @@ class TestReadmes:
             assert 'three stages (four of a VGG' in text and 'whose last is `feature`' in text
             stages = {'stage1', 'stage2', 'stage3'}
             before = {f'{k}_pre' for k in stages} if folder == 'review_kd' else set()
-            assert stages | before == recorders(folder) - {'stem'}
+            assert stages | before == recorders(folder.replace('_', '-')) - {'stem'}
             assert ('`stage1_pre`' in text) == bool(before)
-            assert ('the stem' in text) == ('stem' in recorders(folder))
+            assert ('the stem' in text) == ('stem' in recorders(folder.replace('_', '-')))
         else:
-            assert set(re.findall(r'record `(\w+)`', text)) == recorders(folder)
+            assert set(re.findall(r'record `(\w+)`', text)) == recorders(folder.replace('_', '-'))
 
 
 class TestPlainNetworks:
@@ -165,7 +122,8 @@ class TestPlainNetworks:
         )
         assert sorted(name for _, name, *_ in rows) == FILES['cifar100']
         for title, name, parameters, role, paper in rows:
-            model = runpy.run_path(str(CONFIGS / f'cifar100/{name}.py'))['model']
+            (path,) = CONFIGS.glob(f'*/{name}.py')
+            model = runpy.run_path(str(path))['model']
             with torch.device('meta'):
                 backbone = MODELS.build(model['backbone'])
             count = sum(p.numel() for p in backbone.parameters())
@@ -180,7 +138,7 @@ class TestPlainNetworks:
             assert not (teaches and learns)
 
     def test_the_pairs(self):
-        (listed,) = re.findall(r'^The seven pairs: (.*?)\. ', readme('cifar100'), re.M | re.S)
+        (listed,) = re.findall(r'The seven pairs: (.*?)\. ', ' '.join(readme('cifar100').split()))
         pairs = [' -> '.join(network(side) for side in pair.split('_')[:2]) for pair in PAIRS]
         assert sorted(' '.join(listed.split()).split(', ')) == sorted(pairs)
 

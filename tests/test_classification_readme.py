@@ -32,7 +32,9 @@ def blocks(repo) -> tuple[str, str]:
 
 def test_a_pair_of_one_s_own(repo, blocks, data, command, tmp_path):
     for name in ('student', 'teacher'):
-        (tmp_path / f'my_{name}.py').write_text(f"_base_ = 'mmrazor_tat::demo_cifar/{name}.py'\n")
+        (tmp_path / f'my_{name}.py').write_text(
+            f"_base_ = 'mmrazor_tat::small/demo_cifar/{name}.py'\n"
+        )
     command(
         repo / 'tools/train.py', tmp_path / 'my_teacher.py', '--cfg-options', *QUICK, data,
         cwd=tmp_path,

@@ -11,6 +11,7 @@ from classification_docs import (
     fragment,
     labels,
     losses,
+    method,
     one_weight,
     readme,
     section,
@@ -22,25 +23,26 @@ from mmrazor_tat.models.losses import AFDLoss, CCLoss, ContrastiveDistillLoss
 class TestMethods:
     @pytest.mark.parametrize('folder', ['afd', 'cc', 'crd', 'fsp', 'nst', 'pkt', 'sp'])
     def test_one(self, folder):
-        assert section(folder, 'Weights').startswith(f'{one_weight(folder)}: ')
+        assert section(folder, 'Weights').startswith(f'{one_weight(folder.replace("_", "-"))}: ')
 
     @pytest.mark.parametrize('folder', ['at', 'fitnet', 'ickd', 'review_kd'])
     def test_one_beside_segmentation(self, folder):
         text = section(folder, 'Classification')
-        assert re.search(rf'\b[Ww]eight {re.escape(one_weight(folder))}\b', text)
+        assert re.search(rf'\b[Ww]eight {re.escape(one_weight(folder.replace("_", "-")))}\b', text)
 
     def test_ickd_on_imagenet(self):
         """500 on a sum over C B^2, where ours is over C B, for 256 images a process."""
-        assert losses('ickd_imagenet').loss_ickd.loss_weight == 500 / 256
+        assert losses('ickd', 'imagenet').loss_ickd.loss_weight == 500 / 256
         assert 'On ImageNet 500 / 256 = 1.95: ' in section('ickd', 'Classification')
 
     @pytest.mark.parametrize('name', ['afd', 'at', 'nst'])
     def test_those_of_four_stages_are_the_same(self, name):
-        assert one_weight(f'{name}_four_stages') == one_weight(name)
+        assert one_weight(name, 'vgg13') == one_weight(name)
+        assert len(losses(name, 'vgg13')) == len(losses(name)) + (name != 'afd')
 
     def test_rkd(self):
         loss = losses('rkd').loss_rkd
-        on_imagenet = losses('rkd_kl_imagenet').loss_rkd
+        on_imagenet = losses('rkd-kl', 'imagenet').loss_rkd
         assert 'loss_weight' not in loss and 'loss_weight' not in on_imagenet
         opening = (
             f'{loss.distance_weight:g} on the distances, {loss.angle_weight:g} on the angles: '
@@ -52,21 +54,19 @@ class TestMethods:
 
     @pytest.mark.parametrize('folder, title', [('kd', 'Classification'), ('sckd', 'Weights')])
     def test_with_a_temperature(self, folder, title):
-        (here,), (there,) = losses(folder).values(), losses(f'{folder}_imagenet').values()
+        (here,), (there,) = losses(folder).values(), losses(folder, 'imagenet').values()
         text = section(folder, title)
         assert (
             rf'$\tau = {here.tau:g}$, {labels(folder):g} on the labels, '
             f'{here.loss_weight:g} on the teacher'
         ) in text
-        there = (
-            rf'$\tau = {there.tau:g}$, {labels(f"{folder}_imagenet"):g} and {there.loss_weight:g}'
-        )
+        there = rf'$\tau = {there.tau:g}$, {labels(folder, "imagenet"):g} and {there.loss_weight:g}'
         assert there in text
 
     @pytest.mark.parametrize('name', ['cc', 'rkd', 'tat'])
     def test_the_kl_beside_them_on_imagenet_is_kd_s(self, name):
-        assert losses(f'{name}_kl_imagenet').loss_kl == losses('kd_imagenet').loss_kl
-        assert labels(f'{name}_kl_imagenet') == labels('kd_imagenet')
+        assert losses(f'{name}-kl', 'imagenet').loss_kl == losses('kd', 'imagenet').loss_kl
+        assert labels(f'{name}-kl', 'imagenet') == labels('kd', 'imagenet')
 
     def test_cc_is_small(self):
         """The kernel of vectors without negative values, from a cosine of 0 to one of 1."""
@@ -81,7 +81,7 @@ class TestMethods:
         assert 'below 0.0051' in text and 0.0050 < bound < 0.0051
         # torchdistill's: 0.003 D / B^2, and D is below B (high - low).
         assert 'below $0.0016 / B$' in text and 0.0015 < 0.003 * (high - low) < 0.0016
-        assert losses('cc_kl_imagenet').loss_cc == losses('cc').loss_cc
+        assert losses('cc-kl', 'imagenet').loss_cc == losses('cc').loss_cc
 
     def test_crd(self):
         default = {
@@ -92,7 +92,7 @@ class TestMethods:
             f'{default["num_negatives"]} negatives, {default["dim"]} dimensions, temperature '
             f'{default["temperature"]} and momentum {default["momentum"]}'
         ) in section('crd', 'Weights')
-        here, there = (losses(name).loss_crd.num_samples for name in ('crd', 'crd_imagenet'))
+        here, there = (losses('crd', on).loss_crd.num_samples for on in ('cifar100', 'imagenet'))
         text = section('crd', 'Parts')
         numbers = 2 * default['dim'] * 4  # bytes an image
         assert f'{here * numbers / 2**20:.0f} MiB for CIFAR-100' in text
@@ -101,9 +101,12 @@ class TestMethods:
     def test_afd_and_review_kd(self):
         assert f'$d = {AFDLoss().dim}$' in section('afd', 'Parts')
         text = section('review_kd', 'Classification')
-        for name in ('review_kd', 'review_kd_four_stages'):
-            assert fragment(name).method.distiller.connectors.fusion.mid_channel is None
-            assert f'Weight {one_weight(name)} for all; the fused maps have the width' in text
+        for pair in ('cifar100', 'vgg13', 'imagenet'):
+            assert method('review-kd', pair).distiller.connectors.fusion.mid_channel is None
+            assert (
+                f'Weight {one_weight("review-kd", pair)} for all; the fused maps have the width'
+                in text
+            )
 
     def test_fsp_stops(self):
         """After 30 epochs of 50,000 images by 64, the last batch smaller; one pair cannot."""
@@ -119,11 +122,10 @@ class TestMethods:
 class TestTaT:
     def test_the_table_of_keys(self):
         """Each leads somewhere in the recipe with all three terms, where the fragment sets it."""
-        method = fragment('tat_kl').method
         rows = dict(re.findall(r'^\| (.*?) \|.*\| `model\.(\S+)` \|$', readme('tat'), re.MULTILINE))
         found = {}
         for symbol, key in rows.items():
-            value = method
+            value = method('tat-kl')
             for part in key.split('.'):
                 value = value[part]
             found[symbol] = value
@@ -137,18 +139,19 @@ class TestTaT:
         }
 
     @pytest.mark.parametrize(
-        'name, recipes',
+        'name, pair, recipes',
         [
-            ('tat', 'tat_*_cifar100'),
-            ('tat_kl', 'tat-kl_*_cifar100'),
-            ('tat_imagenet', 'tat_resnet34_resnet18_8xb256-100e_imagenet'),
-            ('tat_kl_imagenet', 'tat-kl_resnet34_resnet18_8xb256-100e_imagenet'),
+            ('tat', 'cifar100', 'tat_*_cifar100'),
+            ('tat-kl', 'cifar100', 'tat-kl_*_cifar100'),
+            ('tat', 'imagenet', 'tat_resnet34_resnet18_8xb256-100e_imagenet'),
+            ('tat-kl', 'imagenet', 'tat-kl_resnet34_resnet18_8xb256-100e_imagenet'),
         ],
     )
-    def test_the_weights(self, name, recipes):
-        loss, kl = losses(name).loss_tat, losses(name).get('loss_kl')
+    def test_the_weights(self, name, pair, recipes):
+        found = losses(name, pair)
+        loss, kl = found.loss_tat, found.get('loss_kl')
         beta, tau = (f'{kl.loss_weight:g} ', f'{kl.tau:g} ') if kl else ('', '')
-        row = f'| `{recipes}` | {labels(name):g} | {beta}| {loss.loss_weight:g} | {tau}| '
+        row = f'| `{recipes}` | {labels(name, pair):g} | {beta}| {loss.loss_weight:g} | {tau}| '
         assert row in readme('tat')
         assert loss.kernel_size == 3 and loss.projections == ('gamma', 'phi')
         assert loss.views == [dict(type='whole')] and loss.norm_cfg == dict(type='BN')

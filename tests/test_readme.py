@@ -32,7 +32,7 @@ def test_the_recipe_has_at_most_ten_lines(recipe):
 def own_pair(repo, demo_teacher, recipe, tmp_path):
     """A user's folder: a student config, a teacher config, its weights and the recipe."""
     for name in ('student', 'teacher'):
-        source = repo / f'configs/demo/{name}.py'
+        source = repo / f'configs/small/demo/{name}.py'
         (tmp_path / f'my_{name}.py').write_text(f"_base_ = '{source}'\n")
     shutil.copy(demo_teacher, tmp_path / 'my_teacher.pth')
     (tmp_path / 'my_recipe.py').write_text(recipe)
@@ -48,7 +48,7 @@ FIT = [
 
 def test_the_recipe_trains(repo, own_pair, command, toy_options):
     # From another folder, and with a student that inherits one of ours as an installed config.
-    (own_pair / 'my_student.py').write_text("_base_ = 'mmrazor_tat::demo/student.py'\n")
+    (own_pair / 'my_student.py').write_text("_base_ = 'mmrazor_tat::small/demo/student.py'\n")
     elsewhere = own_pair / 'elsewhere'
     elsewhere.mkdir()
     options = ['--cfg-options', *toy_options, *FIT]

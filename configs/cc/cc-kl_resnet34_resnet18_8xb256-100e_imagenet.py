@@ -1,5 +1,5 @@
 _base_ = [
-    '../_base_/classification/pairs/resnet34_resnet18_8xb256-100e_imagenet.py',
-    '../_base_/classification/methods/cc_kl_imagenet.py',
+    '../kd/kd_resnet34_resnet18_8xb256-100e_imagenet.py',
+    '../_base_/classification/methods/cc.py',
 ]
 model = _base_.pop('method')

@@ -13,7 +13,7 @@ _students = dict(zip((student for _, student in _pairs), _figures.student))
 runs = {
     **{
         name: dict(
-            config=f'cifar100/{name}_{_end}.py',
+            config=f'teachers/{name}_{_end}.py',
             label=f'{_labels[name]}, teacher',
             seeds=(0, ),
             paper=paper)
@@ -21,7 +21,7 @@ runs = {
     },
     **{
         name: dict(
-            config=f'cifar100/{name}_{_end}.py', label=f'{_labels[name]}, plain', paper=paper)
+            config=f'students/{name}_{_end}.py', label=f'{_labels[name]}, plain', paper=paper)
         for name, paper in _students.items()
     },
 }

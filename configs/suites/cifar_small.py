@@ -7,7 +7,7 @@ metric = 'accuracy/top1'
 baseline = 'student'
 runs = dict(
     teacher=dict(
-        config='cifar_small/teacher.py',
+        config='small/cifar_small/teacher.py',
         label='ResNet-20, the teacher',
         seeds=(0, ),
         baseline=None,
@@ -16,10 +16,10 @@ runs = dict(
             'param_scheduler.1.T_max': 7600,
             'param_scheduler.1.end': 8000
         }),
-    student=dict(config='cifar_small/student.py', label='ResNet-8, plain'),
+    student=dict(config='small/cifar_small/student.py', label='ResNet-8, plain'),
     **{
         method: dict(
-            config=f'cifar_small/{method}_student.py',
+            config=f'small/cifar_small/{method}_student.py',
             label=label,
             teacher='teacher',
             start='student')

@@ -48,10 +48,10 @@ _settings = [
 _half = dict.fromkeys(('train_cfg.max_iters', 'param_scheduler.0.end'), 1000)
 runs = {
     'teacher': _base_.runs['teacher'],
-    'student-1000': dict(config='demo/student.py', label='plain student', options=_half),
+    'student-1000': dict(config='small/demo/student.py', label='plain student', options=_half),
     **{
         '_'.join((side, scale, str(weight), norm, views, point)).replace(' ', ''): dict(
-            config=f'demo/{_views[views][0]}_student.py',
+            config=f'small/demo/{_views[views][0]}_student.py',
             label=f'over the {side}, scale {scale}, weight {weight}, norm {norm}, {views}, {point}',
             teacher='teacher',
             start='student-1000',

@@ -9,12 +9,12 @@ _strides = {'strides': (1, 2, 1, 1), 'dilations': (1, 1, 1, 2)}
 runs = {
     'teacher': _base_.runs['teacher'],
     'small-map': dict(
-        config='demo/student.py',
+        config='small/demo/student.py',
         label='plain student, a map of 8 x 8',
         options={**_half, **{f'model.backbone.{k}': v for k, v in _strides.items()}}),
     **{
         f'small-map-tat-{name}': dict(
-            config='demo/tat_student.py',
+            config='small/demo/tat_student.py',
             label=f'TaT over the student, scale {name}',
             teacher='teacher',
             start='small-map',

@@ -28,7 +28,7 @@ _rivals = {
 _sieve = _base_.pop('runs')
 runs = {
     'teacher': _sieve['teacher'],
-    'student': dict(config='demo/student.py', label='plain student'),
+    'student': dict(config='small/demo/student.py', label='plain student'),
     **{
         f'{name}_2000': dict(
             config=_sieve[name].config,
@@ -41,7 +41,7 @@ runs = {
     },
     **{
         f'{method}{suffix}': dict(
-            config=f'demo/{method}_student.py',
+            config=f'small/demo/{method}_student.py',
             label=label + of,
             teacher='teacher',
             start='student',

@@ -14,16 +14,19 @@ options = {
 }
 runs = dict(
     teacher=dict(
-        config='demo/teacher.py',
+        config='small/demo/teacher.py',
         label='teacher',
         seeds=(0, ),
         baseline=None,
         options={**dict.fromkeys(_iterations, 4000), 'train_cfg.val_interval': 1000,
                  'default_hooks.checkpoint.interval': 1000}),
-    student=dict(config='demo/student.py', label='plain student'),
+    student=dict(config='small/demo/student.py', label='plain student'),
     **{
         method: dict(
-            config=f'demo/{method}_student.py', label=label, teacher='teacher', start='student')
+            config=f'small/demo/{method}_student.py',
+            label=label,
+            teacher='teacher',
+            start='student')
         for method, (_, label) in {**_base_.pop('methods'), **_base_.pop('families')}.items()
     })
 _base_.pop('notes')  # which are about the paper's figures

@@ -4,7 +4,10 @@ _base_ = ['../_base_/suites/tiny_cifar.py', '../_base_/suites/classification_met
 title = "Drawn images in CIFAR's layout: every method, three seeds"
 runs = {
     method: dict(
-        config=f'demo_cifar/{method}_student.py', label=label, teacher='teacher', start='student')
+        config=f'small/demo_cifar/{method}_student.py',
+        label=label,
+        teacher='teacher',
+        start='student')
     for method, label in {
         **{method: label for method, (_, label) in _base_.pop('methods').items()},
         **_base_.pop('families')

@@ -9,7 +9,7 @@ _all = ('gamma', 'phi', 'theta')
 _auto = 32**-0.5  # the maps have 32 channels
 runs = {
     name: dict(
-        config='demo_cifar/tat_student.py',
+        config='small/demo_cifar/tat_student.py',
         label=label,
         teacher='teacher',
         start='student',

@@ -13,15 +13,15 @@ options = {
 }
 runs = dict(
     teacher=dict(
-        config='voc_small/teacher.py',
+        config='small/voc_small/teacher.py',
         label='teacher',
         seeds=(0, ),
         baseline=None,
         options=dict.fromkeys(_iterations, 1000)),
-    student=dict(config='voc_small/student.py', label='plain student'),
+    student=dict(config='small/voc_small/student.py', label='plain student'),
     **{
         method: dict(
-            config=f'voc_small/{method}_student.py',
+            config=f'small/voc_small/{method}_student.py',
             label=label,
             teacher='teacher',
             start='student')

@@ -23,7 +23,7 @@ from ..visualization.panels import save_panels
 from ..visualization.report import gather, save_report
 
 # Trained by ``tools/demo.py --train-teacher``: a state dict in half precision.
-TEACHER = 'demo/teacher.pth'
+TEACHER = 'small/demo/teacher.pth'
 TEACHER_ITERATIONS = 4000
 
 
@@ -74,7 +74,7 @@ class Training:
         return found
 
     def _runner(self) -> Runner:
-        cfg = Config.fromfile(config_path(f'demo/{self.config}.py'))
+        cfg = Config.fromfile(config_path(f'small/demo/{self.config}.py'))
         for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
             loader.dataset.data_root = str(self.data_root)
         cfg.work_dir = str(self.work_dir / self.config)
@@ -138,7 +138,7 @@ def save_half(checkpoint: str, path: Path) -> Path:
 
 def initial_weights(config: str, path: Path, seed: int) -> str:
     """Save freshly drawn weights of a demo config, see :mod:`.initial_weights`; gives the path."""
-    cfg = Config.fromfile(config_path(f'demo/{config}.py'))
+    cfg = Config.fromfile(config_path(f'small/demo/{config}.py'))
     return save_initial_weights(cfg, path, seed)
 
 

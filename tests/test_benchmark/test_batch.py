@@ -87,7 +87,7 @@ def test_accumulated_iterations():
 
 MMSEG = """
 title, metric, seeds, baseline = 'Two', 'mIoU', (0,), 'r18'
-runs = {name: dict(config=f'deeplabv3/deeplabv3_{net}-d8_4xb4-40k_voc12aug-512x512.py')
+runs = {name: dict(config=f'students/deeplabv3_{net}-d8_4xb4-40k_voc12aug-512x512.py')
         for name, net in (('r18', 'r18'), ('other', 'mobilenet-v2'))}
 """
 
@@ -109,7 +109,7 @@ def test_a_suite_in_mmseg_s_protocol(tmp_path):
 
 def test_no_batch_to_scale_from(tmp_path):
     text = MMSEG.split('runs')[0].replace("'r18'", 'None')
-    text += "runs = dict(a=dict(config='demo/student.py'))\n"
+    text += "runs = dict(a=dict(config='small/demo/student.py'))\n"
     (tmp_path / 'one.py').write_text(text)
     error = r"run 'a': auto_scale_lr.enable \(--auto-scale-lr\), but .*student.py has no"
     with pytest.raises(SuiteError, match=error):

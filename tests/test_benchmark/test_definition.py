@@ -8,9 +8,11 @@ from mmrazor_tat.benchmark.suites.definition import load_suite
 from mmrazor_tat.benchmark.suites.options import SuiteError, as_arguments, flatten, read_options
 
 RUNS = dict(
-    teacher=dict(config='demo/teacher.py', seeds=(0,), baseline=None),
-    student=dict(config='demo/student.py', label='plain student', paper=72.07),
-    tat=dict(config='demo/tat_student.py', teacher='teacher', start='student', note='Mind it.'),
+    teacher=dict(config='small/demo/teacher.py', seeds=(0,), baseline=None),
+    student=dict(config='small/demo/student.py', label='plain student', paper=72.07),
+    tat=dict(
+        config='small/demo/tat_student.py', teacher='teacher', start='student', note='Mind it.'
+    ),
 )
 SUITE = dict(title='A suite', seeds=(0, 1), metric='mIoU', baseline='student', runs=RUNS)
 
@@ -48,7 +50,7 @@ def test_what_is_read(suite, repo):
     assert [run.paper for run in (teacher, student, tat)] == [None, 72.07, None]
     assert [run.note for run in (teacher, student, tat)] == [None, None, 'Mind it.']
     assert tat.group is None
-    assert tat.config == repo / 'configs/demo/tat_student.py'
+    assert tat.config == repo / 'configs/small/demo/tat_student.py'
     assert read.teacher_of(tat, 1) == ('teacher', 0)  # its single seed
     assert [read.start_of(run) for run in (teacher, student, tat)] == [None, 'student', 'student']
 
@@ -95,7 +97,7 @@ FAULTS = [
     (dict(runs=dict()), 'runs must be a dict with at least one run'),
     (dict(runs=dict(a=3)), "run 'a' must be a dict such as"),
     (dict(runs=dict(a=dict(label='x')), baseline=None), "run 'a' needs a config"),
-    (dict(runs={'a/b': dict(config='demo/student.py')}), "run 'a/b': a run becomes a folder"),
+    (dict(runs={'a/b': dict(config='small/demo/student.py')}), "run 'a/b': a run becomes a folder"),
     (
         dict(runs=with_run('tat', teached='teacher')),
         "run 'tat' has no key 'teached'; nearest: 'teacher'",
@@ -105,8 +107,8 @@ FAULTS = [
     (dict(runs=with_run('tat', note=3)), "run 'tat': note must be a text, got 3"),
     (dict(runs=with_run('tat', label=1)), "run 'tat': label must be a text, got 1"),
     (
-        dict(runs=with_run('tat', config='demo/tat.py')),
-        "run 'tat': there is no config 'demo/tat.py', neither in",
+        dict(runs=with_run('tat', config='small/demo/tat.py')),
+        "run 'tat': there is no config 'small/demo/tat.py', neither in",
     ),
     (
         dict(runs=with_run('tat', teacher='teached')),

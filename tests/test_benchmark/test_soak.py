@@ -165,7 +165,7 @@ def live_tensors(cfg: Config, work_dir) -> list[int]:
 
 @pytest.mark.parametrize('name', ['tat_student', 'review-kd_student'])
 def test_no_tensor_stays_alive(name, repo, toy_voc, tmp_path):
-    cfg = Config.fromfile(repo / f'configs/demo/{name}.py')
+    cfg = Config.fromfile(repo / f'configs/small/demo/{name}.py')
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.dataset.data_root = str(toy_voc)
     set_crop_size(cfg, (32, 32))
@@ -182,7 +182,7 @@ def test_no_tensor_stays_alive(name, repo, toy_voc, tmp_path):
 def test_no_tensor_of_a_classifier_stays_alive(repo, tmp_path):
     """CRD: a memory, which is written anew in every iteration."""
     init_default_scope('mmpretrain')
-    cfg = Config.fromfile(repo / 'configs/demo_cifar/crd_student.py')
+    cfg = Config.fromfile(repo / 'configs/small/demo_cifar/crd_student.py')
     set_data_root(cfg, write_toy_cifar(tmp_path / 'data', num_train=16, num_test=2))
     cfg.model.distiller.distill_losses.loss_crd.update(num_samples=16, num_negatives=8)
     first, *others = live_tensors(cfg, tmp_path)

@@ -21,9 +21,9 @@ SUITE = """
 title, metric, seeds, baseline = 'Demo', 'accuracy/top1', (0, 1), 'student'
 toy_data = dict(layout='cifar', num_train=40, num_test=20)
 runs = dict(
-    teacher=dict(config='demo_cifar/teacher.py', seeds=(0,), baseline=None),
-    student=dict(config='demo_cifar/student.py'),
-    kd=dict(config='demo_cifar/kd_student.py', teacher='teacher', start='student'))
+    teacher=dict(config='small/demo_cifar/teacher.py', seeds=(0,), baseline=None),
+    student=dict(config='small/demo_cifar/student.py'),
+    kd=dict(config='small/demo_cifar/kd_student.py', teacher='teacher', start='student'))
 """
 
 
@@ -103,7 +103,7 @@ class TestWithoutMmpretrain:
         text = str(error.value)
         assert text.startswith("run 'teacher': ") and '\n' not in text
         assert text.endswith(
-            'demo_cifar/teacher.py needs mmpretrain, which is not installed: '
+            'small/demo_cifar/teacher.py needs mmpretrain, which is not installed: '
             'pip install -r requirements/mmpretrain.txt, or the extra mmrazor_tat[classification]'
         )
         assert not (tmp_path / 'out').exists()
@@ -115,7 +115,7 @@ class TestWithoutMmpretrain:
             read_config_file(path)
 
     def test_a_tool_says_it_in_one_line(self, repo, monkeypatch, tmp_path):
-        config = config_path('demo_cifar/student.py')
+        config = config_path('small/demo_cifar/student.py')
         monkeypatch.setattr(sys, 'argv', ['train.py', config, '--work-dir', str(tmp_path)])
         with pytest.raises(SystemExit, match='needs mmpretrain, which is not installed: pip'):
             runpy.run_path(str(repo / 'tools/train.py'), run_name='__main__')

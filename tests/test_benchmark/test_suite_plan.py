@@ -24,10 +24,10 @@ title, metric, seeds, baseline = 'Demo', 'mIoU', (0, 1), 'student'
 options = {'train_cfg.max_iters': 40, 'crop_size': (48, 48)}
 toy_data = dict(num_train=4, num_val=2)
 runs = dict(
-    teacher=dict(config='demo/teacher.py', seeds=(0,), baseline=None),
-    tat=dict(config='demo/tat_student.py', teacher='teacher', start='student',
+    teacher=dict(config='small/demo/teacher.py', seeds=(0,), baseline=None),
+    tat=dict(config='small/demo/tat_student.py', teacher='teacher', start='student',
              options={'train_cfg.max_iters': 50}),
-    student=dict(config='demo/student.py'))
+    student=dict(config='small/demo/student.py'))
 """
 
 
@@ -145,14 +145,16 @@ def test_a_data_root_of_the_call_needs_no_scenes(plan):
 
 
 EPOCHS = f"""
-_base_ = {config_path('demo/student.py')!r}
+_base_ = {config_path('small/demo/student.py')!r}
 train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=7, val_interval=1)
 """
 
 
 def test_epochs(plan, tmp_path):
     (tmp_path / 'epochs.py').write_text(EPOCHS)
-    options = DEMO.replace("'train_cfg.max_iters': 40, ", '').replace('demo/student', 'epochs')
+    options = DEMO.replace("'train_cfg.max_iters': 40, ", '').replace(
+        'small/demo/student', 'epochs'
+    )
     job = plan(options).job('student', 0)
     assert (job.unit, job.total) == ('epoch', 7)
 
@@ -170,14 +172,17 @@ FAULTS = [
     ),
     (("teacher='teacher', ", ''), "run 'tat': .* has a teacher without weights: name the run"),
     (
-        ("dict(config='demo/student.py')", "dict(config='demo/student.py', teacher='teacher')"),
+        (
+            "dict(config='small/demo/student.py')",
+            "dict(config='small/demo/student.py', teacher='teacher')",
+        ),
         "run 'student' has the teacher 'teacher', but .*student.py has no model.teacher",
     ),
     (
         (
-            "student=dict(config='demo/student.py')",
-            "student=dict(config='demo/student.py'), two=dict(config='demo/tat_student.py', "
-            "teacher='tat')",
+            "student=dict(config='small/demo/student.py')",
+            "student=dict(config='small/demo/student.py'), "
+            "two=dict(config='small/demo/tat_student.py', teacher='tat')",
         ),
         "run 'two': its teacher 'tat' is itself a distillation",
     ),
@@ -192,17 +197,17 @@ def test_what_does_not_fit_is_named(plan, change, error):
 
 def test_an_init_cfg_of_the_config_s_own_is_replaced(plan, tmp_path):
     """Merged into, it would keep arguments that Pretrained does not take."""
-    own = f'_base_ = {config_path("demo/student.py")!r}\n'
+    own = f'_base_ = {config_path("small/demo/student.py")!r}\n'
     own += "model = dict(init_cfg=dict(type='Normal', layer='Conv2d', std=1.0))\n"
     (tmp_path / 'own.py').write_text(own)
-    job = plan(DEMO.replace('demo/student', 'own')).job('student', 0)
+    job = plan(DEMO.replace('small/demo/student', 'own')).job('student', 0)
     cfg = Config.fromfile(job.run.config)
     apply_options(cfg, copy.deepcopy(job.options))
     assert cfg.model.init_cfg == dict(type='Pretrained', checkpoint=str(job.start.path))
 
 
 BARE = f"""
-_base_ = {config_path('demo/teacher.py')!r}
+_base_ = {config_path('small/demo/teacher.py')!r}
 model = dict(_delete_=True, type='mmrazor.SingleThing', architecture=_base_.model)
 """
 
@@ -210,7 +215,7 @@ model = dict(_delete_=True, type='mmrazor.SingleThing', architecture=_base_.mode
 def test_an_architecture_alone_is_no_distillation(plan, tmp_path):
     """An algorithm of MMRazor around one network: that network is what teaches."""
     (tmp_path / 'bare.py').write_text(BARE)
-    found = plan(DEMO.replace('demo/teacher', 'bare'))
+    found = plan(DEMO.replace('small/demo/teacher', 'bare'))
     assert found.job('tat', 0).teacher == Key('teacher', 0)
 
 
@@ -218,9 +223,11 @@ def test_no_imagenet_weights(plan, tmp_path):
     """One option for all runs: plain network, recipe and teacher."""
     text = "_base_ = {!r}\nmodel = dict({}pretrained='open-mmlab://resnet18_v1c'{})\n"
     for name, of in (('student', ('', '')), ('tat_student', ('architecture=dict(', ')'))):
-        base = config_path(f'demo/{name}.py')
+        base = config_path(f'small/demo/{name}.py')
         (tmp_path / f'own_{name}.py').write_text(text.format(base, *of))
-    suite = DEMO.replace('demo/student', 'own_student').replace('demo/tat_st', 'own_tat_st')
+    suite = DEMO.replace('small/demo/student', 'own_student').replace(
+        'small/demo/tat_st', 'own_tat_st'
+    )
     key = {'student': 'model.pretrained', 'tat': 'model.architecture.pretrained'}
     for options, expected in (({}, 'open-mmlab://resnet18_v1c'), ({'pretrained': None}, None)):
         found = plan(suite, options=options)
@@ -282,7 +289,10 @@ class TestCommand:
 
     def test_alone(self, job, repo):
         words = self.words(job)
-        assert words[1:3] == [str(repo / 'tools/train.py'), str(repo / 'configs/demo/student.py')]
+        assert words[1:3] == [
+            str(repo / 'tools/train.py'),
+            str(repo / 'configs/small/demo/student.py'),
+        ]
         assert words[3:] == (
             ['--work-dir', str(job.folder), '--resume', '--cfg-options', 'a.b=(1,2)']
         )

@@ -170,7 +170,7 @@ def test_weights_only_holds_for_every_load_inside(tmp_path, capsys):
     'base',
     [
         'mmseg::deeplabv3/deeplabv3_r18-d8_4xb2-80k_cityscapes-512x1024.py',
-        'mmrazor_tat::deeplabv3/deeplabv3_r18-d8_4xb4-40k_voc12aug-512x512.py',
+        'mmrazor_tat::students/deeplabv3_r18-d8_4xb4-40k_voc12aug-512x512.py',
     ],
 )
 def test_packages_are_found_as_bases(base):

@@ -19,7 +19,7 @@ from mmrazor_tat.export.proof import Prediction, prove_equal, prove_same_weights
 from mmrazor_tat.utils.config_options import apply_options
 from mmrazor_tat.utils.networks import student_weights, trained_model
 
-RECIPE = config_path('demo/tat_student.py')
+RECIPE = config_path('small/demo/tat_student.py')
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_another_image_over_an_earlier_export(checkpoint, options, toy_voc, tmp_
 def test_a_plain_network_and_the_student_of_a_distillation_in_its_config(
     checkpoint, options, tmp_path
 ):
-    student = config_path('demo/student.py')
+    student = config_path('small/demo/student.py')
     first = export_student(student, checkpoint, tmp_path / 'a', options=options)
     plain = tmp_path / 'a' / 'student.pth'
     second = export_student(tmp_path / 'a/student.py', plain, tmp_path / 'b', options=options)
@@ -278,7 +278,7 @@ def test_a_mobilenet_recipe_of_the_mmseg_protocol(toy_voc, tmp_path):
 
 def test_classes_of_a_config_where_the_checkpoint_names_none():
     """Without the data: PascalVOCDataset would look for its files."""
-    cfg = Config.fromfile(config_path('voc_small/tat_student.py'))
+    cfg = Config.fromfile(config_path('small/voc_small/tat_student.py'))
     meta = dataset_meta(cfg)
     assert meta['classes'][:3] == ('background', 'cat', 'cow')
     assert meta['palette'][:3] == [[0, 0, 0], [64, 0, 0], [64, 128, 0]]  # VOC's

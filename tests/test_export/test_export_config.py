@@ -17,13 +17,13 @@ from mmrazor_tat.utils.configs import config_file
 MMSEG = 'tat/tat_deeplabv3_r101-d8_r18-d8_4xb4-40k_voc12aug-512x512.py'
 PAPER = 'kd/kd_deeplabv3plus_r101-d16_mobilenet-v2-d16_1xb12-100e_coco-stuff10k-513x513.py'
 PAIRS = {
-    MMSEG: 'deeplabv3/deeplabv3_r18-d8_4xb4-40k_voc12aug-512x512.py',
-    PAPER: 'deeplabv3plus/deeplabv3plus_mobilenet-v2-d16_1xb12-100e_coco-stuff10k-513x513.py',
+    MMSEG: 'students/deeplabv3_r18-d8_4xb4-40k_voc12aug-512x512.py',
+    PAPER: 'students/deeplabv3plus_mobilenet-v2-d16_1xb12-100e_coco-stuff10k-513x513.py',
     'ofd/ofd_deeplabv3_r101-d8_mobilenet-v2-d8_4xb4-40k_voc12aug-512x512.py': (
-        'deeplabv3/deeplabv3_mobilenet-v2-d8_4xb4-40k_voc12aug-512x512.py'
+        'students/deeplabv3_mobilenet-v2-d8_4xb4-40k_voc12aug-512x512.py'
     ),
-    'demo/tat_student.py': 'demo/student.py',
-    'voc_small/tat_student.py': 'voc_small/student.py',
+    'small/demo/tat_student.py': 'small/demo/student.py',
+    'small/voc_small/tat_student.py': 'small/voc_small/student.py',
 }
 # What a plain config of ours has from us.
 OURS = {'custom_hooks', 'custom_imports'}
@@ -31,7 +31,7 @@ OURS = {'custom_hooks', 'custom_imports'}
 
 @pytest.fixture
 def recipe():
-    return Config.fromfile(config_path('demo/tat_student.py'))
+    return Config.fromfile(config_path('small/demo/tat_student.py'))
 
 
 @pytest.mark.parametrize('path', PAIRS, ids=str)
@@ -80,7 +80,7 @@ def test_a_plain_config_is_cleaned_too():
 
 
 def test_the_inference_pipeline_is_that_of_the_test_data():
-    recipe = Config.fromfile(config_path('voc_small/tat_student.py'))
+    recipe = Config.fromfile(config_path('small/voc_small/tat_student.py'))
     assert recipe.test_pipeline[1].scale == (2048, 512)  # the variable that mmseg's data came from
     assert plain_config(recipe)[0].test_pipeline[1].scale == (1024, 160)
 

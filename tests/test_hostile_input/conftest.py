@@ -51,7 +51,7 @@ def world(repo, toy_voc, tmp_path_factory) -> World:
         # So that launchers are asked for what they need.
         patch.setattr(environment, 'get_device', lambda: 'cuda')
         folder = tmp_path_factory.mktemp('world')
-        recipe = Config.fromfile(mmrazor_tat.config_path('demo/tat_student.py'))
+        recipe = Config.fromfile(mmrazor_tat.config_path('small/demo/tat_student.py'))
         recipe.merge_from_dict({'work_dir': str(folder / 'run'), 'crop_size': (48, 48)})
         for name in ('train', 'val', 'test'):
             loader = recipe[f'{name}_dataloader']

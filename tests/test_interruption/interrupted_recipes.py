@@ -10,9 +10,9 @@ _COSINE = [
 
 # By name: the config, and its settings over those of all.
 RECIPES = {
-    'tat': ('demo/tat_student.py', {}),
+    'tat': ('small/demo/tat_student.py', {}),
     'two workers, no seed': (
-        'demo/tat_student.py',
+        'small/demo/tat_student.py',
         {
             'randomness.seed': None,
             'train_dataloader.num_workers': 2,
@@ -20,7 +20,7 @@ RECIPES = {
         },
     ),
     'kr, sgd, loss schedule, moving average': (
-        'demo/review-kd_student.py',
+        'small/demo/review-kd_student.py',
         {
             'optim_wrapper.optimizer': _SGD,
             'param_scheduler': _COSINE,
@@ -31,7 +31,7 @@ RECIPES = {
         },
     ),
     'epochs': (
-        'demo/tat_student.py',
+        'small/demo/tat_student.py',
         {
             'train_dataloader.sampler.type': 'DefaultSampler',
             'train_cfg': dict(
@@ -43,7 +43,7 @@ RECIPES = {
         },
     ),
     'passes over the data': (
-        'demo/fitnet_student.py',
+        'small/demo/fitnet_student.py',
         {'train_dataloader.sampler.type': 'DefaultSampler'},
     ),
 }

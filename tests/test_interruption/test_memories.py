@@ -18,7 +18,7 @@ pytestmark = pytest.mark.mmpretrain
 @pytest.mark.parametrize('method', ['crd', 'sckd'])
 def test_a_killed_classifier_ends_as_the_whole_one(tmp_path, method):
     root = write_toy_cifar(tmp_path / 'cifar', num_train=24, num_test=8)
-    cfg = Config.fromfile(config_path(f'demo_cifar/{method}_student.py'))
+    cfg = Config.fromfile(config_path(f'small/demo_cifar/{method}_student.py'))
     set_data_root(cfg, str(root))
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.update(num_workers=0, persistent_workers=False)

@@ -37,7 +37,7 @@ def amp_on_a_cpu(monkeypatch):
 
 @pytest.fixture(scope='module')
 def teacher(tmp_path_factory) -> str:
-    cfg = Config.fromfile(REPO / 'configs/demo/student.py')
+    cfg = Config.fromfile(REPO / 'configs/small/demo/student.py')
     return initial_weights(cfg, tmp_path_factory.mktemp('teacher') / 'teacher.pth', seed=0)
 
 
@@ -65,7 +65,7 @@ class Watch(Hook):
 
 
 def config(name: str, toy_voc, teacher: str, work_dir: Path, iterations: int) -> Config:
-    cfg = Config.fromfile(REPO / f'configs/demo/{name}.py')
+    cfg = Config.fromfile(REPO / f'configs/small/demo/{name}.py')
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.dataset.data_root = str(toy_voc)
         loader.update(num_workers=0, persistent_workers=False)

@@ -36,7 +36,7 @@ def segmentation(name: str) -> BaseModel:
 
     DefaultScope.get_instance('methods', scope_name='mmseg')
     recipe, _, option = name.partition('+')
-    cfg = Config.fromfile(mmrazor_tat.config_path(f'demo/{recipe}_student.py')).model
+    cfg = Config.fromfile(mmrazor_tat.config_path(f'small/demo/{recipe}_student.py')).model
     for network in (cfg.architecture, cfg.teacher):
         network.pop('data_preprocessor')
         network.decode_head.dropout_ratio = 0

@@ -50,7 +50,7 @@ def one_thread():
 
 
 def test_all_methods_for_segmentation_are_here(repo):
-    recipes = {path.stem for path in (repo / 'configs/demo').glob('*_student.py')}
+    recipes = {path.stem for path in (repo / 'configs/small/demo').glob('*_student.py')}
     assert {f.removesuffix('_student') for f in recipes if 'tat-' not in f} <= {*QUICK, *REST}
 
 

@@ -45,7 +45,7 @@ def config(repo, tmp_path_factory) -> Path:
 
     folder = tmp_path_factory.mktemp('config')
     write_toy_voc(folder, num_train=16, num_val=5, size=(64, 64))
-    base, teacher = repo / 'configs/demo/tat_student.py', folder / 'teacher.pth'
+    base, teacher = repo / 'configs/small/demo/tat_student.py', folder / 'teacher.pth'
     init_default_scope('mmseg')
     torch.manual_seed(1)
     model = MODELS.build(Config.fromfile(base).model.teacher)

@@ -35,7 +35,7 @@ default_hooks = dict(checkpoint=dict(interval=2))
 def test_two_processes_and_a_change_of_their_number(
     repo, save_weights, two_processes, tmp_path, default_scope
 ):
-    base, data = repo / 'configs/demo/kd_student.py', tmp_path / 'data'
+    base, data = repo / 'configs/small/demo/kd_student.py', tmp_path / 'data'
     write_toy_voc(data, num_train=18, num_val=2, size=(64, 64))
     path = tmp_path / 'recipe.py'
     teacher = save_weights(Config.fromfile(base).model.teacher)

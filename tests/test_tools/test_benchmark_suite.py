@@ -20,12 +20,12 @@ options = {
     'train_cfg.max_iters': 4, 'train_cfg.val_interval': 2,
     'default_hooks.checkpoint.interval': 2, 'default_hooks.logger.interval': 1}
 runs = dict(
-    teacher=dict(config='demo/teacher.py', baseline=None),
+    teacher=dict(config='small/demo/teacher.py', baseline=None),
     student=dict(
-        config='demo/student.py', label='plain student', paper=72.07,
+        config='small/demo/student.py', label='plain student', paper=72.07,
         options={'model.decode_head.dropout_ratio': 0.0}),
     tat=dict(
-        config='demo/tat_student.py', label='TaT', teacher='teacher', start='student',
+        config='small/demo/tat_student.py', label='TaT', teacher='teacher', start='student',
         options={'model.architecture.decode_head.dropout_ratio': 0.0}))
 """
 
@@ -132,7 +132,7 @@ def test_a_dry_run(call, suite, tmp_path):
     status, output, _ = call(suite, '--dry-run', '--seeds', 3, 4, '--only', 'student')
     assert status == 0
     commands = output.splitlines()
-    assert len(commands) == 2 and all('demo/student.py' in command for command in commands)
+    assert len(commands) == 2 and all('small/demo/student.py' in command for command in commands)
     folder = tmp_path / 'work_dirs/benchmark/small/runs/student'
     assert f'--work-dir {folder}/seed4 --resume' in commands[1]
     assert not (tmp_path / 'work_dirs').exists()
@@ -148,7 +148,7 @@ def test_options_of_the_call(call, suite):
 
 def test_auto_scale_lr(call, tmp_path):
     suite = tmp_path / 'mmseg.py'
-    config = 'deeplabv3/deeplabv3_r18-d8_4xb4-40k_voc12aug-512x512.py'
+    config = 'students/deeplabv3_r18-d8_4xb4-40k_voc12aug-512x512.py'
     suite.write_text(
         f"title, metric, seeds = 'One', 'mIoU', (0,)\nruns = dict(r18=dict(config={config!r}))\n"
     )

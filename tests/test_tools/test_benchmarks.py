@@ -172,7 +172,7 @@ class TestStep:
         out = tmp_path / 'step'
         log = command(
             repo / 'tools/benchmark_step.py',
-            repo / 'configs/demo/tat_student.py',
+            repo / 'configs/small/demo/tat_student.py',
             *('--crop', 128, '--repeats', 1, '--no-memory', '--out', out),
             *('--compile-backend', 'aot_eager', '--modes', *modes),
         )
@@ -194,7 +194,7 @@ class TestStep:
         """The tool itself compares them: here with every option that a recipe may set."""
         config = tmp_path / 'own.py'
         config.write_text(
-            f"_base_ = '{repo}/configs/demo/tat_student.py'\n"
+            f"_base_ = '{repo}/configs/small/demo/tat_student.py'\n"
             'model = dict(distiller=dict(distill_losses=dict(loss_tat=dict(\n'
             "    softmax_over='teacher', scale=0.5, loss_weight=3.0, norm_cfg=dict(type='BN'),\n"
             "    views=[dict(type='whole', weight=0.1), dict(type='anchor', kernel=2),\n"

@@ -19,10 +19,10 @@ options = {
     'train_dataloader.batch_size': 8, 'train_cfg.max_iters': 4, 'train_cfg.val_interval': 2,
     'default_hooks.checkpoint.interval': 2, 'default_hooks.logger.interval': 1}
 runs = dict(
-    teacher=dict(config='demo_cifar/teacher.py', baseline=None),
-    student=dict(config='demo_cifar/student.py', label='plain student', group='Small'),
+    teacher=dict(config='small/demo_cifar/teacher.py', baseline=None),
+    student=dict(config='small/demo_cifar/student.py', label='plain student', group='Small'),
     kd=dict(
-        config='demo_cifar/kd_student.py', label='KD', teacher='teacher', start='student',
+        config='small/demo_cifar/kd_student.py', label='KD', teacher='teacher', start='student',
         group='Small',
         options={'default_hooks.teacher_evaluation.type': 'mmrazor.TeacherEvaluationHook'}))
 """
@@ -81,7 +81,7 @@ def test_the_suite(ran):
 def test_the_pictures_of_a_test(ran, call, repo, tmp_path):
     out, _ = ran
     run = out / 'runs/kd/seed0'
-    arguments = [repo / 'configs/demo_cifar/kd_student.py', run / 'iter_4.pth']
+    arguments = [repo / 'configs/small/demo_cifar/kd_student.py', run / 'iter_4.pth']
     options = ['--work-dir', tmp_path, '--cfg-options', f'data_root={out / "data"}']
     code, _ = call('test', *arguments, '--show-dir', tmp_path / 'shown', *options)
     assert code == 0 and len(list((tmp_path / 'shown').glob('*.png'))) == 20
@@ -111,6 +111,6 @@ def test_curves_and_report(ran, call, tmp_path):
 )
 def test_what_is_of_segmentation_says_so(ran, call, repo, tool, more, error):
     checkpoint = ran[0] / 'runs/kd/seed0/iter_4.pth'
-    code, _ = call(tool, repo / 'configs/demo_cifar/kd_student.py', checkpoint, *more)
+    code, _ = call(tool, repo / 'configs/small/demo_cifar/kd_student.py', checkpoint, *more)
     assert '\n' not in code
     assert re.match(error, code), code

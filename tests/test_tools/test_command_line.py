@@ -89,7 +89,7 @@ class TestTrain:
 
     def test_auto_scale_lr_without_a_base(self, run, repo):
         with pytest.raises(SystemExit, match='has no auto_scale_lr.base_batch_size'):
-            run('train.py', repo / 'configs/demo/student.py', '--auto-scale-lr')
+            run('train.py', repo / 'configs/small/demo/student.py', '--auto-scale-lr')
 
     def test_cfg_options(self, train):
         cfg = train('--cfg-options', 'train_cfg.max_iters=7', 'crop_size=(64,96)')

@@ -15,7 +15,7 @@ from mmrazor_tat.visualization.panels import load_networks
 
 @pytest.fixture(scope='module')
 def recipe(toy_voc, demo_teacher) -> Config:
-    cfg = Config.fromfile(config_path('demo/tat_student.py'))
+    cfg = Config.fromfile(config_path('small/demo/tat_student.py'))
     cfg.val_dataloader.dataset.data_root = str(toy_voc)
     cfg.model.teacher_ckpt = demo_teacher
     return cfg
@@ -38,7 +38,7 @@ def checkpoints(recipe, tmp_path_factory) -> tuple[str, str]:
 def run(repo, command, toy_voc, tmp_path):
     def run(config, *arguments, ok=True, options=()):
         tool = repo / 'tools/compare_segmentation.py'
-        arguments = [repo / 'configs/demo' / config, *arguments]
+        arguments = [repo / 'configs/small/demo' / config, *arguments]
         arguments += ['--cfg-options', f'data_root={toy_voc}', *options]
         return command(tool, *arguments, cwd=tmp_path, ok=ok)
 
@@ -95,7 +95,7 @@ def test_networks_of_a_recipe(recipe, checkpoints):
     ]
     networks = load_networks(recipe, distilled, with_teacher=False)
     assert [n.role for n in networks] == ['student']
-    teacher_cfg = Config.fromfile(config_path('demo/teacher.py'))
+    teacher_cfg = Config.fromfile(config_path('small/demo/teacher.py'))
     networks = load_networks(recipe, distilled, recipe.model.teacher_ckpt, teacher_cfg, False)
     assert [n.role for n in networks] == ['plain', 'student']
 
@@ -114,7 +114,7 @@ def test_networks_that_do_not_fit(recipe, checkpoints):
     alone.model.teacher_ckpt = None
     with pytest.raises(ValueError, match='teacher_ckpt is None'):
         load_networks(alone, distilled)
-    student = Config.fromfile(config_path('demo/student.py'))
+    student = Config.fromfile(config_path('small/demo/student.py'))
     with pytest.raises(ValueError, match="--plain: config '.*student.py' is no distillation"):
         load_networks(student, plain, plain)
     with pytest.raises(ValueError, match='has no model'):

@@ -21,7 +21,7 @@ def test_the_shipped_teacher(repo):
     assert hashlib.sha256(path.read_bytes()).hexdigest() in (repo / 'README.md').read_text()
     assert path.stat().st_size < 5e6
     state = torch.load(path, weights_only=True)
-    model = MODELS.build(Config.fromfile(config_path('demo/teacher.py')).model)
+    model = MODELS.build(Config.fromfile(config_path('small/demo/teacher.py')).model)
     assert state.keys() == model.state_dict().keys()
     assert {x.dtype for x in state.values()} == {torch.float16, torch.int64}
 

@@ -60,7 +60,7 @@ assert not any(name.startswith('mmrazor') for name in sys.modules)
 
 @pytest.fixture(scope='module')
 def recipe(repo) -> Path:
-    return repo / 'configs/demo/tat_student.py'
+    return repo / 'configs/small/demo/tat_student.py'
 
 
 @pytest.fixture(scope='module')

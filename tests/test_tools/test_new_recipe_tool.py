@@ -5,7 +5,7 @@ import pytest
 
 @pytest.fixture
 def demo(repo):
-    return repo / 'configs/demo/teacher.py', repo / 'configs/demo/student.py'
+    return repo / 'configs/small/demo/teacher.py', repo / 'configs/small/demo/student.py'
 
 
 def test_a_recipe_is_written_told_and_trained(
@@ -61,7 +61,7 @@ class TestInspectFeatures:
         assert conv[1:] == ['Conv2d', *['1', 'x', '32', 'x', '16', 'x', '16'], '32', '4']
 
     def test_of_a_recipe_s_teacher(self, repo, here):
-        recipe = repo / 'configs/demo/tat_student.py'
+        recipe = repo / 'configs/small/demo/tat_student.py'
         tool = repo / 'tools/inspect_features.py'
         text = here(tool, recipe, '--part', 'teacher', '--filter', 'conv_seg|bottleneck.conv')
         assert '1 x 96 x 16 x 16' in text

@@ -37,7 +37,7 @@ def trained(repo, command, options, tmp_path_factory):
     work_dir = tmp_path_factory.mktemp('tat')
     log = command(
         repo / 'tools/train.py',
-        repo / 'configs/demo/tat_student.py',
+        repo / 'configs/small/demo/tat_student.py',
         '--work-dir',
         work_dir,
         *options,
@@ -66,7 +66,7 @@ def test_resume(repo, command, options, trained, tmp_path):
     """Latest by itself, or a path; the iterations go on and the teacher is the same."""
     work_dir, _ = trained
     more = ['train_cfg.max_iters=3']
-    tool, config = repo / 'tools/train.py', repo / 'configs/demo/tat_student.py'
+    tool, config = repo / 'tools/train.py', repo / 'configs/small/demo/tat_student.py'
     log = command(tool, config, '--work-dir', work_dir, '--resume', *options, *more)
     assert 'resumed epoch: 0, iter: 2' in log
     assert [line['iter'] for line in scalars(work_dir)] == [1, 2, 3]
@@ -89,7 +89,7 @@ def test_checkpoints_hold_no_teacher(repo, command, options, trained, demo_teach
     torch.save(other, tmp_path / 'other.pth')
     log = command(
         repo / 'tools/train.py',
-        repo / 'configs/demo/tat_student.py',
+        repo / 'configs/small/demo/tat_student.py',
         '--work-dir',
         tmp_path / 'run',
         '--resume',
@@ -108,7 +108,7 @@ def test_test(repo, command, options, trained, miou, tmp_path):
     work_dir, train_log = trained
     log = command(
         repo / 'tools/test.py',
-        repo / 'configs/demo/tat_student.py',
+        repo / 'configs/small/demo/tat_student.py',
         work_dir / 'iter_2.pth',
         '--work-dir',
         tmp_path,
@@ -131,7 +131,7 @@ def test_test_with_the_plain_student_s_config(repo, command, toy_options, traine
     work_dir, train_log = trained
     log = command(
         repo / 'tools/test.py',
-        repo / 'configs/demo/student.py',
+        repo / 'configs/small/demo/student.py',
         work_dir / 'iter_2.pth',
         '--work-dir',
         tmp_path,
@@ -153,7 +153,7 @@ def test_tta(repo, command, options, trained, miou, tmp_path):
     torch.save(dict(state_dict=checkpoint['state_dict']), tmp_path / 'class_2.pth')
     log = command(
         repo / 'tools/test.py',
-        repo / 'configs/demo/tat_student.py',
+        repo / 'configs/small/demo/tat_student.py',
         tmp_path / 'class_2.pth',
         '--tta',
         '--work-dir',
@@ -171,7 +171,7 @@ def test_tta(repo, command, options, trained, miou, tmp_path):
 def test_mmseg_s_own_tools(repo, command, options, trained, miou, tmp_path):
     """The same config, unmodified, gives the same losses and the same mIoU."""
     work_dir, _ = trained
-    config = repo / 'configs/demo/tat_student.py'
+    config = repo / 'configs/small/demo/tat_student.py'
     same = ['train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False']
     # mmseg's tools know no crop_size: the crop is named where it stands.
     same += [
@@ -194,7 +194,7 @@ def test_mmseg_s_own_tools(repo, command, options, trained, miou, tmp_path):
 
 
 def test_bad_input_ends_before_training(repo, command, toy_options, tmp_path):
-    config = repo / 'configs/demo/tat_student.py'
+    config = repo / 'configs/small/demo/tat_student.py'
     log = command(
         repo / 'tools/train.py',
         config,
@@ -212,7 +212,7 @@ def test_bad_input_ends_before_training(repo, command, toy_options, tmp_path):
 def test_a_random_teacher_is_refused_before_training(repo, command, toy_options, tmp_path):
     log = command(
         repo / 'tools/train.py',
-        repo / 'configs/demo/tat_student.py',
+        repo / 'configs/small/demo/tat_student.py',
         '--work-dir',
         tmp_path,
         '--cfg-options',

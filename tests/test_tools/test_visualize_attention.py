@@ -13,7 +13,7 @@ from mmrazor_tat.visualization.attention.comparison import compare_attention
 
 @pytest.fixture
 def cfg(demo_teacher):
-    cfg = Config.fromfile(config_path('demo/tat_student.py'))
+    cfg = Config.fromfile(config_path('small/demo/tat_student.py'))
     cfg.model.teacher_ckpt = demo_teacher
     return cfg
 
@@ -41,7 +41,7 @@ def test_a_picture_for_each_image(repo, command, demo_teacher, checkpoint, image
     out = tmp_path / 'pictures'
     text = command(
         repo / 'tools/visualize_attention.py',
-        repo / 'configs/demo/tat_student.py',
+        repo / 'configs/small/demo/tat_student.py',
         checkpoint(iter=1000, seed=3),
         *images,
         *('--points', '12,40', '50.5,8'),
@@ -57,7 +57,7 @@ def test_a_picture_for_each_image(repo, command, demo_teacher, checkpoint, image
 
 def test_an_error_is_one_line(repo, here, images, tmp_path):
     tool = repo / 'tools/visualize_attention.py'
-    config = repo / 'configs/demo/tat_student.py'
+    config = repo / 'configs/small/demo/tat_student.py'
     arguments = config, 'gone.pth', *images, '--out', 'one.png'
     text = here(tool, *arguments, cwd=tmp_path, ok=False)
     message = 'visualize_attention: --out one.png is one file for 2 images: name a folder'
@@ -103,7 +103,7 @@ class TestComparison:
         assert note == 'no "before": neither the checkpoint nor the config has the seed of the run'
 
     def test_a_plain_network_and_another_loss(self, cfg, checkpoint, demo_teacher, images):
-        plain = Config.fromfile(config_path('demo/teacher.py'))
+        plain = Config.fromfile(config_path('small/demo/teacher.py'))
         with pytest.raises(ValueError, match='a EncoderDecoder has no distillation losses'):
             compare_attention(plain, demo_teacher, images)
         with pytest.raises(FileNotFoundError, match="checkpoint: there is no file 'gone.pth'"):

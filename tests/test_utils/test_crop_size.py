@@ -6,7 +6,7 @@ from mmrazor_tat.engine import set_crop_size
 RECIPES = [
     'tat/tat_deeplabv3_r101-d8_r18-d8_4xb4-40k_voc12aug-512x512.py',
     'tat/tat_deeplabv3_r101-d8_r18-d8_4xb4-40k_coco-stuff10k-512x512.py',
-    'deeplabv3/deeplabv3_r18-d8_4xb4-40k_voc12aug-512x512.py',
+    'students/deeplabv3_r18-d8_4xb4-40k_voc12aug-512x512.py',
 ]
 
 

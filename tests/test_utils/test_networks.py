@@ -10,7 +10,7 @@ from mmrazor_tat.utils.networks import image_batch, student_weights, trained_mod
 
 @pytest.fixture
 def recipe(demo_teacher):
-    cfg = Config.fromfile(config_path('demo/tat_student.py'))
+    cfg = Config.fromfile(config_path('small/demo/tat_student.py'))
     cfg.model.teacher_ckpt = demo_teacher
     return cfg
 
@@ -59,7 +59,7 @@ def test_a_recipe_without_its_teacher(recipe, checkpoint):
 
 def test_a_plain_network_takes_the_student(checkpoint):
     path, before = checkpoint
-    cfg = Config.fromfile(config_path('demo/student.py'))
+    cfg = Config.fromfile(config_path('small/demo/student.py'))
     model = trained_model(cfg, path)
     assert all(map(torch.equal, model.state_dict().values(), before.student.state_dict().values()))
     weights = student_weights(torch.load(path)['state_dict'])
@@ -67,7 +67,7 @@ def test_a_plain_network_takes_the_student(checkpoint):
 
 
 def test_another_network_is_refused(recipe, checkpoint, demo_teacher, tmp_path):
-    cfg = Config.fromfile(config_path('demo/teacher.py'))
+    cfg = Config.fromfile(config_path('small/demo/teacher.py'))
     with pytest.raises(ValueError, match='does not fit the EncoderDecoder of the config') as error:
         trained_model(cfg, checkpoint[0])
     assert 'size mismatch for' in str(error.value) and 'more such lines)' in str(error.value)

@@ -6,7 +6,7 @@ from mmengine.registry import MODELS
 from mmrazor_tat.utils.config_options import apply_options
 from mmrazor_tat.utils.config_settings import set_pretrained
 
-STUDENT = 'deeplabv3plus/deeplabv3plus_r18-d16_1xb16-100e_voc12aug-513x513.py'
+STUDENT = 'students/deeplabv3plus_r18-d16_1xb16-100e_voc12aug-513x513.py'
 RECIPE = 'tat/tat_deeplabv3plus_r101-d16_r18-d16_1xb16-100e_voc12aug-513x513.py'
 OURS = dict(type='Pretrained', checkpoint='ours.pth')
 

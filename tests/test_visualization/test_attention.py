@@ -21,7 +21,7 @@ WIDTH, HEIGHT = 100, 60
 
 def recipe():
     """The demo's recipe; images of 100 x 60 become 80 x 48, and maps of 12 x 20."""
-    cfg = Config.fromfile(config_path('demo/tat_student.py'))
+    cfg = Config.fromfile(config_path('small/demo/tat_student.py'))
     cfg.test_dataloader.dataset.pipeline[1].scale = (80, 80)
     loss = cfg.model.distiller.distill_losses.loss_tat
     loss.update(softmax_over='student', scale=1.0)  # sharp, a row for each target

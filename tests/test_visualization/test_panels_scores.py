@@ -53,7 +53,7 @@ def test_another_ignore_index():
 
 @pytest.fixture(scope='module')
 def cfg(toy_voc):
-    cfg = Config.fromfile(config_path('demo/student.py'))
+    cfg = Config.fromfile(config_path('small/demo/student.py'))
     cfg.val_dataloader.update(num_workers=0, persistent_workers=False)
     cfg.val_dataloader.dataset.data_root = str(toy_voc)
     return cfg

@@ -1,5 +1,5 @@
 _base_ = [
-    '../../deeplabv3/deeplabv3_mobilenet-v2-d8_4xb4-40k_coco-stuff10k-512x512.py',
+    '../../students/deeplabv3_mobilenet-v2-d8_4xb4-40k_coco-stuff10k-512x512.py',
     '../teachers/deeplabv3_r101-d8_coco-stuff10k.py',
     '../feature_points/deeplabv3_r101_mobilenet-v2.py',
 ]

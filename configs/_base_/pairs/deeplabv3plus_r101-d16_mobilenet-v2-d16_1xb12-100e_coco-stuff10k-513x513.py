@@ -1,5 +1,5 @@
 _base_ = [
-    '../../deeplabv3plus/deeplabv3plus_mobilenet-v2-d16_1xb12-100e_coco-stuff10k-513x513.py',
+    '../../students/deeplabv3plus_mobilenet-v2-d16_1xb12-100e_coco-stuff10k-513x513.py',
     '../teachers/deeplabv3plus_r101-d16_coco-stuff10k.py',
     '../feature_points/deeplabv3plus_r101_mobilenet-v2.py',
 ]

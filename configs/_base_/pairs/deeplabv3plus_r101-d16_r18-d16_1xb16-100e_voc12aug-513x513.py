@@ -1,5 +1,5 @@
 _base_ = [
-    '../../deeplabv3plus/deeplabv3plus_r18-d16_1xb16-100e_voc12aug-513x513.py',
+    '../../students/deeplabv3plus_r18-d16_1xb16-100e_voc12aug-513x513.py',
     '../teachers/deeplabv3plus_r101-d16_voc12aug.py',
     '../feature_points/deeplabv3plus_r101_r18.py',
 ]

@@ -5,6 +5,6 @@ metric = 'accuracy/top1'
 baseline = 'resnet18'
 runs = dict(
     resnet18=dict(
-        config='imagenet/resnet18_8xb256-100e_imagenet.py',
+        config='students/resnet18_8xb256-100e_imagenet.py',
         label='ResNet-18, plain',
         paper=70.04))

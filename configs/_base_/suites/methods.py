@@ -22,7 +22,7 @@ families = {
 }
 _weight = ("The loss weight is 1 here. The code of TaT's authors divides this loss and the cross "
            "entropy by the batch size, but not TaT's: against the labels this method weighs 0.1 "
-           'there, TaT 1.6 (configs/{}/README.md, configs/deeplabv3plus/README.md).')
+           'there, TaT 1.6 (configs/{}/README.md, configs/students/deeplabv3plus.md).')
 notes = {
     'kd': "Hinton's KD, at every pixel. What TaT's authors released under the name KD is a softmax "
           "over the columns of the feature map, not that. The weight is 10, of Liu et al.'s paper; "

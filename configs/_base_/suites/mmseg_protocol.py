@@ -6,7 +6,7 @@ metric = 'mIoU'
 runs = {}
 for _student, _label in (('r18', 'ResNet-18'), ('mobilenet-v2', 'MobileNetV2')):
     _name = f'{_student}-d8_4xb4-40k_DATA-512x512.py'
-    runs[_student] = dict(config=f'deeplabv3/deeplabv3_{_name}', label=f'{_label}, plain')
+    runs[_student] = dict(config=f'students/deeplabv3_{_name}', label=f'{_label}, plain')
     for _method, (_folder, _title) in _base_.methods.items():
         runs[f'{_student}-{_method}'] = dict(
             config=f'{_folder}/{_method}_deeplabv3_r101-d8_{_name}',

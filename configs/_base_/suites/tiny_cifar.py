@@ -6,8 +6,8 @@ baseline = 'student'
 toy_data = dict(layout='cifar', num_train=20000, num_test=1000)
 runs = dict(
     teacher=dict(
-        config='demo_cifar/teacher.py',
+        config='small/demo_cifar/teacher.py',
         label='ResNet-20, the teacher',
         seeds=(0, ),
         baseline=None),
-    student=dict(config='demo_cifar/student.py', label='ResNet-8, plain'))
+    student=dict(config='small/demo_cifar/student.py', label='ResNet-8, plain'))

@@ -5,7 +5,7 @@ _base_ = './hooks.py'
 from mmengine import Config  # noqa: E402
 
 _config = Config.fromfile(
-    '{{ fileDirname }}/../../deeplabv3plus/'
+    '{{ fileDirname }}/../../teachers/'
     'deeplabv3plus_r101-d16_1xb16-200e_coco-stuff10k-513x513.py')
 teacher_hooks = dict(teacher_check=dict(floor=15))
 teacher = dict(

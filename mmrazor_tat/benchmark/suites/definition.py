@@ -140,7 +140,7 @@ def _run(name: str, of: Any, seeds: tuple[int, ...], folder: Path, options: dict
             f'{where}: a run becomes a folder: its name is made of letters, digits, _ . + -'
         )
     if not isinstance(of, dict):
-        _wrong(where, "a dict such as dict(config='demo/student.py')", of)
+        _wrong(where, "a dict such as dict(config='small/demo/student.py')", of)
     _known(of, _RUN_KEYS, where)
     if 'config' not in of:
         raise SuiteError(f'{where} needs a config')

@@ -158,7 +158,7 @@ def test_packages_that_are_not_used_are_not_named(monkeypatch):
 
 def test_both_in_a_run(repo, here, toy_options, tmp_path):
     """Through the command line: the warning, the scaled learning rate, and the error."""
-    train = repo / 'tools/train.py', repo / 'configs/demo/student.py', '--work-dir', tmp_path
+    train = repo / 'tools/train.py', repo / 'configs/small/demo/student.py', '--work-dir', tmp_path
     meant = ['auto_scale_lr.base_batch_size=8', 'auto_scale_lr.enable=False']
     log = here(*train, '--cfg-options', *toy_options, *meant)
     assert 'a batch of 2 (1 process x 2 images), but the learning rate 0.002 is meant for 8' in log

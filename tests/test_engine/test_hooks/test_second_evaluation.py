@@ -27,7 +27,7 @@ def test_squashed_image_and_label():
 
 @pytest.fixture
 def runner(toy_voc, tmp_path):
-    cfg = Config.fromfile(mmrazor_tat.config_path('demo/student.py'))
+    cfg = Config.fromfile(mmrazor_tat.config_path('small/demo/student.py'))
     cfg.work_dir, cfg.experiment_name, cfg.log_level = str(tmp_path), 'second', 'ERROR'
     cfg.visualizer.name = 'second'
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):

@@ -116,7 +116,7 @@ def test_the_averaged_student_is_written(distillation):
 
 
 def test_by_epoch_of_a_plain_model_in_another_folder(toy_voc, tmp_path):
-    cfg = Config.fromfile(config_path('demo/student.py'))
+    cfg = Config.fromfile(config_path('small/demo/student.py'))
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.update(num_workers=0, persistent_workers=False)
         loader.dataset.data_root = str(toy_voc)

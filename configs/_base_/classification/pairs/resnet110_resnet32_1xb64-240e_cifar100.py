@@ -1,5 +1,5 @@
 _base_ = [
-    '../../../cifar100/resnet32_1xb64-240e_cifar100.py',
+    '../../../students/resnet32_1xb64-240e_cifar100.py',
     '../teachers/resnet110_cifar100.py',
     '../feature_points/resnet110.py',
 ]

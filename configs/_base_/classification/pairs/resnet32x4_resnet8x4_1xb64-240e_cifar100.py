@@ -1,5 +1,5 @@
 _base_ = [
-    '../../../cifar100/resnet8x4_1xb64-240e_cifar100.py',
+    '../../../students/resnet8x4_1xb64-240e_cifar100.py',
     '../teachers/resnet32x4_cifar100.py',
     '../feature_points/resnet32x4.py',
 ]

@@ -1,5 +1,5 @@
 _base_ = [
-    '../../../imagenet/resnet18_8xb256-100e_imagenet.py',
+    '../../../students/resnet18_8xb256-100e_imagenet.py',
     '../teachers/resnet34_imagenet.py',
     '../feature_points/resnet_imagenet.py',
 ]

@@ -1,5 +1,5 @@
 _base_ = [
-    '../../../cifar100/resnet20_1xb64-240e_cifar100.py',
+    '../../../students/resnet20_1xb64-240e_cifar100.py',
     '../teachers/resnet56_cifar100.py',
     '../feature_points/resnet56.py',
 ]

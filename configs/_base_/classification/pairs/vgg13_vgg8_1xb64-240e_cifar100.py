@@ -1,5 +1,5 @@
 _base_ = [
-    '../../../cifar100/vgg8_1xb64-240e_cifar100.py',
+    '../../../students/vgg8_1xb64-240e_cifar100.py',
     '../teachers/vgg13_cifar100.py',
     '../feature_points/vgg.py',
 ]

@@ -1,5 +1,5 @@
 _base_ = [
-    '../../../cifar100/wrn-40-1_1xb64-240e_cifar100.py',
+    '../../../students/wrn-40-1_1xb64-240e_cifar100.py',
     '../teachers/wrn-40-2_cifar100.py',
     '../feature_points/wrn.py',
 ]

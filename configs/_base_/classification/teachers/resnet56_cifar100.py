@@ -2,6 +2,6 @@ _base_ = './cifar100.py'
 
 from mmengine import Config  # noqa: E402
 
-_config = Config.fromfile('{{ fileDirname }}/../../../cifar100/resnet56_1xb64-240e_cifar100.py')
+_config = Config.fromfile('{{ fileDirname }}/../../../teachers/resnet56_1xb64-240e_cifar100.py')
 teacher = dict(teacher=_config.model)
 del Config, _config

@@ -120,7 +120,7 @@ def soak_config(
     stage. Each of ten parts of the run ends with a validation (of the teacher as well, once), a
     checkpoint, one of the student alone, and pictures of the attention.
     """
-    cfg = Config.fromfile(config_path('demo/pair.py'))
+    cfg = Config.fromfile(config_path('small/demo/pair.py'))
     parts: dict[str, dict] = dict(connectors={}, distill_losses={}, loss_forward_mappings={})
     for name in ('tat', 'tat_composed', 'review_kd'):
         method = Config.fromfile(config_path(f'_base_/methods/{name}.py')).method.distiller

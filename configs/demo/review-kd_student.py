@@ -1,2 +1,0 @@
-_base_ = ['./pair.py', '../_base_/methods/review_kd.py']
-model = _base_.pop('method')

@@ -1,2 +1,0 @@
-_base_ = ['./tat_student.py', '../_base_/methods/tat_paper.py']
-model = _base_.pop('method')

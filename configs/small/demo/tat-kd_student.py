@@ -1,0 +1,2 @@
+_base_ = ['./tat_student.py', '../../_base_/methods/kd.py']
+model = _base_.pop('method')

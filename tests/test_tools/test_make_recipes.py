@@ -1,0 +1,47 @@
+"""The recipes and metafiles are those of configs/recipes.yml."""
+
+import shutil
+import subprocess
+import sys
+
+
+def run(folder, *arguments):
+    return subprocess.run(
+        [sys.executable, folder / 'tools/make_recipes.py', *arguments],
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_they_are_fresh(repo):
+    """Else: tools/make_recipes.py."""
+    found = run(repo, '--check')
+    assert found.returncode == 0, found.stdout
+
+
+def test_every_recipe_is_of_the_table(repo):
+    """None is left of a method or a pair that is gone."""
+    found = run(repo, '--check').stdout
+    count = sum(
+        len([*folder.glob('*.py'), *folder.glob('metafile.yml')])
+        for folder in (repo / 'configs').iterdir()
+        if (folder / 'metafile.yml').is_file() and folder.name not in ('students', 'teachers')
+    )
+    assert found.startswith(f'{count + 3} files, 0 differ')  # two metafiles more, and the index
+
+
+def test_what_differs_is_named_and_written(repo, tmp_path):
+    for name in ('configs', 'tools'):
+        shutil.copytree(repo / name, tmp_path / name)
+    gone = 'configs/kd/kd_resnet56_resnet20_1xb64-240e_cifar100.py'
+    (tmp_path / gone).unlink()
+    (tmp_path / 'configs/cwd/metafile.yml').write_text('')
+    shutil.copy(repo / 'model-index.yml', tmp_path)
+    found = run(tmp_path, '--check')
+    assert found.returncode == 1 and found.stdout.splitlines()[1:] == [
+        f'  {gone}',
+        '  configs/cwd/metafile.yml',
+    ]
+    assert run(tmp_path).returncode == 0
+    assert (tmp_path / gone).read_text() == (repo / gone).read_text()
+    assert run(tmp_path, '--check').returncode == 0
