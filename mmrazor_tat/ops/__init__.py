@@ -19,7 +19,7 @@ Shapes: maps are (B, C_s, H_s, W_s) and (B, C_t, H_t, W_t), tokens (b, G, N, p*C
 float64 where an input is.
 """
 
-from .loss import Result, hierarchical_tat, repeatable_backward
+from .loss import Result, hierarchical_tat
 from .settings import (
     CPU_BUDGET,
     GPU_BUDGET,
@@ -40,5 +40,4 @@ __all__ = [
     'Result',
     'View',
     'hierarchical_tat',
-    'repeatable_backward',
 ]

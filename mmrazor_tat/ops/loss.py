@@ -1,8 +1,6 @@
 """The loss as a function of autograd: chunks of images with the same statistics, block by block."""
 
-import contextlib
 import math
-from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
 import torch
@@ -43,6 +41,7 @@ def hierarchical_tat(
     *,
     softmax_over: str = 'teacher',
     budget: Optional[Budget] = None,
+    repeatable: bool = False,
 ) -> Result:
     r"""Sum of TaT losses over views of a pair of maps that share their projections.
 
@@ -50,8 +49,8 @@ def hierarchical_tat(
         \mathrm{softmax}(c_v \, \gamma(s_v) \theta(t_v)^T) \, \phi(s_v), \; t_v \big)
 
     with s_v, t_v the tokens of view v (the paper's L_TaT^P and L_TaT^A). The gradient is computed
-    together with the value, so ``backward`` only hands it out: it can be called once, and there
-    is no second derivative. ``t_feature`` receives no gradient.
+    together with the value, so ``backward`` only hands it out: it can be called once, unless
+    ``repeatable``, and there is no second derivative. ``t_feature`` receives no gradient.
 
     Args:
         s_feature: (B, C_s, H_s, W_s).
@@ -62,6 +61,8 @@ def hierarchical_tat(
         softmax_over: 'teacher', the paper's parametric equation read row by row and both released
             code bases (maps of one size), or 'student', its non-parametric equations.
         budget: memory against speed; None: what suits the device.
+        repeatable: whether ``backward`` can be called again, with ``retain_graph=True``. The
+            gradients are then kept until the graph is freed: another copy of the student's map.
 
     Returns:
         A :class:`Result` in float32, or float64 where an input is.
@@ -85,37 +86,20 @@ def hierarchical_tat(
     )
     with full_precision(s_feature):
         loss, values, *statistics = _LossWithGradients.apply(
-            settings, with_gradients, t_feature, *inputs
+            settings, with_gradients, repeatable, t_feature, *inputs
         )
     return Result(loss, values, statistics)
-
-
-_keeps_gradients = False
-
-
-@contextlib.contextmanager
-def repeatable_backward() -> Iterator[None]:
-    """Losses computed inside can be differentiated more than once, with ``retain_graph=True``.
-
-    Their gradients are then kept until the graph is freed: another copy of the student's map.
-    """
-    global _keeps_gradients
-    before, _keeps_gradients = _keeps_gradients, True
-    try:
-        yield
-    finally:
-        _keeps_gradients = before
 
 
 class _LossWithGradients(torch.autograd.Function):
     """Computes the gradients in ``forward`` and hands them out in ``backward``."""
 
     @staticmethod
-    def forward(ctx, settings, with_gradients, t_feature, s_feature, *parameters):
+    def forward(ctx, settings, with_gradients, repeatable, t_feature, s_feature, *parameters):
         values, statistics, ctx.gradients = _loss_and_gradients(
             s_feature, t_feature, settings, with_gradients
         )
-        ctx.keeps_gradients = _keeps_gradients
+        ctx.repeatable = repeatable
         ctx.dtypes = [None if x is None else x.dtype for x in (s_feature, *parameters)]
         ctx.mark_non_differentiable(values, *statistics)
         return values.sum(), values, *statistics
@@ -128,7 +112,7 @@ class _LossWithGradients(torch.autograd.Function):
                 'hierarchical_tat: backward a second time. The gradient is made once, in the '
                 'forward pass, and handed out; run the forward pass again'
             )
-        if ctx.keeps_gradients:
+        if ctx.repeatable:
             gradients = [None if x is None else x.clone() for x in ctx.gradients]
         else:
             gradients, ctx.gradients = ctx.gradients, None
@@ -137,7 +121,7 @@ class _LossWithGradients(torch.autograd.Function):
             None if x is None else x.mul_(dloss).to(dtype)
             for x, dtype in zip(gradients, ctx.dtypes)
         ]
-        return None, None, None, *gradients
+        return None, None, None, None, *gradients
 
 
 def _loss_and_gradients(

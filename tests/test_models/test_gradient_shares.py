@@ -77,14 +77,14 @@ def test_of_a_step(
         if isinstance(module, nn.Dropout2d):
             module.p = 0.0
     names = list(model.distiller.distill_losses)
-    model.distiller.measures_gradients = True
+    model.measures_gradients = True
     losses = model.loss(*batch())
     model.parse_losses(losses)[0].backward()
-    measured = model.distiller.gradient_shares['feature']
+    measured = model.gradient_shares['feature']
     grads = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
     # The same without measuring: the same gradients, and each loss's own by autograd.
-    model.distiller.measures_gradients = False
+    model.measures_gradients = False
     model.zero_grad()
     model.parse_losses(model.loss(*batch()))[0].backward()
     for name, parameter in model.named_parameters():

@@ -41,7 +41,7 @@ class GradientShareHook(Hook):
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
         if self.every_n_train_iters(runner, self.interval) or runner.iter == 0:
-            bare_model(runner).distiller.measures_gradients = True
+            bare_model(runner).measures_gradients = True
 
     def after_train_iter(
         self,
@@ -50,12 +50,12 @@ class GradientShareHook(Hook):
         data_batch: Optional[dict] = None,
         outputs: Optional[dict] = None,
     ) -> None:
-        distiller = bare_model(runner).distiller
-        if not distiller.measures_gradients:
+        model = bare_model(runner)
+        if not model.measures_gradients:
             return
-        for recorder, shares in distiller.gradient_shares.items():
+        for recorder, shares in model.gradient_shares.items():
             for loss, share in shares.items():
                 # Without 'loss' in the name: mmengine would log a mean over its window.
                 name = name_for_log(loss) or 'distill'
                 runner.message_hub.update_scalar(f'train/grad_share/{recorder}/{name}', share)
-        distiller.measures_gradients = False
+        model.measures_gradients = False

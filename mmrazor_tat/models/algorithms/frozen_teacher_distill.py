@@ -61,6 +61,11 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     path and SHA-256 instead: checkpoints are as large as the student's. What is loaded brings no
     other teacher; a run that is resumed with another one stops.
 
+    Attributes:
+        measures_gradients: whether the next ``loss`` also finds the losses' gradient shares
+            (``GradientShareHook``).
+        gradient_shares: those, see :func:`~mmrazor_tat.models.gradient_shares.gradient_shares`.
+
     Args:
         architecture: the student, a config or a built model.
         teacher: the teacher, a config or a built model.
@@ -141,6 +146,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         channels = input_channels(self)
         inputs = next(self.student.parameters()).new_zeros(images, channels, *size)
         probe(self.student, self.teacher, self.distiller, inputs)
+        self.measures_gradients = False
+        self.gradient_shares: dict[str, dict[str, float]] = {}
         self._padding_is_checked = False
         self._learning_is_checked = False
         # What is known of the teacher of a checkpoint that was loaded, where it is another one.
@@ -245,10 +252,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             student_losses = self.student(batch_inputs, data_samples, mode='loss')
 
         losses = add_prefix(student_losses, 'student') if self.calculate_student_loss else {}
-        distill_losses = self.distiller.compute_distill_losses()
+        distill_losses = self.distiller.compute_distill_losses(self.measures_gradients)
         self._check_that_the_student_learns(distill_losses)
-        if self.distiller.measures_gradients:
-            self.distiller.gradient_shares = self._gradient_shares(losses, distill_losses)
+        if self.measures_gradients:
+            self.gradient_shares = self._gradient_shares(losses, distill_losses)
         losses.update(add_prefix(distill_losses, 'distill'))
         return losses
 

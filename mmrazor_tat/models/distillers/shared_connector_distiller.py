@@ -11,10 +11,7 @@ from mmrazor.models.task_modules.recorder import ModuleOutputsRecorder, Paramete
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
-from ...ops import repeatable_backward
 from ..half_precision import in_full_precision
-
-_PACKAGE = __name__.partition('.')[0] + '.'
 
 
 @MODELS.register_module()
@@ -31,23 +28,19 @@ class SharedConnectorDistiller(ConfigurableDistiller):
       list of theirs, e.g. the maps of several levels, and so is what its connector takes.
     * Recorders that no loss reads are left out. So a pair of models can name all its feature
       points once, and each method takes those that it needs.
-    * Losses of half-precision records are computed in float32, MMRazor's too.
+    * Losses of half-precision records are computed in float32, MMRazor's too; a loss with a true
+      attribute ``takes_half_precision`` gets the records as they are.
     * A connector with a method ``prepare_from_teacher(teacher, source)`` is called with the teacher
       and the name of the module that it reads.
 
     Attributes:
         loss_factors: a factor by the name of a loss, 1 where there is none. A loss of factor 0 is
             not computed. ``LossScheduleHook`` sets them.
-        measures_gradients: the next losses are to be differentiated more than once
-            (``GradientShareHook``).
-        gradient_shares: what was found then, see :func:`~..gradient_shares.gradient_shares`.
     """
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.loss_factors: dict[str, float] = {}
-        self.measures_gradients = False
-        self.gradient_shares: dict[str, dict[str, float]] = {}
         self._records_of_step: Optional[dict] = None  # only while losses are computed
 
     def prepare_from_student(self, model: nn.Module) -> None:
@@ -132,19 +125,25 @@ class SharedConnectorDistiller(ConfigurableDistiller):
         records = self.loss_forward_mappings[name]
         arguments = {key: self.get_record(**record) for key, record in records.items()}
         loss = self.distill_losses[name]
-        if type(loss).__module__.startswith(_PACKAGE):
+        if getattr(loss, 'takes_half_precision', False):
             return loss(**arguments)
         return in_full_precision(loss, arguments)
 
-    def compute_distill_losses(self) -> dict[str, Tensor]:
+    def compute_distill_losses(self, repeatable: bool = False) -> dict[str, Tensor]:
         """All distillation losses by name, from the current records.
 
         A loss made of several parts (``HierarchicalTaTLoss``) has them in ``logged_values``: they
         are logged under names without 'loss', e.g. 'tat_patch' of 'loss_tat', which mmengine does
         not add to the total. All are multiplied by their factor (``loss_factors``).
+
+        Args:
+            repeatable: whether they are to be differentiated more than once; told to the losses
+                that have an attribute ``repeatable_backward``.
         """
         self._records_of_step = {}
-        keeping = repeatable_backward if self.measures_gradients else contextlib.nullcontext
+        for loss in self.distill_losses.values():
+            if hasattr(loss, 'repeatable_backward'):
+                loss.repeatable_backward = repeatable
         try:
             losses = {}
             for name in self.loss_forward_mappings:
@@ -152,8 +151,7 @@ class SharedConnectorDistiller(ConfigurableDistiller):
                 if factor == 0:
                     value = self._nothing(name)
                 else:
-                    with keeping():
-                        value = self.compute_loss(name)
+                    value = self.compute_loss(name)
                 losses[name] = value if factor in (0, 1) else factor * value
                 whole = name_for_log(name)
                 parts = getattr(self.distill_losses[name], 'logged_values', {})

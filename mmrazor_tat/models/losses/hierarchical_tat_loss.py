@@ -59,10 +59,14 @@ class HierarchicalTaTLoss(nn.Module):
 
     Attributes:
         logged_values: the weighted loss of every view of the last forward, by name, detached.
+        repeatable_backward: whether the next loss can be differentiated more than once.
+        takes_half_precision: maps in half precision are its own to convert, a block at a time.
 
     Raises:
         ValueError: a setting out of range; in ``forward`` maps that do not fit.
     """
+
+    takes_half_precision = True
 
     def __init__(
         self,
@@ -97,6 +101,7 @@ class HierarchicalTaTLoss(nn.Module):
         self.in_channel = in_channel
         self.out_channel = out_channel
         self.logged_values: dict[str, Tensor] = {}
+        self.repeatable_backward = False
         if in_channel is not None and out_channel is not None:
             self.set_channels(in_channel, out_channel)
 
@@ -156,6 +161,7 @@ class HierarchicalTaTLoss(nn.Module):
                 *projections,
                 views,
                 softmax_over=self.softmax_over,
+                repeatable=self.repeatable_backward,
             )
             self._update_running_statistics(projections, statistics, s_feature, t_feature)
         self.logged_values = {name: value.detach() for name, value in zip(self.views, values)}
