@@ -121,9 +121,9 @@ def is_right_way_round(mappings: dict) -> None:
 def test_loads_and_builds(path):
     cfg = load(path)
     assert cfg.custom_imports.imports == ['mmrazor_tat']
-    assert cfg.custom_hooks[0].type == 'RecipeCheckHook'
+    assert cfg.default_hooks.recipe_check.type == 'mmrazor.RecipeCheckHook'
     assert cfg.default_scope == 'mmpretrain'
-    fragments = {'teacher', 'distiller', 'method', 'method_hooks', 'kl_term', 'teacher_hooks'}
+    fragments = {'guards', 'teacher', 'distiller', 'method', 'method_hooks', 'teacher_hooks'}
     assert not fragments & cfg.keys() and not any(key.startswith('_') for key in cfg)
     if path in RECIPES:
         text = path.read_text()

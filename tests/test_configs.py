@@ -100,9 +100,17 @@ def test_builds(path):
     cfg = load(path)
     model = build(cfg)
     assert cfg.custom_imports.imports == ['mmrazor_tat']
-    assert cfg.custom_hooks[0].type == 'RecipeCheckHook'
+    assert cfg.default_hooks.recipe_check.type == 'mmrazor.RecipeCheckHook'
     assert sum(p.numel() for p in model.parameters()) > 1e5
-    fragments = {'student', 'teacher', 'distiller', 'method', 'stages', 'paper_train_pipeline'}
+    fragments = {
+        'guards',
+        'student',
+        'teacher',
+        'distiller',
+        'method',
+        'stages',
+        'paper_train_pipeline',
+    }
     assert not fragments & cfg.keys() and not any(key.startswith('_') for key in cfg)
     if path in TAT:
         is_plus = 'deeplabv3plus' in path.name
@@ -196,7 +204,8 @@ def test_the_paper_s_protocol(path):
     for dataset in datasets:
         (crop,) = (step for step in dataset.pipeline if step.type == 'RandomCrop')
         assert crop.crop_size == (513, 513)
-    (squashed,) = (hook for hook in cfg.custom_hooks if hook.type == 'SecondEvaluationHook')
+    squashed = cfg.default_hooks.squashed_evaluation
+    assert squashed.type == 'SecondEvaluationHook'
     assert squashed.pipeline[2] == dict(type='SquashToSize', scale=(513, 513))
     # mmseg's own way stays the first one.
     assert cfg.val_dataloader.dataset.pipeline[1] == dict(

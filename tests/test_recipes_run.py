@@ -80,7 +80,7 @@ def small(path: Path, roots: dict[str, Path], work_dir: Path) -> Config:
             dataset.data_root = str(root)
     cfg.train_dataloader.batch_size = 2
     cfg.val_dataloader.dataset.pipeline[1].scale = (CROP, CROP)
-    for hook in (hook for hook in cfg.custom_hooks if 'pipeline' in hook):
+    for hook in (hook for hook in cfg.default_hooks.values() if 'pipeline' in hook):
         hook.pipeline[2].scale = (CROP + 1, CROP + 1)
     if cfg.train_cfg.type == 'EpochBasedTrainLoop':
         cfg.train_cfg.max_epochs = 1

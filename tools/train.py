@@ -6,8 +6,7 @@ from mmengine.runner import Runner
 
 from mmrazor_tat import compat
 from mmrazor_tat.engine.runner.errors import run_errors
-from mmrazor_tat.engine.runner.guarded_runner import GuardedRunner
-from mmrazor_tat.engine.runner.guards import add_run_guards, drop_guard
+from mmrazor_tat.engine.runner.guarded_runner import GuardedRunner, add_guards, drop_guard
 from mmrazor_tat.engine.runner.mixed_precision import check_amp, use_amp
 from mmrazor_tat.utils.command_line import add_common_arguments, load_config
 
@@ -56,7 +55,7 @@ def train(args: argparse.Namespace) -> None:
                 'size that its learning rate is meant for'
             )
         cfg.auto_scale_lr.enable = True
-    add_run_guards(cfg)
+    add_guards(cfg)
     if args.allow_nonfinite:
         drop_guard(cfg, 'FiniteLossHook')
     if args.no_checks:

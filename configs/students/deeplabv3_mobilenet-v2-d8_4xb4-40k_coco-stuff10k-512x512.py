@@ -1,7 +1,7 @@
 _base_ = [
     'mmseg::deeplabv3/deeplabv3_r50-d8_4xb4-40k_coco-stuff10k-512x512.py',
     '../_base_/students/deeplabv3_mobilenet-v2-d8.py',
-    '../_base_/schedules/4xb4.py',
-    '../_base_/runtime.py',
+    '../_base_/protocols/mmseg.py',
 ]
 model = _base_.pop('student')
+default_hooks = _base_.pop('guards')

@@ -11,7 +11,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmseg.registry import MODELS
 
 from mmrazor_tat import config_path
-from mmrazor_tat.engine.runner.guards import GUARDS
+from mmrazor_tat.engine.runner.guarded_runner import GUARDS
 from mmrazor_tat.export import OnnxInput, export_student, make
 from mmrazor_tat.export.checkpoint import dataset_meta
 from mmrazor_tat.export.onnx_file import preprocessing
@@ -142,7 +142,7 @@ def test_a_plain_network_and_the_student_of_a_distillation_in_its_config(
     first = export_student(student, checkpoint, tmp_path / 'a', options=options)
     plain = tmp_path / 'a' / 'student.pth'
     second = export_student(tmp_path / 'a/student.py', plain, tmp_path / 'b', options=options)
-    guards = [f'custom_hooks[{i}] ({name})' for i, name in enumerate(GUARDS)]
+    guards = [f'default_hooks.{name} (mmrazor.{hook})' for name, hook in GUARDS.items()]
     assert first['left_out'] == guards and second['left_out'] == []
     assert first['sha256']['student.py'] == second['sha256']['student.py']
     a, b = (torch.load(tmp_path / f'{name}/student.pth')['state_dict'] for name in 'ab')
@@ -266,9 +266,9 @@ def test_a_mobilenet_recipe_of_the_mmseg_protocol(toy_voc, tmp_path):
     assert report['proof']['inputs'] == [1, 3, 512, 512]
     assert report['proof']['logits'] == [21, 64, 64] and report['proof']['max_difference'] == 0
     assert report['left_out'] == [
+        *(f'default_hooks.{name} (mmrazor.{hook})' for name, hook in GUARDS.items()),
         'default_hooks.teacher_check (mmrazor.TeacherCheckHook)',
         'default_hooks.teacher_evaluation (mmrazor.TeacherEvaluationHook)',
-        *(f'custom_hooks[{i}] ({name})' for i, name in enumerate(GUARDS)),
     ]
     meta = torch.load(tmp_path / 'out/student.pth')['meta']['dataset_meta']
     assert meta['classes'][-1] == 'tvmonitor' and meta['palette'][-1] == [0, 64, 128]  # VOC's own

@@ -9,7 +9,7 @@ from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmrazor.registry import HOOKS
 
 from mmrazor_tat import config_path
-from mmrazor_tat.engine.runner.guards import GUARDS
+from mmrazor_tat.engine.runner.guarded_runner import GUARDS
 from mmrazor_tat.export import plain_config
 from mmrazor_tat.export.origin import leftovers
 from mmrazor_tat.utils.configs import config_file
@@ -26,7 +26,7 @@ PAIRS = {
     'small/voc_small/tat_student.py': 'small/voc_small/student.py',
 }
 # What a plain config of ours has from us.
-OURS = {'custom_hooks', 'custom_imports'}
+OURS = {'custom_imports'}
 
 
 @pytest.fixture
@@ -45,6 +45,11 @@ def test_it_is_the_plain_students_config(path):
     model = plain.model.to_dict()
     assert model.pop('pretrained') is None and model == expected['model']
     rest = {k: v for k, v in plain.to_dict().items() if k not in ('model', 'test_pipeline')}
+    expected['default_hooks'] = {
+        name: hook
+        for name, hook in expected['default_hooks'].items()
+        if name not in (*GUARDS, 'squashed_evaluation')
+    }
     for key in rest:
         assert rest[key] == expected[key], key
     assert expected.keys() - rest.keys() == OURS | {'model', 'test_pipeline'}
@@ -54,16 +59,16 @@ def test_it_is_the_plain_students_config(path):
 
 
 def guards() -> list[str]:
-    return [f'custom_hooks[{i}] ({name})' for i, name in enumerate(GUARDS)]
+    return [f'default_hooks.{name} (mmrazor.{hook})' for name, hook in GUARDS.items()]
 
 
 def test_what_is_left_out_is_told():
     _, left_out = plain_config(Config.fromfile(config_path(PAPER)))
     assert left_out == [
+        'default_hooks.squashed_evaluation (SecondEvaluationHook)',
+        *guards(),
         'default_hooks.teacher_check (mmrazor.TeacherCheckHook)',
         'default_hooks.teacher_evaluation (mmrazor.TeacherEvaluationHook)',
-        *guards(),
-        'custom_hooks[4] (SecondEvaluationHook)',
     ]
 
 
@@ -119,15 +124,16 @@ def test_hooks_go_by_where_their_class_is(recipe):
     assert {text.split()[0] for text in left_out} == {
         *('custom_hooks[1]', 'custom_hooks[2]', 'custom_hooks[5]', 'default_hooks.gradient_share'),
         *('default_hooks.student_checkpoint', 'default_hooks.visualization'),
+        *(f'default_hooks.{name}' for name in GUARDS),
     }
 
 
 def test_the_best_checkpoint_is_chosen_by_a_metric_that_is_there(recipe):
     recipe.default_hooks.checkpoint.save_best = ['student/mIoU', 'aAcc']
     assert plain_config(recipe)[0].default_hooks.checkpoint.save_best == ['mIoU', 'aAcc']
-    recipe.custom_hooks.append(
+    recipe.custom_hooks = [
         dict(_scope_='mmrazor', type='SecondEvaluationHook', prefix='squashed', pipeline=[])
-    )
+    ]
     recipe.default_hooks.checkpoint.save_best = 'squashed/mIoU'
     message = (
         r"default_hooks.checkpoint.save_best = 'squashed/mIoU': a plain validation has no such "
@@ -222,7 +228,7 @@ def test_a_preprocessor_that_stands_elsewhere_comes_along(recipe):
             r"optim_wrapper.constructor = 'mmrazor.SeparateOptimWrapperConstructor' is needed",
         ),
         (
-            lambda cfg: cfg.custom_hooks.append(dict(type='EMAHook', teacher_of='me')),
+            lambda cfg: setattr(cfg, 'custom_hooks', [dict(type='EMAHook', teacher_of='me')]),
             r'still speak of the distillation in custom_hooks\[0\].teacher_of: change or remove',
         ),
         (

@@ -47,7 +47,7 @@ def _train(config: str, settings: dict, kill: Optional[Kill], resume: bool) -> N
     from mmengine.runner import Runner
     from yapf.yapflib import yapf_api
 
-    from mmrazor_tat.engine.runner.guards import add_run_guards
+    from mmrazor_tat.engine.runner.guarded_runner import add_guards
 
     warnings.simplefilter('ignore')
     torch.set_num_threads(1)
@@ -55,7 +55,7 @@ def _train(config: str, settings: dict, kill: Optional[Kill], resume: bool) -> N
         owner.FormatCode = lambda text, **_: (text, False)
     cfg = Config.fromfile(config)
     cfg.merge_from_dict(settings)
-    add_run_guards(cfg)
+    add_guards(cfg)
     cfg.resume = resume
     with open(Path(cfg.work_dir).parent / 'output.txt', 'a') as log:
         sys.stdout = sys.stderr = log

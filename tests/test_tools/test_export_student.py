@@ -124,7 +124,7 @@ def elsewhere(tmp_path_factory):
 def test_what_the_tool_says(shipped, command, repo, recipe, checkpoint):
     out, text = shipped
     assert 'EncoderDecoder, ResNetV1c + ASPPHead, 7 classes, 0.25 M parameters' in text
-    assert 'left out of the config: custom_hooks[0] (RecipeCheckHook)' in text
+    assert 'left out of the config: default_hooks.recipe_check (mmrazor.RecipeCheckHook)' in text
     assert (
         'val_00000.jpg: 7 x 64 x 64 logits and the labels by mmseg.apis equal those of the '
         'recipe, bit by bit' in text

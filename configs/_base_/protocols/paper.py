@@ -14,19 +14,6 @@ paper_train_pipeline = [
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackSegInputs'),
 ]
-custom_hooks = [
-    *_base_.custom_hooks,
-    dict(
-        _scope_='mmrazor',
-        type='SecondEvaluationHook',
-        prefix='squashed',
-        pipeline=[
-            dict(type='LoadImageFromFile'),
-            dict(type='LoadAnnotations'),
-            dict(type='SquashToSize', scale=_crop),
-            dict(type='PackSegInputs'),
-        ])
-]
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=0.007, momentum=0.9, weight_decay=5e-4, nesterov=True),
@@ -43,7 +30,18 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=1, save_best='mIoU'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
-    visualization=dict(type='SegVisualizationHook'))
+    visualization=dict(type='SegVisualizationHook'),
+    squashed_evaluation=dict(
+        _scope_='mmrazor',
+        type='SecondEvaluationHook',
+        prefix='squashed',
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations'),
+            dict(type='SquashToSize', scale=_crop),
+            dict(type='PackSegInputs'),
+        ]),
+    **_base_.pop('guards'))
 log_processor = dict(by_epoch=True)
 auto_scale_lr = dict(enable=False, base_batch_size=16)
 del _crop

@@ -6,6 +6,7 @@ _base_ = [
     'mmseg::_base_/default_runtime.py',
     '../runtime.py',
 ]
+default_hooks = _base_.pop('guards')
 crop_size = (128, 128)
 train_pipeline = [
     dict(type='LoadImageFromFile'),

@@ -5,6 +5,7 @@ _base_ = [
     '../../_base_/schedules/demo.py',
     '../../_base_/runtime.py',
 ]
+default_hooks = _base_.pop('guards')
 data_preprocessor = dict(size=_base_.crop_size)
 model = dict(
     pretrained=None,

@@ -148,10 +148,7 @@ class SharedConnectorDistiller(ConfigurableDistiller):
             losses = {}
             for name in self.loss_forward_mappings:
                 factor = self.loss_factors.get(name, 1.0)
-                if factor == 0:
-                    value = self._nothing(name)
-                else:
-                    value = self.compute_loss(name)
+                value = self._nothing(name) if factor == 0 else self.compute_loss(name)
                 losses[name] = value if factor in (0, 1) else factor * value
                 whole = name_for_log(name)
                 parts = getattr(self.distill_losses[name], 'logged_values', {})

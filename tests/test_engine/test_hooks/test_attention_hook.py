@@ -101,7 +101,8 @@ def test_the_training_is_untouched_to_the_bit(distillation, in_memory):
 
 def test_a_training_that_diverges_goes_on(distillation, in_memory, monkeypatch, caplog):
     """Its maps are not finite; and what cannot be painted at all is warned of."""
-    settings = {'optim_wrapper.optimizer.lr': 1e30, 'log_level': 'WARNING', 'custom_hooks': []}
+    settings = {'optim_wrapper.optimizer.lr': 1e30, 'log_level': 'WARNING'}
+    settings['default_hooks.finite_loss'] = None
     runner = distillation(3, **settings, **with_hook('InMemory', interval=1, num_images=1))
     runner.logger.addHandler(caplog.handler)
     paint = AttentionVisualizationHook._add_pictures

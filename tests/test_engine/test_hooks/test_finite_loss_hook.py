@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from mmrazor_tat.engine.hooks import FiniteLossHook
-from mmrazor_tat.engine.runner.guards import GUARDS, add_run_guards, drop_guard
+from mmrazor_tat.engine.runner.guarded_runner import GUARDS, add_guards, drop_guard
 
 
 @pytest.fixture
@@ -83,11 +83,7 @@ def steps(runner, values: dict[int, float]) -> None:
 
 def test_the_last_good_checkpoint_stays(distillation):
     """With a checkpoint after every iteration, of which one is kept."""
-    settings = {
-        'default_hooks.checkpoint.max_keep_ckpts': 1,
-        'custom_hooks': [dict(type='mmrazor.FiniteLossHook')],
-    }
-    runner = distillation(4, **settings)
+    runner = distillation(4, **{'default_hooks.checkpoint.max_keep_ckpts': 1})
     steps(runner, {3: math.nan})
     with pytest.raises(FloatingPointError, match=r'iteration 3: distill.*is nan.*iter_2.pth'):
         runner.train()
@@ -100,7 +96,7 @@ def test_the_last_good_checkpoint_stays(distillation):
 
 
 def test_opting_out(distillation):
-    runner = distillation(3, custom_hooks=[])
+    runner = distillation(3, **{'default_hooks.finite_loss': None})
     steps(runner, {2: math.nan})
     runner.train()
     assert (Path(runner.work_dir) / 'iter_3.pth').exists()
@@ -109,20 +105,37 @@ def test_opting_out(distillation):
 def test_guards_are_added_once_and_dropped():
     from mmengine import Config
 
+    def names(cfg) -> list[str]:
+        """By name, as mmengine's registries have them."""
+        hooks = [*cfg.default_hooks.values(), *(cfg.get('custom_hooks') or [])]
+        kinds = [hook['type'] for hook in hooks if hook]
+        return sorted(getattr(k, '__name__', str(k)).split('.')[-1] for k in kinds)
+
     cfg = Config(dict(custom_hooks=[dict(_scope_='mmrazor', type='SafeCheckpointHook')]))
-    add_run_guards(cfg)
-    names = [hook['type'].split('.')[-1] for hook in cfg.custom_hooks]
-    assert sorted(names) == sorted(GUARDS)
-    add_run_guards(cfg)
-    assert len(cfg.custom_hooks) == len(GUARDS)
+    add_guards(cfg)
+    assert names(cfg) == sorted(GUARDS.values()) and len(cfg.custom_hooks) == 1
+    add_guards(cfg)
+    assert names(cfg) == sorted(GUARDS.values())
     drop_guard(cfg, 'FiniteLossHook')
-    assert len(cfg.custom_hooks) == len(GUARDS) - 1
-    drop_guard(cfg, 'ExactResumeHook')
+    assert names(cfg) == sorted({*GUARDS.values()} - {'FiniteLossHook'})
+    drop_guard(cfg, 'SafeCheckpointHook')
+    assert cfg.custom_hooks == []
     cfg.custom_hooks = [dict(type=FiniteLossHook)]
-    add_run_guards(cfg)
-    assert len(cfg.custom_hooks) == len(GUARDS)
+    add_guards(cfg)
+    assert names(cfg) == sorted(GUARDS.values())
     kept = Config(
         dict(custom_hooks=None, default_hooks=dict(a=dict(type='mmrazor.ExactResumeHook'), b=None))
     )
-    add_run_guards(kept)
-    assert 'mmrazor.ExactResumeHook' not in [hook['type'] for hook in kept.custom_hooks]
+    add_guards(kept)
+    assert names(kept) == sorted(GUARDS.values()) and 'exact_resume' not in kept.default_hooks
+
+
+def test_a_list_of_hooks_of_one_s_own_replaces_none(repo, tmp_path):
+    """With mmseg's tools as well, which know no guards."""
+    from mmengine import Config
+
+    base = repo / 'configs/tat/tat_deeplabv3_r101-d8_r18-d8_4xb4-40k_voc12aug-512x512.py'
+    own = f"_base_ = '{base}'\ncustom_hooks = [dict(type='EMAHook')]\n"
+    (tmp_path / 'own.py').write_text(own)
+    hooks = Config.fromfile(tmp_path / 'own.py').default_hooks
+    assert {f'mmrazor.{guard}' for guard in GUARDS.values()} <= {h['type'] for h in hooks.values()}

@@ -166,7 +166,7 @@ def test_both_in_a_run(repo, here, toy_options, tmp_path):
     assert 'but the learning rate' not in log
     assert 'current batch size is 2. Scaling the original LR by 0.25' in log
     # Also where the config does not ask for it.
-    other = ['model.decode_head.num_classes=21', 'custom_hooks=[]']
+    other = ['model.decode_head.num_classes=21', 'default_hooks.recipe_check=None']
     log = here(*train, '--cfg-options', *toy_options, *other, ok=False)
     assert 'train: the training data has 7 classes (background, ' in log
     assert 'Iter(train)' not in log

@@ -41,7 +41,7 @@ def runner(toy_voc, tmp_path):
     hook = dict(
         _scope_='mmrazor', type='SecondEvaluationHook', prefix='squashed', pipeline=pipeline
     )
-    cfg.custom_hooks.append(hook)
+    cfg.default_hooks.squashed_evaluation = hook
     return Runner.from_cfg(cfg)
 
 

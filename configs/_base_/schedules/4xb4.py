@@ -1,2 +1,0 @@
-# The learning rate is meant for 4 GPUs x 4 images; tools/train.py --auto-scale-lr fits it to yours.
-auto_scale_lr = dict(enable=False, base_batch_size=16)
