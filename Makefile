@@ -1,5 +1,5 @@
 # make demo | test | test-slow | test-mmpretrain | test-onedl | test-onedl-core | test-oldest | lint: each sets up what it needs first.
-# make mmpretrain: sets up the environment of the classification recipes.
+# make docs: the documentation site, docs/_build/html. make mmpretrain: sets up the environment of the classification recipes.
 PYTHON ?= python3
 # A process for each core, a file of tests each at a time.
 PYTEST_OPTIONS ?= -n auto --maxprocesses=4 --dist loadfile
@@ -7,13 +7,14 @@ PYTEST_OPTIONS ?= -n auto --maxprocesses=4 --dist loadfile
 PYTEST_OPTIONS_MMPRETRAIN ?= -n auto --maxprocesses=4 --dist worksteal
 VENV ?= .venv
 VENV_MMPRETRAIN ?= .venv-mmpretrain
+VENV_DOCS ?= .venv-docs
 VENV_ONEDL ?= .venv-onedl
 VENV_OLDEST ?= .venv-oldest
 # The tests of another stack than the default one.
 CORE = -m 'core and not slow'
 
 .PHONY: demo test test-slow test-mmpretrain test-onedl test-onedl-core test-oldest \
-  mmpretrain lint format clean
+  mmpretrain docs lint format clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python tools/demo.py $(ARGS)
@@ -28,6 +29,9 @@ test-mmpretrain: $(VENV_MMPRETRAIN)/installed
 	$(VENV_MMPRETRAIN)/bin/python -m pytest $(PYTEST_OPTIONS_MMPRETRAIN) -m 'mmpretrain and not slow' $(ARGS)
 
 mmpretrain: $(VENV_MMPRETRAIN)/installed
+
+docs: $(VENV_DOCS)/installed
+	$(VENV_DOCS)/bin/python -m sphinx -W --keep-going -q -b html docs docs/_build/html $(ARGS)
 
 lint: $(VENV)/installed
 	PATH="$(abspath $(VENV))/bin:$$PATH" pre-commit run --all-files
@@ -61,6 +65,13 @@ $(VENV_MMPRETRAIN)/installed: $(VENV)/installed requirements/mmpretrain.txt
 	  -r requirements/mmpretrain.txt
 	touch $@
 
+# On top of the default one, too.
+$(VENV_DOCS)/installed: $(VENV)/installed requirements/docs.txt
+	$(PYTHON) -m venv --clear --without-pip $(VENV_DOCS)
+	$(VENV)/bin/python tests/cpu_torchvision/write_pth.py $(VENV_DOCS)
+	$(VENV)/bin/python -m pip --python $(VENV_DOCS)/bin/python install -q -r requirements/docs.txt
+	touch $@
+
 $(VENV_ONEDL)/installed: requirements/onedl.txt requirements/dev.txt setup.py
 	$(PYTHON) -m venv $(VENV_ONEDL)
 	$(VENV_ONEDL)/bin/python -m pip install -q -r requirements/onedl.txt -r requirements/dev.txt
@@ -75,4 +86,4 @@ $(VENV_OLDEST)/installed: requirements/oldest.txt requirements/dev.txt setup.py
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV_MMPRETRAIN) $(VENV_ONEDL) $(VENV_OLDEST) build *.egg-info work_dirs
+	rm -rf $(VENV) $(VENV_MMPRETRAIN) $(VENV_DOCS) $(VENV_ONEDL) $(VENV_OLDEST) build *.egg-info work_dirs

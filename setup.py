@@ -7,6 +7,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+ADDRESS = 'https://github.com/mmrazor-tat/mmrazor_tat'
 
 
 def version() -> str:
@@ -20,6 +21,13 @@ setup(
     description='Target-aware transformer distillation (TaT) for MMRazor and MMSegmentation',
     long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
+    author='the mmrazor_tat authors',
+    url=ADDRESS,
+    project_urls={
+        'Documentation': f'{ADDRESS}/tree/main/docs',
+        'Changelog': f'{ADDRESS}/blob/main/CHANGELOG.md',
+        'Issues': f'{ADDRESS}/issues',
+    },
     license='Apache-2.0',
     license_files=['LICENSE'],
     keywords='knowledge distillation, semantic segmentation, OpenMMLab',
@@ -34,7 +42,9 @@ setup(
     # OpenMMLab's convention: configs and tools travel inside the package, under .mim, which is a
     # folder of links in the source tree.
     package_data={
-        'mmrazor_tat': [f'.mim/{kind}' for kind in ('**/*.py', '**/*.yml', '**/*.md', '*.yml')]
+        'mmrazor_tat': [
+            f'.mim/{kind}' for kind in ('**/*.py', '**/*.yml', '**/*.md', '**/*.sh', '*.yml')
+        ]
         + ['.mim/configs/small/demo/teacher.pth'],
         'mmrazor_tat.visualization': ['templates/*.j2'],
     },

@@ -3,7 +3,7 @@
     python benchmarks/what_decides.py work_dirs/benchmark/tat_sieve
 
 reads the runs of the suite tat_sieve and writes, beside this file, what_decides.json and the figure
-of docs/what_decides.md.
+of docs/results/what_decides.md.
 """
 
 import argparse
@@ -103,7 +103,7 @@ def main() -> None:
         else:
             rows[name] = dict(miou=miou, **measure(args.out / 'runs' / name / 'seed0', args.images))
     (HERE / 'what_decides.json').write_text(json.dumps(rows, indent=2) + '\n')
-    draw(rows, plain, HERE.parent / 'docs/what_decides.png')
+    draw(rows, plain, HERE.parent / 'docs/results/what_decides.png')
 
 
 if __name__ == '__main__':

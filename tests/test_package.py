@@ -18,7 +18,7 @@ def wheel(repo, tmp_path_factory) -> Path:
     # A copy: building leaves folders behind in the source.
     source = tmp_path_factory.mktemp('source') / 'mmrazor_tat'
     names = ['mmrazor_tat', 'configs', 'tools', 'setup.py', 'pyproject.toml', 'README.md']
-    names += ['LICENSE', 'model-index.yml']
+    names += ['LICENSE', 'model-index.yml', 'dataset-index.yml']
     source.mkdir()
     subprocess.run(['cp', '-a', *names, source], cwd=repo, check=True)
     subprocess.run([*command, '-w', str(out), str(source)], check=True)
@@ -68,7 +68,7 @@ def test_configs_and_tools_are_all_in_it(python, repo):
         if path.is_file() and '__pycache__' not in path.parts
     ]
     assert len(expected) > 30
-    assert python(code) == str(sorted([*expected, 'model-index.yml']))
+    assert python(code) == str(sorted([*expected, 'model-index.yml', 'dataset-index.yml']))
 
 
 def test_a_config_of_ours_is_inherited_and_found(python):

@@ -8,7 +8,7 @@ import pytest
 from mmengine import Config
 
 from mmrazor_tat.benchmark.suites import Plan, load_suite
-from mmrazor_tat.benchmark.suites.plan import Job
+from mmrazor_tat.benchmark.suites.jobs import Job
 
 CONFIGS = Path(__file__).parent.parent / 'configs'
 CLASSIFICATION = (

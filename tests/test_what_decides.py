@@ -1,4 +1,4 @@
-"""Reasons that docs/what_decides.md gives, small enough to be tested, and its figures."""
+"""Reasons that docs/results/what_decides.md gives, small enough to be tested, and its figures."""
 
 import json
 import re
@@ -59,7 +59,7 @@ def test_without_a_scale_the_softmax_is_saturated(width):
 
 def test_the_page_has_the_figures_of_the_sieve(repo):
     runs = json.loads((repo / 'benchmarks/suites/tat_sieve.json').read_text())['runs']
-    page = (repo / 'docs/what_decides.md').read_text()
+    page = (repo / 'docs/results/what_decides.md').read_text()
     rows = re.findall(r'^\| (teacher|student) \| (\d+) \| (.*) \|$', page, re.M)
     assert len(rows) >= 5
     for side, weight, cells in rows:

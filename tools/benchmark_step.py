@@ -22,7 +22,7 @@ import mmrazor_tat
 from mmrazor_tat import compat
 from mmrazor_tat.benchmark.timing import measure as benchmark
 from mmrazor_tat.models import HierarchicalTaTLoss
-from mmrazor_tat.models.probe import input_channels
+from mmrazor_tat.models.forward import input_channels
 
 PROJECTIONS = ('gamma', 'phi', 'theta')
 RECIPES = [

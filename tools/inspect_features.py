@@ -6,7 +6,7 @@ import re
 import torch
 from torch import nn
 
-from mmrazor_tat.models.probe import input_channels
+from mmrazor_tat.models.forward import input_channels
 from mmrazor_tat.recipes.features import build_model, feature_table, features_of, input_size
 from mmrazor_tat.utils.command_line import one_line_errors
 from mmrazor_tat.utils.config_options import read_config

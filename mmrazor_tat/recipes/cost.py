@@ -8,7 +8,7 @@ from mmengine.model import revert_sync_batchnorm
 from torch import Tensor, nn
 
 from ..benchmark.timing.measure import MIB, peak_memory, time_in_turns
-from ..models.probe import input_channels
+from ..models.forward import input_channels
 
 
 def distillation_cost(

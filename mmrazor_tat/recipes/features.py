@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..compat import turn_off_inplace
 from ..datasets.cifar_files import SIDE
-from ..models.probe import run
+from ..models.forward import run
 
 # What carries a feature on; not gates (sigmoid) and not weights (softmax).
 _ACTIVATIONS = {

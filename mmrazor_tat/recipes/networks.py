@@ -8,8 +8,8 @@ import torch
 from mmengine import Config
 from torch import nn
 
-from ..models.distillers.shared_connector_distiller import nearest_names
-from ..models.probe import ModuleError, input_channels
+from ..models.distillers.records import nearest_names
+from ..models.forward import ModuleError, input_channels
 from ..models.recorders.token_map_recorder import map_size
 from ..utils.configs import (
     ConfigError,

@@ -3,9 +3,10 @@
 import pytest
 from mmengine import Config
 
+from mmrazor_tat.benchmark.suites.choice import batch_warning
 from mmrazor_tat.benchmark.suites.definition import load_suite
 from mmrazor_tat.benchmark.suites.options import SuiteError
-from mmrazor_tat.benchmark.suites.plan import Plan, batch_warning
+from mmrazor_tat.benchmark.suites.plan import Plan
 from mmrazor_tat.utils.batch import Batch
 
 

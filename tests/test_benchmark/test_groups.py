@@ -16,7 +16,7 @@ from mmrazor_tat.benchmark.report import curves
 from mmrazor_tat.benchmark.report.summary import by_group, collect, has_groups, rows
 from mmrazor_tat.benchmark.report.write import write_report
 from mmrazor_tat.benchmark.suites.definition import Run, Suite
-from mmrazor_tat.benchmark.suites.plan import Job, Key
+from mmrazor_tat.benchmark.suites.jobs import Job, Key
 from mmrazor_tat.visualization.figures import BLUE, ORANGE, VERMILION
 
 METRIC = 'accuracy/top1'

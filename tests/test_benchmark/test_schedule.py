@@ -23,8 +23,9 @@ from mmrazor_tat.benchmark.execution.progress import Progress, State, duration, 
 from mmrazor_tat.benchmark.execution.runner import dry_run, report_only, run_suite
 from mmrazor_tat.benchmark.report import write as report
 from mmrazor_tat.benchmark.suites.definition import load_suite
+from mmrazor_tat.benchmark.suites.jobs import Key
 from mmrazor_tat.benchmark.suites.options import SuiteError, as_arguments
-from mmrazor_tat.benchmark.suites.plan import Key, Plan
+from mmrazor_tat.benchmark.suites.plan import Plan
 
 # Logs, saves and validates like mmengine, every two iterations, and resumes; fake.*: how it ends.
 FAKE = """

@@ -13,8 +13,8 @@ from torch import nn
 
 from mmrazor_tat import config_path
 from mmrazor_tat.benchmark.suites import Plan, SuiteError, load_suite
+from mmrazor_tat.benchmark.suites.jobs import logged_by_iterations, read_config
 from mmrazor_tat.benchmark.suites.networks import network_shapes
-from mmrazor_tat.benchmark.suites.plan import _logged_by_iterations, _read_config
 from mmrazor_tat.utils.configs import MissingPackageError, read_config_file
 
 SUITE = """
@@ -93,9 +93,9 @@ class TestWithoutMmpretrain:
             'importlib.util.find_spec',
             lambda name, *more: None if name == 'mmpretrain' else find(name, *more),
         )
-        _read_config.cache_clear()
+        read_config.cache_clear()
         yield
-        _read_config.cache_clear()
+        read_config.cache_clear()
 
     def test_a_suite_says_what_is_missing(self, plan, tmp_path):
         with pytest.raises(SuiteError) as error:
@@ -172,7 +172,7 @@ class TestPlan:
             (by_epochs, silent, {}),
         ):
             cfg = Config(dict(train_cfg=train_cfg, default_hooks=hooks))
-            assert _logged_by_iterations(cfg) == expected
+            assert logged_by_iterations(cfg) == expected
 
     def test_another_teacher_is_refused(self, plan):
         with pytest.raises(SuiteError, match="run 'kd': its model.teacher is not the network"):

@@ -13,9 +13,10 @@ from mmrazor_tat import config_path
 from mmrazor_tat.benchmark.execution.launch import Launch, as_line, train_command
 from mmrazor_tat.benchmark.execution.runner import dry_run, run_suite
 from mmrazor_tat.benchmark.suites.definition import load_suite
+from mmrazor_tat.benchmark.suites.jobs import Key
 from mmrazor_tat.benchmark.suites.networks import draw
 from mmrazor_tat.benchmark.suites.options import SuiteError
-from mmrazor_tat.benchmark.suites.plan import Key, Plan
+from mmrazor_tat.benchmark.suites.plan import Plan
 from mmrazor_tat.utils.config_options import apply_options
 from mmrazor_tat.utils.networks import initial_weights
 

@@ -14,8 +14,8 @@ from mmrazor_tat.benchmark.report import bars as plots
 from mmrazor_tat.benchmark.report.summary import Spread, collect, rows
 from mmrazor_tat.benchmark.report.write import write_report
 from mmrazor_tat.benchmark.suites.definition import Run, Suite
+from mmrazor_tat.benchmark.suites.jobs import Job, Key
 from mmrazor_tat.benchmark.suites.options import SuiteError
-from mmrazor_tat.benchmark.suites.plan import Job, Key
 from mmrazor_tat.visualization import figures
 
 MACHINE = dict(processor='A processor', cores=4, threads=2, torch='2.13.0')

@@ -13,7 +13,7 @@ from mmengine import Config
 from mmengine.structures import BaseDataElement
 from mmrazor.registry import MODELS
 
-from mmrazor_tat.models.half_precision import in_full_precision
+from mmrazor_tat.models.distillers.records import in_full_precision
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 SEGMENTATION = (

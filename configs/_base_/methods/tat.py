@@ -1,8 +1,8 @@
 # Patch-group and anchor-point TaT. Grid, groups, kernel and the views' weights are those of the
 # authors' script for ResNet-18 on VOC; ten times these weights is about what theirs are against the
 # labels, as they divide the cross entropy by the batch. Softmax over the teacher's positions,
-# logits over the square root of their width: what teaches (docs/what_decides.md). Channels are read
-# from the models.
+# logits over the square root of their width: what teaches (docs/results/what_decides.md).
+# Channels are read from the models.
 method = dict(distiller=dict(
     _scope_='mmrazor',
     type='SharedConnectorDistiller',

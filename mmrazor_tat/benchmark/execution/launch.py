@@ -14,8 +14,8 @@ from typing import Any, Optional
 
 import torch
 
+from ..suites.jobs import Job
 from ..suites.options import SuiteError, as_arguments
-from ..suites.plan import Job
 
 LAUNCHERS = ('none', 'pytorch', 'slurm')
 # In the source tree .mim is a folder of links, in an installed package it holds the files.

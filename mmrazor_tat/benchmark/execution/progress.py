@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Optional, TextIO
 
-from ..suites.plan import Key
+from ..suites.jobs import Key
 
 _SECONDS_BETWEEN_LINES = 30
 

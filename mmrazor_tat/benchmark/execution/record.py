@@ -6,8 +6,8 @@ from typing import Any
 
 from ...utils.files import write_atomically
 from ...utils.work_dir import read_record
+from ..suites.jobs import Job
 from ..suites.options import SuiteError
-from ..suites.plan import Job
 
 RUNNING, FINISHED, FAILED, INTERRUPTED = 'running', 'finished', 'failed', 'interrupted'
 _NAMED_DIFFERENCES = 5

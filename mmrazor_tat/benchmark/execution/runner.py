@@ -11,8 +11,9 @@ from typing import Any, Optional
 from ...utils.environment import loaded_versions
 from ...utils.work_dir import read_record
 from ..report.write import report_path, write_report
+from ..suites.jobs import Job
 from ..suites.options import SuiteError
-from ..suites.plan import TOY_FOLDER, Job, Plan
+from ..suites.plan import TOY_FOLDER, Plan
 from ..suites.toy_data import make_toy_data
 from ..timing.measure import describe_machine
 from . import record as records

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, Optional
 from ...utils.work_dir import read_record
 from ..execution import record as records
 from ..suites.definition import Run, Suite
+from ..suites.jobs import Job, Key
 from ..suites.options import SuiteError
-from ..suites.plan import Job, Key
 
 # The 97.5 % quantiles of Student's t for 1 to 30 degrees of freedom.
 _QUANTILES = (

@@ -8,7 +8,7 @@ from typing import Any, Optional
 from ...utils.files import write_atomically
 from ..execution import record as records
 from ..suites.definition import Suite
-from ..suites.plan import Job
+from ..suites.jobs import Job
 from .bars import plot_bars
 from .curves import plot_curves
 from .data import as_csv, as_json

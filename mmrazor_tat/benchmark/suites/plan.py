@@ -1,58 +1,23 @@
 """One warning about all runs of a suite whose learning rate is not meant for their batch."""
 
 import copy
-import functools
-import hashlib
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 from mmengine import Config
 
 from ...utils.batch import Batch
 from ...utils.config_options import apply_options
 from ...utils.config_settings import student_config
-from ...utils.configs import MissingPackageError, is_recipe, read_config_file
+from ...utils.configs import MissingPackageError, is_recipe
+from .choice import batch_warning, choose_runs
 from .definition import Run, Suite
+from .jobs import Job, Key, digest, logged_by_iterations, read_config
 from .networks import Shapes, Start, network_shapes
-from .options import SuiteError, as_arguments, flatten, nearest
+from .options import SuiteError, as_arguments, flatten
 
 TOY_FOLDER = 'data'
-
-
-class Key(NamedTuple):
-    """Which job: a run and a seed."""
-
-    run: str
-    seed: int
-
-    def __str__(self) -> str:
-        return f'{self.run} seed {self.seed}'
-
-
-@dataclass(frozen=True)
-class Job:
-    """One training."""
-
-    key: Key
-    run: Run
-    folder: Path
-    options: dict[str, Any]  # for --cfg-options; the teacher's checkpoint is added at its start
-    settings: dict[str, str]  # all that decides about its result, by name
-    teacher: Optional[Key]
-    start: Optional[Start]
-    unit: str  # 'iter' or 'epoch': what its length, its validations and checkpoints count
-    total: Optional[int]
-    val_interval: Optional[int]
-    parameters: Optional[int]  # of the network that is trained
-    batch: Optional[Batch] = None  # None where the config does not tell
-
-    @property
-    def fingerprint(self) -> str:
-        return _digest(self.settings)
 
 
 class Plan:
@@ -134,7 +99,7 @@ class Plan:
             # mmengine deletes an old checkpoint before it writes the new one: with a single one a
             # run that is killed in between would be lost. A finished run keeps one.
             'default_hooks.checkpoint.max_keep_ckpts': 2,
-            **_logged_by_iterations(cfg),
+            **logged_by_iterations(cfg),
         }
         places = {}
         uses_toy_data = self.makes_toy_data and 'data_root' not in options
@@ -186,7 +151,7 @@ class Plan:
         """A run's config with its options, and these."""
         options = {**self.suite.options, **run.options, **self.call_options}
         try:
-            cfg = copy.deepcopy(_read_config(run.config, run.config.stat().st_mtime_ns))
+            cfg = copy.deepcopy(read_config(run.config, run.config.stat().st_mtime_ns))
             apply_options(cfg, options)
         except MissingPackageError as error:
             raise SuiteError(f'run {run.name!r}: {error}') from error
@@ -262,8 +227,8 @@ class Plan:
         if name is None:
             return None
         cfg, _ = self._configs[name]
-        digest = _digest(student_config(cfg).to_dict())
-        return Start(cfg, digest, seed, self.out / 'starts' / f'{name}_seed{seed}.pth')
+        of_network = digest(student_config(cfg).to_dict())
+        return Start(cfg, of_network, seed, self.out / 'starts' / f'{name}_seed{seed}.pth')
 
     def _shapes(self, network: dict, cfg: Config) -> Optional[Shapes]:
         """What a network is made of; None where it cannot be built without its data."""
@@ -272,79 +237,3 @@ class Plan:
         if text not in self._networks:
             self._networks[text] = network_shapes(network, scope)
         return self._networks[text]
-
-
-def _logged_by_iterations(cfg: Config) -> dict[str, Any]:
-    """What a run by iterations needs so that its validations are told apart.
-
-    mmengine numbers them by epochs unless it is told otherwise, as mmseg's configs do: in a run by
-    iterations all of them then have number 0.
-    """
-    logger = (cfg.get('default_hooks') or {}).get('logger') or {}
-    by_epoch = 'max_epochs' in (cfg.get('train_cfg') or {})
-    if by_epoch or not logger.get('log_metric_by_epoch', True):
-        return {}
-    return {'default_hooks.logger.log_metric_by_epoch': False}
-
-
-@functools.cache
-def _read_config(path: Path, changed: int) -> Config:
-    """A config's file; mmengine takes a second for one with bases of mmseg."""
-    return read_config_file(path)
-
-
-def _digest(content: Any) -> str:
-    text = json.dumps(content, sort_keys=True, default=repr)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def choose_runs(runs: Iterable[str], only: Sequence[str]) -> list[str]:
-    """Names of runs by name or by shell pattern, such as ``resnet56-*``.
-
-    Args:
-        runs: all names; none holds a character of patterns.
-        only: what is asked for.
-
-    Returns:
-        Those that fit, in the order of ``runs``.
-
-    Raises:
-        SuiteError: a name or a pattern that is no run's.
-    """
-    runs = list(runs)
-    for pattern in only:
-        if not any(fnmatchcase(name, pattern) for name in runs):
-            raise SuiteError(f'--only: there is no run {pattern!r}{nearest(pattern, runs)}')
-    return [name for name in runs if any(fnmatchcase(name, pattern) for pattern in only)]
-
-
-_NAMED_RUNS = 3
-_LAUNCH = '--launcher pytorch --processes {}'
-
-
-def batch_warning(batches: dict[str, Optional[Batch]]) -> Optional[str]:
-    """One text about all runs whose learning rate is not meant for their batch.
-
-    Args:
-        batches: by run; None: not known.
-
-    Returns:
-        A line for each kind of batch; None where all fit.
-    """
-    groups: dict[Batch, list[str]] = {}
-    for name, batch in batches.items():
-        if batch is not None and not batch.fits:
-            groups.setdefault(batch, []).append(name)
-    lines = [
-        f'warning: {_runs(names, len(batches))} {batch.complaint(_LAUNCH)}'
-        for batch, names in groups.items()
-    ]
-    return '\n'.join(lines) or None
-
-
-def _runs(names: Sequence[str], count: int) -> str:
-    if len(names) == count > 1:
-        return f'all {count} runs train with'
-    more = len(names) - _NAMED_RUNS
-    named = ', '.join(names[:_NAMED_RUNS]) + (f' and {more} more' if more > 0 else '')
-    return f'{named} train{"s" * (len(names) == 1)} with'

@@ -5,7 +5,7 @@ from typing import Optional
 from mmengine.hooks import Hook
 from mmrazor.registry import HOOKS
 
-from ...models.distillers.shared_connector_distiller import name_for_log
+from ...models.distillers.records import name_for_log
 from ..runner.evaluation import bare_model
 
 

@@ -6,7 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmrazor.registry import HOOKS
 
-from ...models.distillers.shared_connector_distiller import name_for_log, nearest_names
+from ...models.distillers.records import name_for_log, nearest_names
 from ...models.loss_schedule import LossSchedule
 from ..runner.evaluation import bare_model
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ...models.algorithms.frozen_teacher_distill import plain_student_keys
+from ...models.teacher.checkpoints import plain_student_keys
 
 _SHOWN = 3
 # Our algorithm puts its own teacher back, and names it; counters are never read in evaluation.

@@ -1,12 +1,10 @@
 """Distillation from a teacher that is frozen in every respect."""
 
 import contextlib
-from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Any, Optional, Union
 
 import torch
-from mmengine.logging import MessageHub, MMLogger
+from mmengine.logging import MMLogger
 from mmengine.model import BaseDataPreprocessor, BaseModel
 from mmrazor.models.algorithms.base import LossResults
 from mmrazor.models.algorithms.distill.configurable.single_teacher_distill import (
@@ -15,39 +13,22 @@ from mmrazor.models.algorithms.distill.configurable.single_teacher_distill impor
 from mmrazor.models.utils import add_prefix
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..distillers import SharedConnectorDistiller
+from ..forward import input_channels
 from ..gradient_shares import gradient_shares
-from ..losses.checks import check_weight
-from ..probe import input_channels, probe
-from ..teacher.identity import KEY as IDENTITY_KEY
+from ..probe import probe
+from ..teacher.checkpoints import TeacherOfCheckpoints
 from ..teacher.identity import TeacherIdentity
-from ..teacher.input import TeacherInput
+from ..teacher.input import TeacherInput, batch_statistics
 from ..teacher.load import load_teacher
+from .checks import check_loss_weights, check_names, check_padding, check_that_the_student_learns
 
 _DEFAULT_PROBE_SIZE = (512, 512)
-_ARGUMENTS = (
-    'architecture',
-    'distiller',
-    'probe_size',
-    'teacher',
-    'teacher_ckpt',
-    'teacher_mode',
-    'trust_teacher_ckpt',
-)
-_OPTIONS = (
-    'calculate_student_loss',
-    'data_preprocessor',
-    'init_cfg',
-    'module_inplace',
-    'student_trainable',
-    'teacher_module_inplace',
-)
 
 
 @MODELS.register_module()
-class FrozenTeacherDistill(SingleTeacherDistill):
+class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
     """``SingleTeacherDistill`` with a teacher that is wholly frozen, loaded and checked.
 
     What differs from MMRazor's: the teacher is in eval mode altogether (its dropout too), builds
@@ -103,7 +84,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                     "frozen; leave it out (teacher_mode='bn_train' gives its batch norms the "
                     'statistics of the batch), or use SingleTeacherDistill'
                 )
-        _check_names(kwargs)
+        check_names(kwargs)
         if teacher_mode not in ('eval', 'bn_train'):
             raise ValueError(f"teacher_mode must be 'eval' or 'bn_train', got {teacher_mode!r}")
         if isinstance(architecture, dict) and architecture.get('data_preprocessor'):
@@ -116,7 +97,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 "distiller must be a config with type='SharedConnectorDistiller', got "
                 f'{type(self.distiller).__name__}'
             )
-        _check_loss_weights(self.architecture, self.distiller)
+        check_loss_weights(self.architecture, self.distiller)
         self.teacher_ckpt = teacher_ckpt
         self.teacher_identity: Optional[TeacherIdentity] = None
         # A model that the caller built is the caller's to load.
@@ -150,11 +131,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self.gradient_shares: dict[str, dict[str, float]] = {}
         self._padding_is_checked = False
         self._learning_is_checked = False
-        # What is known of the teacher of a checkpoint that was loaded, where it is another one.
-        self.teacher_of_checkpoint: Optional[str] = None
-        self._register_state_dict_hook(_name_teacher)
-        self._register_load_state_dict_pre_hook(self._take_plain_student)
-        self._register_load_state_dict_pre_hook(self._keep_teacher)
+        self._keep_teacher_out_of_checkpoints()
 
     @property
     def out_channels(self) -> int:
@@ -166,60 +143,6 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         super().train(mode)
         self.teacher.eval()
         return self
-
-    def _take_plain_student(self, state_dict: dict, prefix: str, *_) -> None:
-        """The weights of a plain network that is loaded are the student's, trained before."""
-        taken, own = plain_student_keys(self, state_dict, prefix), self.architecture.state_dict()
-        fitting = [key for key in taken if state_dict[prefix + key].shape == own[key].shape]
-        for key in taken:
-            state_dict[f'{prefix}architecture.{key}'] = state_dict.pop(prefix + key)
-        if taken:
-            # The distiller's stay what they are.
-            state_dict.update(
-                {f'{prefix}distiller.{k}': v for k, v in self.distiller.state_dict().items()}
-            )
-            MMLogger.get_current_instance().info(
-                f'the checkpoint that is loaded holds a plain network: {len(fitting)} of its '
-                "weights are the student's (architecture)"
-            )
-
-    def _keep_teacher(self, state_dict: dict, prefix: str, *_) -> None:
-        """What is loaded or resumed brings no other teacher than ``teacher_ckpt``."""
-        key = prefix + IDENTITY_KEY
-        named = TeacherIdentity.from_tensor(state_dict.pop(key)) if key in state_dict else None
-        own = {f'{prefix}teacher.{k}': v for k, v in self.teacher.state_dict().items()}
-        brings_weights = not own.keys().isdisjoint(state_dict)
-        if self.teacher_identity is None and brings_weights:
-            return  # nothing to hold them against: they are the teacher
-        others = {k: state_dict[k] for k in own if k in state_dict}
-        state_dict.update(own)
-        self.teacher_of_checkpoint = None
-        if self.teacher_identity is None:
-            return
-        if named is not None and named.sha256 != self.teacher_identity.sha256:
-            self.teacher_of_checkpoint = str(named)
-        elif any(not torch.equal(v.to(own[k].device), own[k]) for k, v in others.items()):
-            self.teacher_of_checkpoint = 'whose weights it holds'
-        if self.teacher_of_checkpoint is not None:
-            MMLogger.get_current_instance().warning(
-                'the checkpoint that is loaded was made with another teacher than teacher_ckpt '
-                f'{self.teacher_identity}: one {self.teacher_of_checkpoint}. That of teacher_ckpt '
-                'is kept'
-            )
-
-    def _check_resumed_teacher(self) -> None:
-        """Raise ValueError before the first iteration of a run resumed with another teacher."""
-        other = self.teacher_of_checkpoint
-        if other is None:
-            return
-        if MessageHub.get_current_instance().get_info('iter', 0) == 0:
-            self.teacher_of_checkpoint = None  # a mere load_from: another teacher is a choice
-        else:
-            raise ValueError(
-                f'teacher_ckpt {self.teacher_identity} is another teacher than that of the run '
-                f'that is resumed: one {other}. Set model.teacher_ckpt to that one, or begin a '
-                'run of its own from the checkpoint (load_from without resume)'
-            )
 
     def init_weights(self) -> None:
         self._require_loaded_teacher()
@@ -237,7 +160,9 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         """
         self._require_loaded_teacher()
         self._check_resumed_teacher()
-        self._check_padding(batch_inputs, data_samples)
+        if data_samples and not self._padding_is_checked:
+            self._padding_is_checked = True
+            check_padding(batch_inputs, data_samples)
         if self.distillation_stopped:  # MMRazor's StopDistillHook
             self.distiller.loss_factors = dict.fromkeys(self.distiller.loss_forward_mappings, 0.0)
         if not self.distiller.is_stopped:
@@ -253,7 +178,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
 
         losses = add_prefix(student_losses, 'student') if self.calculate_student_loss else {}
         distill_losses = self.distiller.compute_distill_losses(self.measures_gradients)
-        self._check_that_the_student_learns(distill_losses)
+        learns = self.student_trainable and torch.is_grad_enabled()
+        if learns and not self._learning_is_checked:
+            self._learning_is_checked = True
+            check_that_the_student_learns(self.distiller, distill_losses)
         if self.measures_gradients:
             self.gradient_shares = self._gradient_shares(losses, distill_losses)
         losses.update(add_prefix(distill_losses, 'distill'))
@@ -291,7 +219,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         batch_inputs = self.teacher_input(batch_inputs, data_samples)
         mode = contextlib.nullcontext()
         if self.teacher_mode == 'bn_train' and self.training:
-            mode = _batch_statistics(self.teacher)
+            mode = batch_statistics(self.teacher)
         with mode, self.distiller.teacher_recorders, self.distiller.deliveries:
             try:
                 self.teacher(batch_inputs, data_samples, mode='tensor')
@@ -322,108 +250,3 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 'teacher_ckpt is None: a teacher with random weights has nothing to teach. Set '
                 'model.teacher_ckpt to a file or URL (--cfg-options model.teacher_ckpt=PATH)'
             )
-
-    def _check_that_the_student_learns(self, distill_losses: dict[str, Tensor]) -> None:
-        """Once: warn of a record that no weight of the student can change, e.g. of frozen stages.
-
-        Raises:
-            ValueError: a loss without a gradient, though what it reads of the student has one:
-                student and teacher were exchanged.
-        """
-        if self._learning_is_checked or not (self.student_trainable and torch.is_grad_enabled()):
-            return
-        self._learning_is_checked = True
-        for name, record in self.distiller.student_maps().items():
-            if not record.requires_grad:
-                source = self.distiller.recorder(name, from_student=True).source
-                MMLogger.get_current_instance().warning(
-                    f"student_recorders['{name}'] reads {source!r}, which depends on no weight "
-                    'that is trained (frozen stages?): a loss on it teaches the student nothing'
-                )
-        for name, records in self.distiller.loss_forward_mappings.items():
-            if self.distiller.loss_factors.get(name) == 0 or distill_losses[name].requires_grad:
-                continue
-            student = [key for key, record in records.items() if record['from_student']]
-            maps = self.distiller.student_maps([name]).values()
-            if all(x.requires_grad for x in maps):
-                raise ValueError(
-                    f"distill_losses['{name}'] has no gradient, so it teaches the student nothing: "
-                    f'of its arguments {", ".join(map(repr, student)) or "none"} come from the '
-                    'student (from_student=True in loss_forward_mappings). Were student and '
-                    'teacher exchanged?'
-                )
-
-    def _check_padding(self, batch_inputs: Tensor, data_samples: Optional[list]) -> None:
-        """Warn once if the data preprocessor pads most of every image away.
-
-        It happens where a pipeline's crop was made smaller and the preprocessor's ``size`` was
-        not: the loss then looks far too small, and nothing else tells.
-        """
-        if self._padding_is_checked or not data_samples:
-            return
-        self._padding_is_checked = True
-        sizes = {tuple(getattr(sample, 'img_shape', ())[:2]) for sample in data_samples}
-        height, width = batch_inputs.shape[-2:]
-        if all(len(size) == 2 and size[0] * size[1] * 2 < height * width for size in sizes):
-            MMLogger.get_current_instance().warning(
-                f'images of {sorted(sizes)} are padded to {height} x {width}: more than half of '
-                'every input is padding. Set model.architecture.data_preprocessor.size to the '
-                "pipeline's crop "
-                "(our tools/train.py does both with --cfg-options crop_size='(H,W)')"
-            )
-
-
-def plain_student_keys(model: nn.Module, weights: dict, prefix: str = '') -> list[str]:
-    """The names in ``weights`` that are the student's own; none where it holds a distillation.
-
-    Args:
-        model: a ``FrozenTeacherDistill``; any other has none.
-        weights: of a checkpoint, by name.
-        prefix: of the names.
-    """
-    if any(key.startswith(f'{prefix}architecture.') for key in weights):
-        return []
-    own = model.architecture.state_dict() if hasattr(model, 'architecture') else {}
-    return [key for key in own if prefix + key in weights]
-
-
-def _name_teacher(model: FrozenTeacherDistill, state_dict: dict, prefix: str, *_) -> None:
-    """Put the teacher's identity in the place of its weights."""
-    if model.teacher_identity is None:
-        return
-    for key in [key for key in state_dict if key.startswith(f'{prefix}teacher.')]:
-        del state_dict[key]
-    state_dict[prefix + IDENTITY_KEY] = model.teacher_identity.to_tensor()
-
-
-@contextlib.contextmanager
-def _batch_statistics(model: nn.Module) -> Iterator[None]:
-    """Inside, batch norms normalize by the batch, and their running statistics stay."""
-    norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
-    before = [(norm.training, norm.track_running_stats) for norm in norms]
-    for norm in norms:
-        norm.training, norm.track_running_stats = True, False
-    try:
-        yield
-    finally:
-        for norm, (training, tracks) in zip(norms, before):
-            norm.training, norm.track_running_stats = training, tracks
-
-
-def _check_names(options: dict) -> None:
-    """Raise TypeError for an argument that does not exist, with the nearest that does."""
-    known = (*_ARGUMENTS, *_OPTIONS)
-    for name in options:
-        if name not in _OPTIONS:
-            nearest = get_close_matches(name, known, n=1) or known
-            raise TypeError(
-                f'FrozenTeacherDistill has no argument {name!r}; nearest: ' + ', '.join(nearest)
-            )
-
-
-def _check_loss_weights(student: nn.Module, distiller: nn.Module) -> None:
-    """Raise ValueError for a weight out of range, also of losses that check none themselves."""
-    for owner, module in (('architecture', student), ('distiller', distiller)):
-        for name, part in module.named_modules():
-            if hasattr(part, 'loss_weight'):
-                check_weight(f'{owner}.{name}.loss_weight', part.loss_weight)

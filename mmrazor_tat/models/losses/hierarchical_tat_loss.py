@@ -5,15 +5,13 @@ from typing import Optional, Union
 
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from ... import ops
 from ...functional import check_pair
 from ..connectors import TaTConnector
 from .checks import check_weight
-from .tat_loss import AnchorPointTaTLoss, PatchGroupTaTLoss, TaTLoss
+from .hierarchical_parts import build_views, lean_projection, lean_view
 
-_VIEWS = dict(patch=PatchGroupTaTLoss, anchor=AnchorPointTaTLoss, whole=TaTLoss)
 # Below, the lean operator's small C x C matrices cost more than the maps that they spare (measured:
 # even at 8 on a CPU, for 256 and 512 channels).
 _POSITIONS_PER_CHANNEL = 8
@@ -89,7 +87,7 @@ class HierarchicalTaTLoss(nn.Module):
         if isinstance(projections, str) or unknown:
             raise ValueError(f'projections must be some of {_PROJECTIONS}, got {projections!r}')
         self.views = nn.ModuleDict(
-            _build_views(views, loss_weight, softmax_over=softmax_over, scale=scale)
+            build_views(views, loss_weight, softmax_over=softmax_over, scale=scale)
         )
         for name in _PROJECTIONS:
             learnt = name in projections
@@ -154,7 +152,7 @@ class HierarchicalTaTLoss(nn.Module):
             values = self._composed(s_feature, t_feature)
             loss = sum(values)
         else:
-            views = [_as_lean_view(view) for view in self.views.values()]
+            views = [lean_view(view) for view in self.views.values()]
             loss, values, statistics = ops.hierarchical_tat(
                 s_feature,
                 t_feature,
@@ -204,7 +202,7 @@ class HierarchicalTaTLoss(nn.Module):
             return None
         if min(x[0, 0].numel() for x in (s_feature, t_feature)) == 1:
             return None  # a norm may have nothing to measure: the composed one says so
-        projections = [_as_lean_projection(getattr(self, name)) for name in _PROJECTIONS]
+        projections = [lean_projection(getattr(self, name)) for name in _PROJECTIONS]
         if None in projections:
             return None
         if self.lean == 'auto':
@@ -246,67 +244,3 @@ class HierarchicalTaTLoss(nn.Module):
             f'in_channel={self.in_channel}, out_channel={self.out_channel}, '
             f'softmax_over={self.softmax_over!r}, scale={self.scale!r}, lean={self.lean!r}'
         )
-
-
-def _build_views(views: Sequence[dict], loss_weight: float, **options) -> dict[str, TaTLoss]:
-    """The composed losses by name: they check the settings, and they are the reference."""
-    if isinstance(views, (str, dict)) or not views:
-        raise ValueError(f'views must be a list of at least one dict, got {views!r}')
-    built: dict[str, TaTLoss] = {}
-    for k, view in enumerate(views):
-        if not isinstance(view, dict) or view.get('type') not in _VIEWS:
-            raise ValueError(
-                f'views[{k}] must be a dict with a type of {tuple(_VIEWS)}, got {view}'
-            )
-        view = dict(view)
-        view.pop('_scope_', None)  # mmengine puts it on every dict with a type
-        kind = view.pop('type')
-        weight = view.pop('weight', 1.0)
-        name = view.pop('name', kind)
-        if name in built:
-            raise ValueError(f"views[{k}] is the second one named {name!r}: give it a 'name'")
-        if not isinstance(name, str) or not name.isidentifier() or 'loss' in name:
-            raise ValueError(
-                f"views[{k}].name must be a word without 'loss' (mmengine would add such an entry "
-                f'of the log to the total), got {name!r}'
-            )
-        if hasattr(nn.ModuleDict, name) or name in ('training', 'views'):
-            raise ValueError(f'views[{k}].name {name!r} is taken by torch: choose another')
-        check_weight(f'views[{k}].weight', weight)
-        try:
-            built[name] = _VIEWS[kind](loss_weight=loss_weight * weight, **{**options, **view})
-        except TypeError as error:
-            raise ValueError(f'views[{k}] of type {kind!r}: {error}') from error
-    return built
-
-
-def _as_lean_view(view: TaTLoss) -> ops.View:
-    if isinstance(view, PatchGroupTaTLoss):
-        return ops.PatchGroupView(view.grid, view.groups, view.loss_weight, view.scale)
-    return ops.AnchorPointView(getattr(view, 'kernel', 1), view.loss_weight, view.scale)
-
-
-def _as_lean_projection(module: nn.Module) -> Optional[ops.Projection]:
-    """A projection as :mod:`mmrazor_tat.ops` takes it, or None where it cannot."""
-    if isinstance(module, nn.Identity):
-        return ops.Projection()
-    if module.kernel_size != 1:
-        return None
-    weight, norm = module.conv.weight.flatten(1), module.norm  # (E, C)
-    if isinstance(norm, nn.Identity):
-        return ops.Projection(weight)
-    if not _is_simple(norm):
-        return None
-    affine = dict(gain=norm.weight, bias=norm.bias, eps=norm.eps)
-    if isinstance(norm, nn.InstanceNorm2d):
-        return ops.Projection(weight, 'image', **affine)
-    if norm.training or not norm.track_running_stats:
-        return ops.Projection(weight, 'batch', **affine)
-    return ops.Projection(weight, 'fixed', mean=norm.running_mean, var=norm.running_var, **affine)
-
-
-def _is_simple(norm: nn.Module) -> bool:
-    """Instance norm of the image at hand, or batch norm within a process."""
-    if isinstance(norm, nn.InstanceNorm2d):
-        return not norm.track_running_stats
-    return isinstance(norm, _BatchNorm) and not isinstance(norm, nn.SyncBatchNorm)

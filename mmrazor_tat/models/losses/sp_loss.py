@@ -5,8 +5,7 @@ from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
 from ...functional import full_precision
-from .checks import check_weight
-from .image_vectors import image_vectors
+from .checks import check_weight, image_vectors
 
 
 @MODELS.register_module()

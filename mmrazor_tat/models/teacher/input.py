@@ -1,11 +1,14 @@
-"""The student's input as the teacher is used to it."""
+"""The student's input as the teacher is used to it, and the statistics that its norms take."""
 
+import contextlib
 import functools
+from collections.abc import Iterator
 from typing import Any, NamedTuple, Optional
 
 import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class Normalization(NamedTuple):
@@ -94,3 +97,17 @@ def _same(a: Normalization, b: Normalization) -> bool:
         return (x is None) == (y is None) and (x is None or torch.equal(x, y))
 
     return (a.swaps, a.pad) == (b.swaps, b.pad) and equal(a.mean, b.mean) and equal(a.std, b.std)
+
+
+@contextlib.contextmanager
+def batch_statistics(model: nn.Module) -> Iterator[None]:
+    """Inside, batch norms normalize by the batch, and their running statistics stay."""
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
+    before = [(norm.training, norm.track_running_stats) for norm in norms]
+    for norm in norms:
+        norm.training, norm.track_running_stats = True, False
+    try:
+        yield
+    finally:
+        for norm, (training, tracks) in zip(norms, before):
+            norm.training, norm.track_running_stats = training, tracks

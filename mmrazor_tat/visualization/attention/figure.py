@@ -7,7 +7,8 @@ from matplotlib.patches import Patch, Rectangle
 
 from ..figures import SKY, VERMILION, Figure, plt
 from .image import ImageAttention
-from .maps import AttentionMap, Box
+from .layout import Box
+from .maps import AttentionMap
 
 _COLOUR_MAP = 'inferno'
 _OPACITY = (0.25, 0.85)  # over the grey image, of no weight and of the maximum

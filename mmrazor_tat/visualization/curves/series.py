@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Optional
 
-from ...models.distillers.shared_connector_distiller import name_for_log
+from ...models.distillers.records import name_for_log
 from .run import Lines, Run
 
 _DISTILL = 'distill.'

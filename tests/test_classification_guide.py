@@ -1,4 +1,4 @@
-"""What the README says of classification is run: a pair of one's own, and configs by our name."""
+"""What the guide says of classification is run: a pair of one's own, and configs by our name."""
 
 import re
 
@@ -25,7 +25,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope='module')
 def blocks(repo) -> tuple[str, str]:
     """``my_pair.py`` and the recipe, to the letter."""
-    text = (repo / 'README.md').read_text().split('\n## Classification\n')[1].split('\n## ')[0]
+    text = (repo / 'docs/guides/classification.md').read_text()
     pair, recipe = re.findall(r'```python\n(.*?)```', text, re.S)
     return pair, recipe
 

@@ -1,6 +1,8 @@
-"""The README's text is run, not trusted."""
+"""The text of the README and of the site is run, not trusted."""
 
 import re
+import runpy
+import shlex
 import shutil
 import subprocess
 import sys
@@ -8,10 +10,30 @@ from pathlib import Path
 
 import pytest
 
+REPO = Path(__file__).parent.parent
+PAGES = [
+    REPO / 'README.md',
+    REPO / 'CONTRIBUTING.md',
+    *sorted(
+        path
+        for path in (REPO / 'docs').rglob('*.md')
+        if not {'recipes', '_build'} & {*path.relative_to(REPO / 'docs').parts}
+    ),
+]
+ADDRESS = 'https://github.com/mmrazor-tat/mmrazor_tat'
+each_page = pytest.mark.parametrize(
+    'page', PAGES, ids=lambda path: path.relative_to(REPO).as_posix()
+)
+
 
 @pytest.fixture(scope='module')
 def readme(repo) -> str:
     return (repo / 'README.md').read_text()
+
+
+@pytest.fixture(scope='module')
+def guides(repo) -> str:
+    return '\n'.join(path.read_text() for path in sorted((repo / 'docs/guides').glob('*.md')))
 
 
 @pytest.fixture(scope='module')
@@ -22,6 +44,11 @@ def recipe(readme) -> str:
 
 def python_blocks(readme) -> list[str]:
     return re.findall(r'```python\n(.*?)```', readme, re.S)
+
+
+def test_the_readme_is_short(readme):
+    lines = readme.splitlines()
+    assert len(lines) <= 200 and max(map(len, lines)) <= 120
 
 
 def test_the_recipe_has_at_most_ten_lines(recipe):
@@ -58,9 +85,9 @@ def test_the_recipe_trains(repo, own_pair, command, toy_options):
     assert (elsewhere / 'work_dirs/my_recipe/iter_2.pth').exists()
 
 
-def test_all_hooks_that_are_shown_train(repo, own_pair, readme, command, toy_options):
+def test_all_hooks_that_are_shown_train(repo, own_pair, guides, command, toy_options):
     pytest.importorskip('tensorboard')
-    shown = [block for block in python_blocks(readme) if block.startswith('default_hooks = ')]
+    shown = [block for block in python_blocks(guides) if block.startswith('default_hooks = ')]
     assert len(shown) == 3
     name = 'my_recipe.py'
     for number, hooks in enumerate(shown):  # each over the last, as mmengine merges them
@@ -79,11 +106,11 @@ def test_all_hooks_that_are_shown_train(repo, own_pair, readme, command, toy_opt
     assert files == {'student.py', 'student_iter_2.pth', 'student_best.pth'}
 
 
-def test_the_recipe_with_mmseg_s_own_tool(repo, own_pair, recipe, readme, command, toy_options):
-    """As the README says: the fragment by its path, as mmseg's tool knows no mmrazor_tat::."""
+def test_the_recipe_with_mmseg_s_own_tool(repo, own_pair, recipe, guides, command, toy_options):
+    """As the guide says: the fragment by its path, as mmseg's tool knows no mmrazor_tat::."""
     from test_tools.test_train_and_test import MMSEG_TOOLS, is_onedl
 
-    (other,) = re.findall(r"`(__import__\('mmrazor_tat'\)[^`]*)`", readme)
+    (other,) = re.findall(r"`(__import__\('mmrazor_tat'\)[^`]*)`", guides)
     shown = "'_base_/methods/tat.py'"
     assert shown in other
     names = re.findall(r"'mmrazor_tat::([^']*)'", recipe)
@@ -98,12 +125,12 @@ def test_the_recipe_with_mmseg_s_own_tool(repo, own_pair, recipe, readme, comman
     assert 'distill.loss_tat' in log and 'mIoU' in log
 
 
-def test_pictures_report_and_export_as_the_readme_says(
-    repo, readme, demo_run, tmp_path, monkeypatch
+def test_pictures_report_and_export_as_the_guides_say(
+    repo, guides, demo_run, tmp_path, monkeypatch
 ):
     """Its commands to the letter, on the demo with four iterations."""
     pytest.importorskip('onnxruntime')
-    shown = [b for b in re.findall(r'```bash\n(.*?)```', readme, re.S) if '$RUN' in b]
+    shown = [b for b in re.findall(r'```bash\n(.*?)```', guides, re.S) if '$RUN' in b]
     assert len(shown) == 2
     commands = '\n'.join(shown)
     assert len(re.findall('iter_1000', commands)) == 4
@@ -125,24 +152,68 @@ def test_pictures_report_and_export_as_the_readme_says(
     for name in ('panel.html', 'curves.png', 'student/student.onnx', 'student/export.json'):
         assert (tmp_path / name).is_file()
 
-    (code,) = [block for block in python_blocks(readme) if 'inference_model' in block]
+    (code,) = [block for block in python_blocks(guides) if 'inference_model' in block]
     done: dict = {}
     monkeypatch.chdir(tmp_path)
     exec(code, done)
     assert done['result'].pred_sem_seg.data.shape == (1, 64, 64)
 
 
-def test_every_file_that_is_named_exists(readme, repo):
-    named = re.findall(r'\]\(((?!http)[^)#]+)\)', readme) + re.findall(
-        r'`((?:configs|tools|requirements|mmrazor_tat|tests)/[\w./-]+\.\w+)`', readme
+def test_a_second_method_joins_the_first(repo, own_pair, guides, command, toy_options):
+    (joined,) = [b for b in python_blocks(guides) if "_base_ = ['my_recipe.py'" in b]
+    (own_pair / 'joined.py').write_text('\n'.join(line.strip() for line in joined.splitlines()))
+    options = ['--cfg-options', *toy_options, *FIT]
+    log = command(repo / 'tools/train.py', own_pair / 'joined.py', *options, cwd=own_pair)
+    assert 'distill.loss_tat' in log and 'distill.loss_cwd' in log
+
+
+def test_the_equations_in_code(repo):
+    (code,) = python_blocks((repo / 'docs/method/equations.md').read_text())
+    done: dict = {}
+    exec(code, done)
+    assert done['loss'] > 0
+
+
+@each_page
+def test_every_file_that_is_named_exists(page):
+    text = page.read_text()
+    links = re.findall(r'\]\(((?!http)[^)#]+)', text)
+    missing = [link for link in links if not (page.parent / link).exists()]
+    # The site writes its pages of recipes, and a toctree names pages without their ending.
+    missing = [link for link in missing if 'recipes/' not in link]
+    named = re.findall(
+        r'`((?:configs|tools|requirements|mmrazor_tat|tests|docs|benchmarks)/[\w./-]+\.\w+)`', text
     )
-    assert len(named) > 5
-    missing = [name for name in named if not (repo / name).exists()]
-    assert not missing
+    named += re.findall(rf'{ADDRESS}/(?:blob|tree)/main/([\w./-]+)', text)
+    assert not missing + [name for name in named if not (REPO / name).exists()]
 
 
-def test_every_make_target_that_is_named_exists(readme, repo):
-    targets = set(re.findall(r'(?:`|^)make ([a-z-]+)', readme, re.M))
-    assert {'demo', 'test', 'test-onedl', 'lint'} <= targets
-    known = re.findall(r'^([a-z-]+):', (repo / 'Makefile').read_text(), re.M)
-    assert targets <= set(known)
+@each_page
+def test_every_make_target_that_is_named_exists(page):
+    targets = set(re.findall(r'(?:`|^)make ([a-z-]+)', page.read_text(), re.M))
+    assert targets <= set(re.findall(r'^([a-z-]+):', (REPO / 'Makefile').read_text(), re.M))
+
+
+def commands(text: str) -> list[list[str]]:
+    """The words of every command of a tool in the bash blocks of a page."""
+    found = []
+    for block in re.findall(r'```bash\n(.*?)```', text, re.S):
+        for line in block.replace('\\\n', ' ').splitlines():
+            words = shlex.split(line, comments=True)
+            tool = next(
+                (k for k, word in enumerate(words) if re.match(r'tools/\w+\.py$', word)), None
+            )
+            if tool is not None:
+                found.append(words[tool:])
+    return found
+
+
+@each_page
+def test_every_command_is_one_that_its_tool_takes(page, monkeypatch, tmp_path):
+    """Each is read by the tool's own arguments, and names configs that exist."""
+    for tool, *words in commands(page.read_text()):
+        gone = [w for w in words if w.startswith('configs/') and not (REPO / w).exists()]
+        assert not gone, tool
+        module = runpy.run_path(str(REPO / tool), run_name='not main')
+        monkeypatch.setattr(sys, 'argv', [tool, *words])
+        module['parse_args']()

@@ -1,0 +1,93 @@
+"""What a distillation is asked of when it is made, and in its first iteration."""
+
+from difflib import get_close_matches
+
+from mmengine.logging import MMLogger
+from torch import Tensor, nn
+
+from ..losses.checks import check_weight
+
+
+def check_that_the_student_learns(distiller: nn.Module, distill_losses: dict[str, Tensor]) -> None:
+    """Warn of a record that no weight of the student can change, e.g. of frozen stages.
+
+    Raises:
+        ValueError: a loss without a gradient, though what it reads of the student has one:
+            student and teacher were exchanged.
+    """
+    for name, record in distiller.student_maps().items():
+        if not record.requires_grad:
+            source = distiller.recorder(name, from_student=True).source
+            MMLogger.get_current_instance().warning(
+                f"student_recorders['{name}'] reads {source!r}, which depends on no weight "
+                'that is trained (frozen stages?): a loss on it teaches the student nothing'
+            )
+    for name, records in distiller.loss_forward_mappings.items():
+        if distiller.loss_factors.get(name) == 0 or distill_losses[name].requires_grad:
+            continue
+        student = [key for key, record in records.items() if record['from_student']]
+        maps = distiller.student_maps([name]).values()
+        if all(x.requires_grad for x in maps):
+            raise ValueError(
+                f"distill_losses['{name}'] has no gradient, so it teaches the student nothing: "
+                f'of its arguments {", ".join(map(repr, student)) or "none"} come from the '
+                'student (from_student=True in loss_forward_mappings). Were student and '
+                'teacher exchanged?'
+            )
+
+
+def check_padding(batch_inputs: Tensor, data_samples: list) -> None:
+    """Warn if the data preprocessor pads most of every image away.
+
+    It happens where a pipeline's crop was made smaller and the preprocessor's ``size`` was
+    not: the loss then looks far too small, and nothing else tells.
+    """
+    sizes = {tuple(getattr(sample, 'img_shape', ())[:2]) for sample in data_samples}
+    height, width = batch_inputs.shape[-2:]
+    if all(len(size) == 2 and size[0] * size[1] * 2 < height * width for size in sizes):
+        MMLogger.get_current_instance().warning(
+            f'images of {sorted(sizes)} are padded to {height} x {width}: more than half of '
+            'every input is padding. Set model.architecture.data_preprocessor.size to the '
+            "pipeline's crop "
+            "(our tools/train.py does both with --cfg-options crop_size='(H,W)')"
+        )
+
+
+_ARGUMENTS = (
+    'architecture',
+    'distiller',
+    'probe_size',
+    'teacher',
+    'teacher_ckpt',
+    'teacher_mode',
+    'trust_teacher_ckpt',
+)
+
+
+_OPTIONS = (
+    'calculate_student_loss',
+    'data_preprocessor',
+    'init_cfg',
+    'module_inplace',
+    'student_trainable',
+    'teacher_module_inplace',
+)
+
+
+def check_names(options: dict) -> None:
+    """Raise TypeError for an argument that does not exist, with the nearest that does."""
+    known = (*_ARGUMENTS, *_OPTIONS)
+    for name in options:
+        if name not in _OPTIONS:
+            nearest = get_close_matches(name, known, n=1) or known
+            raise TypeError(
+                f'FrozenTeacherDistill has no argument {name!r}; nearest: ' + ', '.join(nearest)
+            )
+
+
+def check_loss_weights(student: nn.Module, distiller: nn.Module) -> None:
+    """Raise ValueError for a weight out of range, also of losses that check none themselves."""
+    for owner, module in (('architecture', student), ('distiller', distiller)):
+        for name, part in module.named_modules():
+            if hasattr(part, 'loss_weight'):
+                check_weight(f'{owner}.{name}.loss_weight', part.loss_weight)
