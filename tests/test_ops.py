@@ -1,4 +1,4 @@
-"""The lean operator against the plain form in float64, on every path that it can take."""
+"""The lean operator against the reference in float64, on every path that it can take."""
 
 import subprocess
 import sys

@@ -7,7 +7,7 @@ import pytest
 
 REPO = Path(__file__).parent.parent
 # What may run code or a shell, by the dotted name of the call. torch.load is none of our
-# code's: mmengine's loader reads checkpoints, and plain_checkpoints.py makes it read plain data.
+# code's: mmengine's loader reads checkpoints, and safe_checkpoints.py makes it read safe content.
 DANGEROUS = {
     *('eval', 'exec', 'compile', '__import__', 'os.system', 'os.popen', 'pty.spawn'),
     *('pickle.load', 'pickle.loads', 'torch.load', 'torch.jit.load', 'torch.hub.load', 'yaml.load'),

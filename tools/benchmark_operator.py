@@ -365,7 +365,7 @@ def as_text(result: dict) -> str:
         'the matrix products of ours at the best measured rate '
         f'({rates["matmul"] / 1e12:.3f} TFLOP/s), or reading both maps and writing a gradient at '
         f'{rates["copy"] / 1e9:.0f} GB/s, whichever takes longer. "composed": the map is too small '
-        'for the lean operator to pay, and ours is the plain form.'
+        'for the lean operator to pay, and ours is the reference.'
         + ('' if result['dtype'] == 'float32' else HALF_PRECISION),
         benchmark.markdown_table(
             ['case', 'method', 'ms', 'ratio', 'MiB', 'TFLOP/s', 'share of the floor'], rows

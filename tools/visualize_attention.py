@@ -8,7 +8,7 @@ from mmengine.logging import MMLogger
 from mmrazor_tat.utils.command_line import add_cfg_options, one_line_errors, point
 from mmrazor_tat.utils.config_options import read_config
 from mmrazor_tat.visualization.attention.comparison import START, compare_attention
-from mmrazor_tat.visualization.attention.figure import attention_panel
+from mmrazor_tat.visualization.attention.figure import attention_figure
 from mmrazor_tat.visualization.figures import save_figure
 
 
@@ -63,7 +63,7 @@ def visualize(args: argparse.Namespace) -> None:
     for note in notes:
         print(note)
     for path, found in zip(paths, states):
-        save_figure(attention_panel(found), path)
+        save_figure(attention_figure(found), path)
         points = next(iter(found.values())).points
         print(f'{path}: ' + ' and '.join(f'{x:.0f},{y:.0f}' for x, y in points))
 

@@ -17,7 +17,7 @@ from .. import compat
 from ..compat.checkpoint_file import read_checkpoint
 from ..utils.configs import config_path
 from ..utils.networks import initial_weights as save_initial_weights
-from ..visualization.attention.figure import attention_panel
+from ..visualization.attention.figure import attention_figure
 from ..visualization.figures import save_figure
 from ..visualization.panels import save_panels
 from ..visualization.report import gather, save_report
@@ -185,6 +185,6 @@ def report(outcomes: list[Outcome], work_dir: Path, count: int = 6) -> list[Path
         raise RuntimeError('; '.join(found.notes))
     paths = [work_dir / name for name in ('demo.png', 'attention.png', 'report.html')]
     save_panels(found.comparison, paths[0])
-    save_figure(attention_panel(next(iter(found.attention.values()))), paths[1])
+    save_figure(attention_figure(next(iter(found.attention.values()))), paths[1])
     save_report(found, paths[2])
     return paths

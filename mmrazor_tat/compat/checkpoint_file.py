@@ -1,4 +1,4 @@
-"""Reading a checkpoint: plain data only, unless the caller trusts it."""
+"""Reading a checkpoint: safe content only, unless the caller trusts it."""
 
 import os
 
@@ -20,7 +20,7 @@ def read_checkpoint(
         checkpoint: a file, or anything that mmengine's loader takes (a URL, ``open-mmlab://...``).
         argument: what the caller calls it; the errors begin with it.
         advice: what to do where there is no such file; ends the error.
-        trust: load a file that holds more than plain data, as inside ``trust_checkpoints()``. It
+        trust: load a file that holds more than safe content, as inside ``trust_checkpoints()``. It
             can run any code: only for files of one's own.
         trust_advice: how the caller can be told to trust, for the error.
 

@@ -1,7 +1,7 @@
-"""Checkpoints are read as plain data, whoever of the packages below us calls ``torch.load``.
+"""Checkpoints are read as safe content, whoever of the packages below us calls ``torch.load``.
 
 OpenMMLab's loader leaves it to torch's default, which runs pickled code up to torch 2.5, and its
-OneDL fork falls back to running it. ``compat.apply()`` calls :func:`read_plain_data_by_default`.
+OneDL fork falls back to running it. ``compat.apply()`` calls :func:`read_safely_by_default`.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ _asked: list[bool] = []
 
 
 class UntrustedCheckpointError(ValueError, pickle.UnpicklingError):
-    """A checkpoint holds more than plain data, or is damaged; nothing of it was run."""
+    """A checkpoint holds more than safe content, or is damaged; nothing of it was run."""
 
 
 @contextlib.contextmanager
@@ -31,7 +31,7 @@ def weights_only(value: bool = True):
     What mmengine puts in its own checkpoints is let through. The innermost context rules.
 
     Raises:
-        pickle.UnpicklingError: from ``torch.load``, where a file holds more than plain data.
+        pickle.UnpicklingError: from ``torch.load``, where a file holds more than safe content.
     """
     original = torch.load
     if not _asked:
@@ -54,8 +54,8 @@ def trust_checkpoints(trust: bool = True) -> contextlib.AbstractContextManager:
     return weights_only(False) if trust else contextlib.nullcontext()
 
 
-def read_plain_data_by_default() -> None:
-    """Let mmengine's loader (Runner, ``init_cfg``, ``init_model``) read plain data alone.
+def read_safely_by_default() -> None:
+    """Let mmengine's loader (Runner, ``init_cfg``, ``init_model``) read safe content alone.
 
     Outside of a ``weights_only`` context, that is; there, what that asks for holds.
     """
@@ -132,9 +132,9 @@ def _obeying(load: Callable) -> Callable:
         if not _asked[-1]:
             return load(*args, **{**kwargs, 'weights_only': False})
         if not _takes_names():
-            from .safe_unpickler import load_plain
+            from .safe_unpickler import load_safe
 
-            return load_plain(load, _mmengine_types(), *args, **kwargs)
+            return load_safe(load, _mmengine_types(), *args, **kwargs)
         with torch.serialization.safe_globals(_mmengine_globals()):
             return load(*args, **{**kwargs, 'weights_only': True})
 

@@ -90,8 +90,8 @@ STAND_INS: dict[tuple[str, str], Any] = {
 }
 
 
-def load_plain(load: Callable, more: dict[str, Any], *args, **kwargs) -> Any:
-    """``torch.load`` of tensors, plain data and the types of ``more``, and of nothing else.
+def load_safe(load: Callable, more: dict[str, Any], *args, **kwargs) -> Any:
+    """``torch.load`` of tensors, safe content and the types of ``more``, and of nothing else.
 
     Args:
         load: ``torch.load``.
@@ -105,7 +105,7 @@ def load_plain(load: Callable, more: dict[str, Any], *args, **kwargs) -> Any:
     if tarfile.is_tarfile(file):
         raise pickle.UnpicklingError('Unsupported global: GLOBAL of a file in the old tar layout')
     allowed = {**_allowed_by_torch(), **more}
-    unpickler = type('Unpickler', (_PlainUnpickler,), {'allowed': allowed})
+    unpickler = type('Unpickler', (_SafeUnpickler,), {'allowed': allowed})
     module = types.SimpleNamespace(
         __name__='pickle',
         Unpickler=unpickler,
@@ -136,7 +136,7 @@ def _refuse_torchscript(zip_file) -> bool:
     return False
 
 
-class _PlainUnpickler(pickle._Unpickler):
+class _SafeUnpickler(pickle._Unpickler):
     """Python's own unpickler: calls, makes and fills in what is allowed, and nothing else."""
 
     allowed: dict[str, Any]

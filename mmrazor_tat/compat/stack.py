@@ -17,7 +17,7 @@ from mmengine.config import Config
 from mmengine.config import utils as config_utils
 from mmengine.utils import digit_version
 
-from .safe_checkpoints import read_plain_data_by_default
+from .safe_checkpoints import read_safely_by_default
 
 # The newest torch that MMRazor 1.0 knows; it leaves its quantization tables empty for it.
 _OLD_TORCH = '1.12.1'
@@ -48,7 +48,7 @@ def apply() -> None:
         _import_mmrazor()
         _import_mmrazor_models()
     _turn_off_inplace_everywhere()
-    read_plain_data_by_default()
+    read_safely_by_default()
 
 
 def silence_harmless_warnings() -> None:

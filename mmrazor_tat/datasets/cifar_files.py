@@ -9,7 +9,7 @@ import numpy as np
 
 from ..utils.archives import DataError
 from .cifar_source import some
-from .safe_pickle import load_plain
+from .safe_pickle import load_safe
 
 LABELS = ('fine', 'coarse')
 SIDE = 32
@@ -84,7 +84,7 @@ def out_of_range(labels: list[int], classes: int) -> list[int]:
 
 def _load_dict(content: bytes, path: Path, keys: list[str]) -> dict[str, Any]:
     """The dict that a file holds, with its keys as text; all of ``keys`` are in it."""
-    found = load_plain(content, path)
+    found = load_safe(content, path)
     if not isinstance(found, dict):
         raise DataError(
             f'{path} must hold a dict with {", ".join(keys)}, got {type(found).__name__}'

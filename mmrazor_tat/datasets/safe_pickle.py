@@ -1,4 +1,4 @@
-"""Pickles of plain data, read without running anything that a file may hold."""
+"""Pickles of safe content, read without running anything that a file may hold."""
 
 import io
 import pickle
@@ -10,10 +10,10 @@ from ..utils.archives import DataError
 
 
 class PickledCodeError(DataError):
-    """A pickle asks for more than plain data; nothing of it was run."""
+    """A pickle asks for more than safe content; nothing of it was run."""
 
 
-def load_plain(content: bytes, path: Path) -> Any:
+def load_safe(content: bytes, path: Path) -> Any:
     """Unpickle dicts, lists, numbers, text, bytes and numpy arrays of numbers, and nothing else.
 
     Text that Python 2 wrote comes as bytes, as with ``pickle.load(file, encoding='bytes')``.
@@ -27,10 +27,10 @@ def load_plain(content: bytes, path: Path) -> Any:
         DataError: it is no pickle, or damaged.
     """
     try:
-        return _PlainUnpickler(io.BytesIO(content), encoding='bytes').load()
+        return _SafeUnpickler(io.BytesIO(content), encoding='bytes').load()
     except RefusedError as error:
         raise PickledCodeError(
-            f'{path} is refused: its pickle asks for {error}, and only plain data (dicts, lists, '
+            f'{path} is refused: its pickle asks for {error}, and only safe content (dicts, lists, '
             'numbers, text, bytes, numpy arrays) is read; nothing of it was run'
         ) from None
     # A damaged pickle makes its opcodes raise nearly anything.
@@ -41,7 +41,7 @@ def load_plain(content: bytes, path: Path) -> Any:
         ) from error
 
 
-class _PlainUnpickler(pickle.Unpickler):
+class _SafeUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         # numpy 1 and Python 2 wrote numpy.core, numpy 2 writes numpy._core.
         found = STAND_INS.get((module.replace('numpy._core.', 'numpy.core.'), name))

@@ -22,7 +22,7 @@ def student_checkpoint(
         **meta: further entries of 'meta', e.g. ``iter=1000``.
 
     Returns:
-        'state_dict', on the CPU, floating point in float32, and 'meta'; plain data all of it, so
+        'state_dict', on the CPU, floating point in float32, and 'meta'; safe content all of it, so
         that a load that runs no code takes it.
     """
     own = {key: dataset_meta.get(key) for key in ('classes', 'palette')}

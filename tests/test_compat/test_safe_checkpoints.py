@@ -204,7 +204,7 @@ def _history_buffer():
 
 
 @pytest.mark.parametrize('zipped', [True, False])
-def test_plain_data_is_read_as_it_was(zipped, tmp_path):
+def test_safe_content_is_read_as_it_was(zipped, tmp_path):
     import numpy as np
 
     weights = OrderedDict(a=torch.arange(4.0), half=torch.ones(2, dtype=torch.bfloat16))

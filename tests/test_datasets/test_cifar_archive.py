@@ -227,7 +227,7 @@ class TestFileFaults:
         with pytest.raises(PickledCodeError) as caught:
             CIFARArchive(root)
         assert str(caught.value) == (
-            f'{path} is refused: its pickle asks for {os.name}.system, and only plain data '
+            f'{path} is refused: its pickle asks for {os.name}.system, and only safe content '
             '(dicts, lists, numbers, text, bytes, numpy arrays) is read; nothing of it was run'
         )
         assert not marker.exists()

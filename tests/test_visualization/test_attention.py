@@ -12,7 +12,7 @@ from torch import nn
 
 from mmrazor_tat import config_path
 from mmrazor_tat.utils.networks import trained_model
-from mmrazor_tat.visualization.attention.figure import attention_panel, panel_pixels
+from mmrazor_tat.visualization.attention.figure import attention_figure, figure_pixels
 from mmrazor_tat.visualization.attention.image import attention_of_image, read_image, undisturbed
 from mmrazor_tat.visualization.figures import SKY, VERMILION
 
@@ -104,9 +104,9 @@ class TestPicture:
     def drawn(self, model, cfg, image, plant):
         plant((8, 12), (8, 2))
         attention = attention_of_image(model, cfg, image, points=[(12, 42)])
-        figure = attention_panel({'before': attention, 'after': attention})
+        figure = attention_figure({'before': attention, 'after': attention})
         figure.set_dpi(100)
-        pixels = panel_pixels(figure)
+        pixels = figure_pixels(figure)
         return figure.axes, pixels
 
     def test_columns(self, drawn):
@@ -155,8 +155,8 @@ def test_patch_group_in_the_picture(model, cfg, image, plant):
     attention = attention_of_image(model, cfg, image, points=[(32, 52)])
     heat = attention.maps[0][0]
     assert divmod(heat.weights.argmax().item(), 5) in [(0, 3), (0, 4), (1, 3), (1, 4)]
-    figure = attention_panel({'': attention})
-    pixels = panel_pixels(figure)
+    figure = attention_figure({'': attention})
+    pixels = figure_pixels(figure)
     image_axis, axis = figure.axes[:2]
     left, right = axis.get_xlim()
     bottom, top = axis.get_ylim()

@@ -9,8 +9,8 @@ from matplotlib.colors import to_hex
 
 from mmrazor_tat.visualization.curves import (
     Run,
+    axes_of,
     draw_runs,
-    panels_of,
     plot_runs,
     read_run,
     read_runs,
@@ -291,9 +291,9 @@ class TestFigure:
         """Without being asked for; the teacher's is a line of its own."""
         val = {'accuracy/top1': 60.0, 'accuracy/top5': 90.0, 'teacher/accuracy/top1': 70.0}
         run = read_run(log('r', '1', plain(1), dict(val, step=2), plain(4)))
-        panel = panels_of([run])[-1]
-        assert panel.title == 'validation accuracy/top1'
-        assert [(line.name, *map(list, line.series)) for line in panel.lines] == [
+        content = axes_of([run])[-1]
+        assert content.title == 'validation accuracy/top1'
+        assert [(line.name, *map(list, line.series)) for line in content.lines] == [
             ('student', [2], [60.0]),
             ('teacher', [0, 4], [70.0, 70.0]),
         ]
@@ -407,7 +407,7 @@ class TestErrors:
             draw_runs([run], metric='mDice')
         assert titles(draw_runs([run], metric='aAcc'))[-1] == 'validation aAcc'
         with pytest.raises(ValueError, match='there is no validation yet'):
-            panels_of([read_run(log('s', '1', plain(1)))], 'mIoU')
+            axes_of([read_run(log('s', '1', plain(1)))], 'mIoU')
         with pytest.raises(ValueError, match='smooth must be .* at least 1, got 0'):
             draw_runs([run], smooth=0)
         with pytest.raises(ValueError, match='there is no run to draw'):

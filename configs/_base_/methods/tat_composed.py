@@ -1,4 +1,4 @@
-# The same as tat.py, spelled out: three connectors and one loss for each view, in the plain form
+# The same as tat.py, spelled out: three connectors and one loss for each view, in the reference
 # that the lean operator is tested against. The one to build variants from (other connectors, a loss
 # of your own); slower, and its memory grows with the batch.
 _student = dict(recorder='feature', from_student=True)

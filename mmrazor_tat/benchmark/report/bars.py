@@ -23,7 +23,7 @@ def plot_bars(suite: Suite, table: Sequence[Row], path: Path) -> None:
     """The mean of each run's last values as a dot, with its error bar, and every seed below it.
 
     No bars from an axis that begins anywhere but at 0: their lengths would exaggerate. A group is a
-    panel, whose axis is its own.
+    part of the figure, whose axis is its own.
     """
     shown = [row for row in table if row.by_seed]
     _, baselines = roles(suite)
@@ -32,7 +32,7 @@ def plot_bars(suite: Suite, table: Sequence[Row], path: Path) -> None:
     else:
         height = 1.2 + _INCHES * len(shown)
         figure, axis = plt.subplots(figsize=(8, height), layout='constrained')
-        _panel(axis, suite, shown, len(shown))
+        _axis(axis, suite, shown, len(shown))
     handles = _legend(
         has_spread=any(row.last[suite.metric].std is not None for row in shown),
         has_baseline=any(row.run.name in baselines for row in shown),
@@ -44,7 +44,7 @@ def plot_bars(suite: Suite, table: Sequence[Row], path: Path) -> None:
 
 
 def _grouped(suite: Suite, shown: Sequence[Row]) -> Figure:
-    """A panel a group; the runs that are in none in one above them, along the whole width."""
+    """An axis a group; the runs that are in none in one above them, along the whole width."""
     groups = by_group(shown)
     rest = groups.pop(None, [])
     titles = list(groups)
@@ -58,15 +58,15 @@ def _grouped(suite: Suite, shown: Sequence[Row]) -> Figure:
     figure.get_layout_engine().set(hspace=0.01, h_pad=0.08)
     grid = figure.add_gridspec(len(sizes), columns, height_ratios=heights)
     if rest:
-        _panel(figure.add_subplot(grid[0, :]), suite, rest, len(rest))
+        _axis(figure.add_subplot(grid[0, :]), suite, rest, len(rest))
     for number, line in enumerate(lines, start=bool(rest)):
         for column, title in enumerate(line):
             axis = figure.add_subplot(grid[number, column])
-            _panel(axis, suite, groups[title], sizes[number], title)
+            _axis(axis, suite, groups[title], sizes[number], title)
     return figure
 
 
-def _panel(
+def _axis(
     axis: Axes, suite: Suite, shown: Sequence[Row], places: int, title: Optional[str] = None
 ) -> None:
     """Draw runs from top to bottom; ``places``: for how many there is room."""

@@ -20,12 +20,12 @@ _SHOWN = 'mean, least to greatest of the seeds'
 def plot_curves(suite: Suite, table: Sequence[Row], path: Path) -> None:
     """The metric against iterations: the mean over the seeds, from the least to the greatest.
 
-    A group is a panel; runs of one label have one look in all of them.
+    A group is an axis; runs of one label have one look in all of them.
     """
     shown = [row for row in table if row.by_seed]
     if not has_groups(shown):
         figure, axis = plt.subplots(figsize=(8, 4.6), layout='constrained')
-        _panel(axis, suite, shown, shown, _Looks())
+        _axis(axis, suite, shown, shown, _Looks())
         _name_axes(axis, f'{metric_title(suite.metric)}: {_SHOWN}', shown)
         figure.legend(loc='outside right upper', frameon=False, fontsize=9)
         save_figure(figure, path)
@@ -40,7 +40,7 @@ def plot_curves(suite: Suite, table: Sequence[Row], path: Path) -> None:
     figure, axes = plt.subplots(lines, columns, figsize=size, layout='constrained', squeeze=False)
     looks, legend = _Looks(by_label=True), {}
     for axis, (group, of) in zip(axes.flat, panels.items()):
-        _panel(axis, suite, of, shown, looks)
+        _axis(axis, suite, of, shown, looks)
         _name_axes(axis, metric_title(suite.metric), of)
         axis.set_title(group or '', loc='left', fontsize=11)
         for handle, label in zip(*axis.get_legend_handles_labels()):
@@ -88,7 +88,7 @@ class _Looks:
         return dict(color=LINES[number % len(LINES)], linestyle=style)
 
 
-def _panel(
+def _axis(
     axis: Axes, suite: Suite, rows: Sequence[Row], all_rows: Sequence[Row], looks: _Looks
 ) -> None:
     """Draw runs, and the teachers that they have or are."""

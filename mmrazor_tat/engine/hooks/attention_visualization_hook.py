@@ -112,7 +112,7 @@ class AttentionVisualizationHook(Hook):
             runner.logger.warning(f'AttentionVisualizationHook: no picture at {step}: {error}')
 
     def _add_pictures(self, runner, step: int) -> None:
-        from ...visualization.attention.figure import attention_panel, panel_pixels
+        from ...visualization.attention.figure import attention_figure, figure_pixels
         from ...visualization.attention.image import attention_of_image
 
         model = bare_model(runner)
@@ -120,8 +120,8 @@ class AttentionVisualizationHook(Hook):
             attention = attention_of_image(
                 model, runner.cfg, path, self.points, self.count, split='val'
             )
-            panel = attention_panel({f'iteration {step:,}': attention})
-            runner.visualizer.add_image(name, panel_pixels(panel), step)
+            panel = attention_figure({f'iteration {step:,}': attention})
+            runner.visualizer.add_image(name, figure_pixels(panel), step)
 
     def _of_validation_set(self, runner) -> list[str]:
         if runner.cfg.get('val_dataloader') is None:

@@ -26,7 +26,7 @@ def check_run_config(cfg: Config) -> None:
 
     Whole numbers above 0 (iterations, batches, intervals), finite numbers of at least 0 (learning
     rate, weight decay, weights of losses), a model, a work dir that can be written, a launcher
-    that has started this process, checkpoints that can be read and hold plain data. Types and
+    that has started this process, checkpoints that can be read and hold safe content. Types and
     names are found out when the config is built.
     """
     if not isinstance(cfg.get('model'), dict):

@@ -53,8 +53,8 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
         distiller: config of a ``SharedConnectorDistiller``.
         teacher_ckpt: see :func:`mmrazor_tat.models.teacher.load_teacher`. With None a teacher
             given as a config can be built and looked at, but not trained with.
-        trust_teacher_ckpt: load a ``teacher_ckpt`` that holds more than plain data. It can run any
-            code: only for files of one's own.
+        trust_teacher_ckpt: load a ``teacher_ckpt`` that holds more than safe content. It can run
+            any code: only for files of one's own.
         teacher_mode: 'eval', or 'bn_train': in training its batch norms take the statistics of the
             batch, as the released code's do; their running statistics stay as they are.
         probe_size: (height, width) of the dry run; None: the ``size`` of the data preprocessor,

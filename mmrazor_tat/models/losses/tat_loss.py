@@ -52,7 +52,7 @@ class TaTLoss(nn.Module):
         self.softmax_over = softmax_over
         self.scale = scale
 
-    def view(self, x: Tensor) -> Tensor:
+    def tokens(self, x: Tensor) -> Tensor:
         """A map as tokens: (B, C, H, W) -> (B, G, N, D)."""
         return functional.whole_map(x)
 
@@ -89,10 +89,10 @@ class TaTLoss(nn.Module):
         _check_width('s_value', s_value, 't_feature', t_feature)
         self.check_maps(s_key, t_query)
         loss = functional.tat_loss(
-            self.view(s_key),
-            self.view(s_value),
-            self.view(t_query),
-            self.view(t_feature.detach()),  # theta learns through t_query; the target is fixed
+            self.tokens(s_key),
+            self.tokens(s_value),
+            self.tokens(t_query),
+            self.tokens(t_feature.detach()),  # theta learns through t_query; the target is fixed
             softmax_over=self.softmax_over,
             scale=self.scale,
         )
@@ -132,7 +132,7 @@ class PatchGroupTaTLoss(TaTLoss):
         self.grid = tuple(grid)
         self.groups = groups
 
-    def view(self, x: Tensor) -> Tensor:
+    def tokens(self, x: Tensor) -> Tensor:
         return functional.patch_groups(x, self.grid, self.groups)
 
     def positions(self, x: Tensor) -> int:
@@ -157,7 +157,7 @@ class AnchorPointTaTLoss(TaTLoss):
         functional.check_kernel(kernel)
         self.kernel = kernel
 
-    def view(self, x: Tensor) -> Tensor:
+    def tokens(self, x: Tensor) -> Tensor:
         return functional.anchor_points(x, self.kernel)
 
     def positions(self, x: Tensor) -> int:

@@ -61,7 +61,7 @@ def load_teacher(teacher: nn.Module, checkpoint: str, trust: bool = False) -> Te
             of a plain network, with or without a ``state_dict`` entry, of DistributedDataParallel,
             with averaged weights (EMA), or of a distillation algorithm of MMRazor, whose trained
             network (``architecture.*``) is taken, or its teacher where only that one fits.
-        trust: load a file that holds more than plain data. It can run any code: only for files of
+        trust: load a file that holds more than safe content. It can run any code: only for files of
             one's own.
 
     Raises:

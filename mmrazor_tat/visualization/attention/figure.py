@@ -18,7 +18,7 @@ _COLUMN = 1.9  # inches
 _FILL = 0.7  # of a picture's side, at least, that a patch group takes: a small one is enlarged
 
 
-def attention_panel(states: dict[str, ImageAttention]) -> Figure:
+def attention_figure(states: dict[str, ImageAttention]) -> Figure:
     """A row for each point: the image with the point, then every view in every state.
 
     Heat maps show their true cells, each in its own colours from 0 to its maximum, which is
@@ -74,7 +74,7 @@ def attention_panel(states: dict[str, ImageAttention]) -> Figure:
     return figure
 
 
-def panel_pixels(figure: Figure, dpi: int = 100) -> np.ndarray:
+def figure_pixels(figure: Figure, dpi: int = 100) -> np.ndarray:
     """A figure as (H, W, 3), RGB, uint8; it is closed."""
     figure.set_dpi(dpi)
     figure.canvas.draw()

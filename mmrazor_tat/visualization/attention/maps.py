@@ -169,7 +169,7 @@ def _maps_of_view(view: _View, places: list[tuple[float, float]], image: int) ->
     loss = view.loss
     key, query = view.key[image : image + 1], view.query[image : image + 1]
     s_layout, t_layout = (Layout.of(loss, x) for x in (key, query))
-    s_tokens, t_tokens = loss.view(key), loss.view(query)  # (1, G, N, D)
+    s_tokens, t_tokens = loss.tokens(key), loss.tokens(query)  # (1, G, N, D)
     maps = []
     for y, x in places:
         row, column = cell_at(y, x, query.shape[2:])

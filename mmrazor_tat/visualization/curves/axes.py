@@ -30,11 +30,11 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Panel:
+class AxisContent:
     """Lines that share their axes.
 
     Attributes:
-        title: of the panel.
+        title: of the content.
         lines: at least one, none of them empty.
         kind: 'loss' (of any magnitude), 'share' (of 1), 'setting' (known before, often the same in
             all runs) or 'metric'.
@@ -52,8 +52,8 @@ class Panel:
         object.__setattr__(self, 'names', list(dict.fromkeys(line.name for line in self.lines)))
 
 
-def panels_of(runs: Sequence[Run], metric: Optional[str] = None) -> list[Panel]:
-    """The panels for which there are data.
+def axes_of(runs: Sequence[Run], metric: Optional[str] = None) -> list[AxisContent]:
+    """The axes for which there are data.
 
     Args:
         runs: to compare.
@@ -62,17 +62,17 @@ def panels_of(runs: Sequence[Run], metric: Optional[str] = None) -> list[Panel]:
     Raises:
         ValueError: no validation of any run has ``metric``; one that was not asked for may lack.
     """
-    panels = [
+    axes = [
         _losses(runs),
         _named(runs, 'distillation losses (weighted)', curves.distillation_losses, 'loss'),
         _named(runs, 'share of the total loss', curves.loss_shares, 'share'),
         _parts(runs),
-        _setting(runs, Panel('learning rate', _lines(runs, 'lr', curves.learning_rate))),
+        _setting(runs, AxisContent('learning rate', _lines(runs, 'lr', curves.learning_rate))),
         _metric(runs, metric),
         *_gradients(runs),
         _setting(runs, _named(runs, 'scheduled factor', curves.loss_factors, 'setting')),
     ]
-    return [panel for panel in panels if panel.lines]
+    return [content for content in axes if content.lines]
 
 
 def _lines(runs: Sequence[Run], name: str, series_of: Callable[[Run], Series]) -> list[Line]:
@@ -85,48 +85,48 @@ def _named(
     title: str,
     series_of: Callable[[Run], dict[str, Series]],
     kind: str,
-) -> Panel:
+) -> AxisContent:
     lines = [
         Line(n, name, series)
         for n, run in enumerate(runs)
         for name, series in series_of(run).items()
         if series.values
     ]
-    return Panel(title, lines, kind, smooth=True)
+    return AxisContent(title, lines, kind, smooth=True)
 
 
-def _losses(runs: Sequence[Run]) -> Panel:
+def _losses(runs: Sequence[Run]) -> AxisContent:
     """The task's; beside it the total where that is more, or all that is known."""
     task = _lines(runs, 'task', curves.task_loss)
     alone = {line.run for line in task if not curves.distillation_losses(runs[line.run])}
     total = [line for line in _lines(runs, 'total', curves.total_loss) if line.run not in alone]
     title = 'task loss and total loss' if task and total else 'loss'
-    return Panel(title, task + total, 'loss', smooth=True)
+    return AxisContent(title, task + total, 'loss', smooth=True)
 
 
-def _parts(runs: Sequence[Run]) -> Panel:
+def _parts(runs: Sequence[Run]) -> AxisContent:
     """None where the only part of a loss is the loss."""
     parts = [curves.loss_parts(run) for run in runs]
     if all(len(of_run) < 2 for of_run in parts):
-        return Panel('', [])
+        return AxisContent('', [])
     return _named(runs, 'parts of the distillation losses', curves.loss_parts, 'loss')
 
 
-def _setting(runs: Sequence[Run], panel: Panel) -> Panel:
+def _setting(runs: Sequence[Run], content: AxisContent) -> AxisContent:
     """One line for all runs where they have the same, as far as each goes."""
     lines = []
-    for name in panel.names:
-        own = [line for line in panel.lines if line.name == name]
+    for name in content.names:
+        own = [line for line in content.lines if line.name == name]
         longest = max((line.series for line in own), key=lambda series: series.iterations[-1])
         schedule = dict(zip(*longest))
         points = [point for line in own for point in zip(*line.series)]
         same = all(schedule.get(iteration) == value for iteration, value in points)
         lines += [Line(None, name, longest)] if same and len(own) == len(runs) > 1 else own
     is_common = bool(lines) and all(line.run is None for line in lines)
-    return Panel(panel.title + ', the same in all runs' * is_common, lines, 'setting')
+    return AxisContent(content.title + ', the same in all runs' * is_common, lines, 'setting')
 
 
-def _gradients(runs: Sequence[Run]) -> list[Panel]:
+def _gradients(runs: Sequence[Run]) -> list[AxisContent]:
     """One for each record of the student."""
     shares = [curves.gradient_shares(run) for run in runs]
     recorders = list(dict.fromkeys(name for of_run in shares for name in of_run))
@@ -140,7 +140,7 @@ def _gradients(runs: Sequence[Run]) -> list[Panel]:
     ]
 
 
-def _metric(runs: Sequence[Run], metric: Optional[str]) -> Panel:
+def _metric(runs: Sequence[Run], metric: Optional[str]) -> AxisContent:
     logged = dict.fromkeys(key for run in runs for line in run.validation for key in line)
     known = [key for key in logged if key not in ('step', 'iter', 'time', 'data_time')]
     name = metric or main_metric(known)
@@ -155,7 +155,7 @@ def _metric(runs: Sequence[Run], metric: Optional[str]) -> Panel:
     if len(values) == 1:  # one teacher, which does not change: one line along all runs
         ends = [0, max(run.iterations for run in runs)]
         teachers = [Line(None, 'teacher', Series(ends, [*values] * 2))]
-    return Panel(f'validation {name}', lines + teachers)
+    return AxisContent(f'validation {name}', lines + teachers)
 
 
 # From the least to the greatest: more than this reads better on a logarithmic axis.
@@ -164,24 +164,24 @@ _LOG_RANGE = 12
 _LEAST_SPAN = 0.05
 
 
-def set_scale(axis: Axes, panel: Panel) -> None:
+def set_scale(axis: Axes, content: AxisContent) -> None:
     """Logarithmic for losses of several magnitudes, else from 0 for all but metrics.
 
     A loss of 0 has no place on a logarithmic axis: there its line has a gap.
     """
-    values = [v for line in panel.lines for v in line.series.values if not math.isnan(v)]
+    values = [v for line in content.lines for v in line.series.values if not math.isnan(v)]
     if not values:
         return
     least, greatest = min(values), max(values)
     positive = [value for value in values if value > 0]
-    if panel.kind == 'loss' and least >= 0 and positive and greatest > _LOG_RANGE * min(positive):
+    if content.kind == 'loss' and least >= 0 and positive and greatest > _LOG_RANGE * min(positive):
         _set_logarithmic(axis, greatest / min(positive))
         return
     axis.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:g}'))
-    if panel.kind == 'share':
+    if content.kind == 'share':
         axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{100 * value:g}%'))
-    if panel.kind == 'metric':
+    if content.kind == 'metric':
         lacking = _LEAST_SPAN * abs(greatest) - (greatest - least)
         if lacking > 0:
             axis.set_ylim(least - lacking / 2, greatest + lacking / 2)

@@ -1,4 +1,4 @@
-"""Drawing the panels: a colour for each run, a style for each loss."""
+"""Drawing the axes: a colour for each run, a style for each loss."""
 
 import math
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ...utils.work_dir import diverged_at
 from ..figures import GREY, LINES, ORANGE, STYLES, plt, save_figure
-from .axes import Panel, labels_of, panels_of, set_scale
+from .axes import AxisContent, axes_of, labels_of, set_scale
 from .run import Run
 from .series import default_window, odd, running_mean
 
 _COLOURS = (*LINES, ORANGE)
 _STYLES = (*STYLES, (0, (9, 2)), (0, (1, 3)), (0, (5, 1, 1, 1, 1, 1)), (0, (9, 2, 1, 2)))
 _WIDTH, _HEIGHT, _LEGEND_LINE = 4.8, 3.1, 0.22  # inches
-# What the title of a panel says already where it is the only name in it.
+# What the title of a content says already where it is the only name in it.
 _SELF_EVIDENT = ('task', 'total', 'lr', 'student')
 _INK, _GRID = '#555555', '#E5E5E5'
 
@@ -52,9 +52,9 @@ def check_picture(path: Path, argument: str = 'path') -> None:
 def draw_runs(
     runs: Sequence[Run], metric: Optional[str] = None, smooth: Optional[int] = None
 ) -> Figure:
-    """Losses, shares, learning rate and a metric of some runs, in panels, against iterations.
+    """Losses, shares, learning rate and a metric of some runs, in axes, against iterations.
 
-    Panels without data are left out, see :func:`panels_of`.
+    Axes without data are left out, see :func:`axes_of`.
 
     Args:
         runs: at least one, from :func:`read_run`.
@@ -75,26 +75,26 @@ def draw_runs(
     if smooth is not None and smooth < 1:
         raise ValueError(f'smooth must be a number of points, at least 1, got {smooth}')
     labels = labels_of(runs)
-    panels = panels_of(runs, metric)
-    if not panels:
+    contents = axes_of(runs, metric)
+    if not contents:
         raise ValueError(f'the logs of {", ".join(labels)} hold nothing to draw')
     window = odd(smooth or default_window(max(len(run.training) for run in runs)))
     colours = _colours(len(runs))
     legend = [_legend_label(*pair) for pair in zip(labels, runs)]
 
-    columns = len(panels) if len(panels) < 3 else 2 if len(panels) == 4 else 3
-    rows = math.ceil(len(panels) / columns)
-    width = _WIDTH * max(columns, 2 if len(panels) > 1 else 1.4)
+    columns = len(contents) if len(contents) < 3 else 2 if len(contents) == 4 else 3
+    rows = math.ceil(len(contents) / columns)
+    width = _WIDTH * max(columns, 2 if len(contents) > 1 else 1.4)
     per_line = max(1, int(width * 11 / (max(map(len, legend)) + 7)))
     height = _HEIGHT * rows + _LEGEND_LINE * (math.ceil(len(runs) / per_line) + 1.5)
     figure = plt.figure(figsize=(width, height), layout='constrained')
     figure.get_layout_engine().set(h_pad=0.08)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
-    styles = _styles(panels)
-    for axis, panel in zip(axes, panels):
-        _draw(axis, panel, colours, styles, window)
+    styles = _styles(contents)
+    for axis, content in zip(axes, contents):
+        _draw(axis, content, colours, styles, window)
         axis.set_xlim(0, 1.02 * max(run.iterations for run in runs))
-    for axis in axes[len(panels) :]:
+    for axis in axes[len(contents) :]:
         axis.remove()
 
     handles = [
@@ -102,7 +102,7 @@ def draw_runs(
         for colour, label in zip(colours, legend)
     ]
     figure.legend(handles=handles, loc='outside upper left', ncols=per_line, frameon=False)
-    if window > 1 and any(panel.smooth for panel in panels):
+    if window > 1 and any(content.smooth for content in contents):
         figure.supxlabel(
             f'losses and shares: running mean over {window} logged points, faint: as logged',
             fontsize=9,
@@ -111,22 +111,24 @@ def draw_runs(
     return figure
 
 
-def _draw(axis: Axes, panel: Panel, colours: list[str], styles: dict[str, tuple], window: int):
-    for line in panel.lines:
+def _draw(
+    axis: Axes, content: AxisContent, colours: list[str], styles: dict[str, tuple], window: int
+):
+    for line in content.lines:
         colour = GREY if line.run is None else colours[line.run]
         iterations, values = line.series
         look = dict(color=colour, linestyle=styles[line.name], linewidth=1.5)
-        if panel.smooth and window > 1:
+        if content.smooth and window > 1:
             axis.plot(iterations, values, color=colour, linewidth=0.7, alpha=0.25, zorder=1)
             values = running_mean(values, window)
-        if panel.kind == 'setting' and line.run is not None:
+        if content.kind == 'setting' and line.run is not None:
             # Lines that lie upon each other are seen beside each other.
             look.update(linewidth=1.5 + min(1.5 * (len(colours) - 1 - line.run), 6))
         # Otherwise a single point, or a few far apart, would not be seen.
-        if len(values) < 25 and line.run is not None and panel.kind != 'setting':
+        if len(values) < 25 and line.run is not None and content.kind != 'setting':
             look.update(marker='o', markersize=3.5)
         axis.plot(iterations, values, **look)
-    set_scale(axis, panel)
+    set_scale(axis, content)
     axis.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10], integer=True))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:,.0f}'))
     axis.set_xlabel('iteration', fontsize=9)
@@ -134,17 +136,17 @@ def _draw(axis: Axes, panel: Panel, colours: list[str], styles: dict[str, tuple]
     axis.grid(color=_GRID, linewidth=0.6)
     axis.set_axisbelow(True)
     axis.spines[['top', 'right']].set_visible(False)
-    _head(axis, panel, styles)
+    _head(axis, content, styles)
 
 
-def _head(axis: Axes, panel: Panel, styles: dict[str, tuple]) -> None:
-    """The title above the panel and, where lines differ, which style is what."""
-    several = len(panel.names) > 1
-    is_named = several or panel.names[0] in _SELF_EVIDENT
-    title = panel.title if is_named else f'{panel.title}: {panel.names[0]}'
+def _head(axis: Axes, content: AxisContent, styles: dict[str, tuple]) -> None:
+    """The title above the content and, where lines differ, which style is what."""
+    several = len(content.names) > 1
+    is_named = several or content.names[0] in _SELF_EVIDENT
+    title = content.title if is_named else f'{content.title}: {content.names[0]}'
     handles = [
         Line2D([], [], color=_INK, linestyle=styles[name], linewidth=1.5, label=name)
-        for name in panel.names
+        for name in content.names
     ]
     if not several:
         axis.set_title(title, loc='left', fontsize=10)
@@ -165,11 +167,11 @@ def _head(axis: Axes, panel: Panel, styles: dict[str, tuple]) -> None:
     )
 
 
-def _styles(panels: Sequence[Panel]) -> dict[str, tuple]:
-    """By the name of a line; a loss has one style in all panels."""
+def _styles(contents: Sequence[AxisContent]) -> dict[str, tuple]:
+    """By the name of a line; a loss has one style in all axes."""
     styles = {'task': _STYLES[0], 'total': _STYLES[1], 'lr': _STYLES[0]}
     styles.update(student=_STYLES[0], teacher=(0, (5, 2)))
-    for kinds in ([p for p in panels if 'parts' not in p.title], panels):
+    for kinds in ([c for c in contents if 'parts' not in c.title], contents):
         names = [n for p in kinds for n in p.names]
         fresh = [name for name in dict.fromkeys(names) if name not in styles]
         styles.update({name: _STYLES[n % len(_STYLES)] for n, name in enumerate(fresh)})

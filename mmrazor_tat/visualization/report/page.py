@@ -8,7 +8,7 @@ from mmengine.utils.dl_utils import collect_env
 from ...utils.environment import versions
 from ...utils.files import write_atomically
 from ...utils.metrics import main_metric
-from ..attention.figure import attention_panel
+from ..attention.figure import attention_figure
 from ..curves import draw_runs
 from ..panels import panels_context
 from ..web_page import figure_uri, file_uri, render
@@ -56,7 +56,8 @@ def _context(report: Report) -> dict:
         panels=None if report.comparison is None else panels_context(report.comparison),
         checkpoint=Path(checkpoint_of(summary)).name if report.comparison else '',
         attention=[
-            (name, figure_uri(attention_panel(states))) for name, states in report.attention.items()
+            (name, figure_uri(attention_figure(states)))
+            for name, states in report.attention.items()
         ],
         pictures=[
             (name, [(step, file_uri(path)) for step, path in steps])

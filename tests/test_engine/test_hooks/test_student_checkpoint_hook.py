@@ -19,7 +19,7 @@ def hook(**settings) -> dict:
 
 
 def load(runner: Runner, name: str) -> dict:
-    """With nothing but plain data allowed."""
+    """With nothing but safe content allowed."""
     return torch.load(Path(runner.work_dir) / 'student' / name, weights_only=True)
 
 
