@@ -1,3 +1,5 @@
+"""Registered data sets and transforms; drawn scenes and drawn CIFAR."""
+
 from .cifar_archive import CIFARArchive
 from .squash_to_size import SquashToSize
 

@@ -1,6 +1,5 @@
 """A folder with what is to be shipped, or nothing."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -30,6 +29,7 @@ from .proof import (
     predict_by_recipe,
     prove_equal,
     prove_same_weights,
+    sha256_of,
 )
 
 CONFIG, CHECKPOINT, ONNX, REPORT = 'student.py', 'student.pth', 'student.onnx', 'export.json'
@@ -110,11 +110,7 @@ def export_student(
         difference = prove_equal(expected, got)
         report = {
             'config': Path(config).name,
-            'checkpoint': {
-                'name': Path(checkpoint).name,
-                'sha256': _sha256(checkpoint),
-                **progress,
-            },
+            'checkpoint': {**_named(checkpoint), **progress},
             'network': _network(shipped),
             'left_out': left_out,
             'preprocessing': preprocessing(shipped),
@@ -128,7 +124,7 @@ def export_student(
         }
         if onnx is not None:
             report['onnx'] = _write_onnx(shipped, got.inputs, onnx, report, folder / ONNX)
-        report['sha256'] = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
+        report['sha256'] = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
         report['versions'] = versions(*(('onnx', 'onnxruntime') if onnx is not None else ()))
         (folder / REPORT).write_text(json.dumps(report, indent=2) + '\n', encoding='utf-8')
         _move(folder, out)
@@ -245,12 +241,4 @@ def _move(folder: Path, out: Path) -> None:
 
 
 def _named(path: Any) -> dict[str, str]:
-    return {'name': Path(path).name, 'sha256': _sha256(path)}
-
-
-def _sha256(path: Any) -> str:
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return {'name': Path(path).name, 'sha256': sha256_of(path)}

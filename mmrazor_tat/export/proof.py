@@ -1,6 +1,7 @@
 """That the exported network predicts what the recipe's trained student predicts, to the bit."""
 
 import contextlib
+import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,3 +120,7 @@ def _predict(network: nn.Module, run: Any) -> Prediction:
     if 'pred_score' in sample:
         return Prediction(inputs[0], sample.pred_score, sample.pred_label)
     return Prediction(inputs[0], sample.seg_logits.data, sample.pred_sem_seg.data)
+
+
+def sha256_of(path: Any) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -1,3 +1,5 @@
+"""What is registered for a network, and what it leans on."""
+
 from .algorithms import FrozenTeacherDistill
 from .backbones import CIFARVGG, CIFARResNet
 from .connectors import MarginReLUConnector, ReviewKDConnector, TaTConnector

@@ -1,6 +1,7 @@
 """A dry run of student, teacher and distiller: shapes are known and checked before training."""
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any, Union
 
 import torch
@@ -84,7 +85,7 @@ def _refuse_constant(name: str, distiller: nn.Module) -> None:
     can_be_tried = all(x.is_floating_point() and not x.is_meta for x in maps.values())
     if is_off or not maps or not can_be_tried:
         return
-    with distiller.random_records(name) as drawn, torch.enable_grad():
+    with _random_records(distiller, name) as drawn, torch.enable_grad():
         loss = distiller.compute_loss(name)
         if not loss.requires_grad:  # said in the first iteration, with its reason
             return
@@ -94,6 +95,32 @@ def _refuse_constant(name: str, distiller: nn.Module) -> None:
             'its gradient is zero whatever the student gives, so it teaches nothing. A softmax '
             'over a single entry (one channel, one position) is such a constant'
         )
+
+
+@contextlib.contextmanager
+def _random_records(distiller: nn.Module, name: str) -> Iterator[list[Tensor]]:
+    """Inside, random numbers stand for the maps that a loss reads; gives the student's."""
+    drawn: list[Tensor] = []
+    read, original = {}, distiller.raw_record
+
+    def raw_record(recorder, from_student, *place):
+        if not isinstance(recorder, str):
+            return [raw_record(one, from_student, *place) for one in recorder]
+        data = original(recorder, from_student, *place)
+        if not isinstance(data, Tensor) or not data.is_floating_point():
+            return data
+        key = (recorder, from_student, *place)
+        if key not in read:
+            read[key] = torch.randn_like(data).requires_grad_(from_student)
+            if from_student:
+                drawn.append(read[key])
+        return read[key]
+
+    distiller.raw_record = raw_record
+    try:
+        yield drawn
+    finally:
+        del distiller.raw_record
 
 
 def _set_channels(records: dict, distiller: nn.Module) -> None:

@@ -1,3 +1,5 @@
+"""One hook a file."""
+
 from .attention_visualization_hook import AttentionVisualizationHook
 from .checkpoint_fit_hook import CheckpointFitHook
 from .exact_resume_hook import ExactResumeHook

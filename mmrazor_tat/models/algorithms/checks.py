@@ -75,7 +75,17 @@ _OPTIONS = (
 
 
 def check_names(options: dict) -> None:
-    """Raise TypeError for an argument that does not exist, with the nearest that does."""
+    """Raise TypeError for an argument that does not exist, with the nearest that does.
+
+    ValueError for one of ``SingleTeacherDistill`` that would let the teacher learn.
+    """
+    for name in ('teacher_trainable', 'teacher_norm_eval'):
+        if name in options:
+            raise ValueError(
+                f'{name}={options[name]!r}: the teacher of FrozenTeacherDistill is always '
+                "frozen; leave it out (teacher_mode='bn_train' gives its batch norms the "
+                'statistics of the batch), or use SingleTeacherDistill'
+            )
     known = (*_ARGUMENTS, *_OPTIONS)
     for name in options:
         if name not in _OPTIONS:

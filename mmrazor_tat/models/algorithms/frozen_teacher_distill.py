@@ -77,13 +77,6 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
         probe_size: Optional[tuple[int, int]] = None,
         **kwargs,
     ) -> None:
-        for name in ('teacher_trainable', 'teacher_norm_eval'):
-            if name in kwargs:
-                raise ValueError(
-                    f'{name}={kwargs[name]!r}: the teacher of FrozenTeacherDistill is always '
-                    "frozen; leave it out (teacher_mode='bn_train' gives its batch norms the "
-                    'statistics of the batch), or use SingleTeacherDistill'
-                )
         check_names(kwargs)
         if teacher_mode not in ('eval', 'bn_train'):
             raise ValueError(f"teacher_mode must be 'eval' or 'bn_train', got {teacher_mode!r}")

@@ -1,3 +1,5 @@
+"""Networks for images of 32 x 32 that no package has."""
+
 from .cifar_resnet import CIFARResNet
 from .cifar_vgg import CIFARVGG
 

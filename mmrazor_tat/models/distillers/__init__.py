@@ -1,3 +1,5 @@
+"""How records meet connectors and losses."""
+
 from .shared_connector_distiller import SharedConnectorDistiller
 
 __all__ = ['SharedConnectorDistiller']

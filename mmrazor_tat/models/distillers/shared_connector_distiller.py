@@ -1,6 +1,5 @@
 """How records meet connectors and losses."""
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any, Optional, Union
 
@@ -19,9 +18,8 @@ class SharedConnectorDistiller(ConfigurableDistiller):
 
     However many losses read a record through a connector, the connector is called once: the
     patch-group and the anchor-point loss share gamma, phi and theta, as in the paper. (MMRazor's
-    distiller calls it once a loss: twice the work, and a batch norm in it is updated twice.)
-
-    The arguments are those of ``ConfigurableDistiller``. Beyond it:
+    distiller calls it once a loss: twice the work, and a batch norm in it is updated twice.) The
+    arguments are those of ``ConfigurableDistiller``. Beyond it:
 
     * In ``loss_forward_mappings`` a ``recorder`` may be a list of names: the record is then the
       list of theirs, e.g. the maps of several levels, and so is what its connector takes.
@@ -29,8 +27,8 @@ class SharedConnectorDistiller(ConfigurableDistiller):
       points once, and each method takes those that it needs.
     * Losses of half-precision records are computed in float32, MMRazor's too; a loss with a true
       attribute ``takes_half_precision`` gets the records as they are.
-    * A connector with a method ``prepare_from_teacher(teacher, source)`` is called with the teacher
-      and the name of the module that it reads.
+    * A connector's ``prepare_from_teacher(teacher, source)``, where it has one, is called with the
+      teacher and the name of the module that it reads.
 
     Attributes:
         loss_factors: a factor by the name of a loss, 1 where there is none. A loss of factor 0 is
@@ -176,35 +174,6 @@ class SharedConnectorDistiller(ConfigurableDistiller):
                 if isinstance(data, Tensor):
                     maps[name] = data
         return maps
-
-    @contextlib.contextmanager
-    def random_records(self, name: str) -> Iterator[list[Tensor]]:
-        """Inside, random numbers stand for the maps that a loss reads; gives the student's.
-
-        Args:
-            name: of the loss, whose records are there.
-        """
-        drawn: list[Tensor] = []
-        read, original = {}, self.raw_record
-
-        def raw_record(recorder, from_student, *place):
-            if not isinstance(recorder, str):
-                return [raw_record(one, from_student, *place) for one in recorder]
-            data = original(recorder, from_student, *place)
-            if not isinstance(data, Tensor) or not data.is_floating_point():
-                return data
-            key = (recorder, from_student, *place)
-            if key not in read:
-                read[key] = torch.randn_like(data).requires_grad_(from_student)
-                if from_student:
-                    drawn.append(read[key])
-            return read[key]
-
-        self.raw_record = raw_record
-        try:
-            yield drawn
-        finally:
-            del self.raw_record
 
     @property
     def is_stopped(self) -> bool:

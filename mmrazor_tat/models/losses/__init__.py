@@ -1,3 +1,5 @@
+"""Distillation losses, one method a file."""
+
 from .afd_loss import AFDLoss
 from .cc_loss import CCLoss
 from .contrastive_distill_loss import ContrastiveDistillLoss

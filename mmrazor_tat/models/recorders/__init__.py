@@ -1,3 +1,5 @@
+"""What is read of a network."""
+
 from .pre_activation_recorder import PreActivationRecorder
 from .token_map_recorder import TokenMapRecorder
 
