@@ -8,12 +8,13 @@ PYTEST_OPTIONS_MMPRETRAIN ?= -n auto --maxprocesses=4 --dist worksteal
 VENV ?= .venv
 VENV_MMPRETRAIN ?= .venv-mmpretrain
 VENV_DOCS ?= .venv-docs
+VENV_MIM ?= .venv-mim
 VENV_ONEDL ?= .venv-onedl
 VENV_OLDEST ?= .venv-oldest
 # The tests of another stack than the default one.
 CORE = -m 'core and not slow'
 
-.PHONY: demo test test-slow test-mmpretrain test-onedl test-onedl-core test-oldest \
+.PHONY: demo test test-slow test-mmpretrain test-mim test-onedl test-onedl-core test-oldest \
   mmpretrain docs lint format clean
 
 demo: $(VENV)/installed
@@ -39,6 +40,10 @@ lint: $(VENV)/installed
 format: $(VENV)/installed
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+test-mim: $(VENV_MIM)/installed
+	$(VENV_MIM)/bin/python -m pip install -q --no-deps --no-build-isolation --force-reinstall .
+	$(VENV_MIM)/bin/pytest -m mim tests/test_mim.py $(ARGS)
 
 test-onedl: $(VENV_ONEDL)/installed
 	$(VENV_ONEDL)/bin/python -m pytest $(PYTEST_OPTIONS) $(ARGS)
@@ -72,6 +77,12 @@ $(VENV_DOCS)/installed: $(VENV)/installed requirements/docs.txt
 	$(VENV)/bin/python -m pip --python $(VENV_DOCS)/bin/python install -q -r requirements/docs.txt
 	touch $@
 
+$(VENV_MIM)/installed: $(VENV)/installed requirements/mim.txt
+	$(PYTHON) -m venv --clear $(VENV_MIM)
+	$(VENV)/bin/python tests/cpu_torchvision/write_pth.py $(VENV_MIM)
+	$(VENV_MIM)/bin/python -m pip install -q -r requirements/mim.txt
+	touch $@
+
 $(VENV_ONEDL)/installed: requirements/onedl.txt requirements/dev.txt setup.py
 	$(PYTHON) -m venv $(VENV_ONEDL)
 	$(VENV_ONEDL)/bin/python -m pip install -q -r requirements/onedl.txt -r requirements/dev.txt
@@ -86,4 +97,4 @@ $(VENV_OLDEST)/installed: requirements/oldest.txt requirements/dev.txt setup.py
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV_MMPRETRAIN) $(VENV_DOCS) $(VENV_ONEDL) $(VENV_OLDEST) build *.egg-info work_dirs
+	rm -rf $(VENV) $(VENV_MMPRETRAIN) $(VENV_DOCS) $(VENV_MIM) $(VENV_ONEDL) $(VENV_OLDEST) build *.egg-info work_dirs

@@ -162,7 +162,7 @@ def _network(word: str) -> str:
         return 'MobileNetV2'
     if word.startswith('wrn'):
         return word.upper()
-    kind, depth = re.fullmatch(r'(r|resnet|vgg)(\w+)', word).groups()
+    kind, depth = re.fullmatch(r'(resnet|r|vgg)(\w+)', word).groups()
     return f'{"VGG" if kind == "vgg" else "ResNet"}-{depth}'
 
 

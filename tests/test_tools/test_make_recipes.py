@@ -1,5 +1,6 @@
 """The recipes and metafiles are those of configs/recipes.yml."""
 
+import runpy
 import shutil
 import subprocess
 import sys
@@ -45,3 +46,31 @@ def test_what_differs_is_named_and_written(repo, tmp_path):
     assert run(tmp_path).returncode == 0
     assert (tmp_path / gone).read_text() == (repo / gone).read_text()
     assert run(tmp_path, '--check').returncode == 0
+
+
+def test_what_a_name_says(repo):
+    metadata = runpy.run_path(str(repo / 'tools/make_recipes.py'))['metadata']
+    assert metadata('tat-kl_resnet32x4_resnet8x4_1xb64-240e_cifar100', True) == {
+        'Student': 'ResNet-8x4',
+        'Teacher': 'ResNet-32x4',
+        'Training Data': 'CIFAR-100',
+        'Epochs': 240,
+        'Batch Size': 64,
+    }
+    assert metadata('wrn-40-2_1xb64-240e_cifar100', False)['Network'] == 'WRN-40-2'
+    assert metadata('vgg13_1xb64-240e_cifar100', False)['Network'] == 'VGG-13'
+    assert metadata('resnet18_8xb256-100e_imagenet', False) == {
+        'Network': 'ResNet-18',
+        'Training Data': 'ImageNet-1k',
+        'Epochs': 100,
+        'Batch Size': 2048,
+    }
+    name = 'kd_deeplabv3_r101-d8_mobilenet-v2-d8_4xb4-40k_coco-stuff10k-512x512'
+    assert metadata(name, True) == {
+        'Student': 'DeepLabV3 MobileNetV2',
+        'Teacher': 'DeepLabV3 ResNet-101',
+        'Training Data': 'COCO-Stuff 10k',
+        'Crop': '512x512',
+        'Iterations': 40000,
+        'Batch Size': 16,
+    }
