@@ -17,7 +17,7 @@ from mmrazor_tat.engine import set_crop_size
 
 REPO = Path(__file__).parent.parent
 METHODS = ('at', 'cwd', 'fitnet', 'ickd', 'kd', 'ofd', 'review_kd', 'tat')
-PLAIN = ('deeplabv3', 'deeplabv3plus')
+PLAIN = ('students', 'teachers')
 CONFIGS = sorted(
     path.relative_to(REPO / 'configs')
     for folder in METHODS + PLAIN

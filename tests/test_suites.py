@@ -78,7 +78,7 @@ def test_the_tables_name_every_recipe():
     }
     shipped = {
         path.resolve()
-        for folder in METHODS + ('deeplabv3', 'deeplabv3plus')
+        for folder in METHODS + ('students', 'teachers')
         for path in (CONFIGS / folder).glob('*.py')
         if not ('deeplabv3plus' in path.name and '512x512' in path.name)
         and not path.stem.endswith(('_cifar100', '_imagenet'))

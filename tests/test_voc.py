@@ -28,7 +28,7 @@ STUDENTS = ('r18-d8', 'mobilenet-v2-d8')
 # All but the teacher of the paper's protocol.
 PLAIN = sorted(
     path
-    for folder in ('deeplabv3', 'deeplabv3plus')
+    for folder in ('students',)
     for path in (REPO / 'configs' / folder).glob('*_voc12aug-*.py')
     if '_r101-' not in path.name
 )

@@ -46,7 +46,7 @@ def batched(loss: HierarchicalTaTLoss, s_feature: Tensor, t_feature: Tensor) -> 
     key, value, query = loss.gamma(s_feature), loss.phi(s_feature), loss.theta(t_feature)
     total = 0
     for view in loss.views.values():
-        k, v, q, target = (view.view(x) for x in (key, value, query, t_feature))
+        k, v, q, target = (view.tokens(x) for x in (key, value, query, t_feature))
         rows, columns = (q, k) if loss.softmax_over == 'student' else (k, q)
         scale = scale_of(view.scale, rows.shape[-1])
         rebuilt = (scale * rows @ columns.mT).softmax(-1) @ v

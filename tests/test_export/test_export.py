@@ -12,7 +12,7 @@ from mmseg.registry import MODELS
 
 from mmrazor_tat import config_path
 from mmrazor_tat.engine.runner.guarded_runner import GUARDS
-from mmrazor_tat.export import OnnxInput, export_student, make
+from mmrazor_tat.export import OnnxInput, export_student, make, proof
 from mmrazor_tat.export.checkpoint import dataset_meta
 from mmrazor_tat.export.onnx_file import preprocessing
 from mmrazor_tat.export.proof import Prediction, prove_equal, prove_same_weights
@@ -77,7 +77,7 @@ def test_what_is_written(checkpoint, options, toy_voc, tmp_path):
         **dict(size=None, size_divisor=None, pad_value=0),
     }
     assert report['sha256'].keys() == {'student.py', 'student.pth'}
-    assert report['sha256']['student.pth'] == make._sha256(out / 'student.pth')
+    assert report['sha256']['student.pth'] == proof.sha256_of(out / 'student.pth')
     assert str(tmp_path) not in (out / 'export.json').read_text()
 
 
