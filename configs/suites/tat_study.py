@@ -1,7 +1,7 @@
 # What decides whether TaT helps, second part: the best settings of tat_sieve.py (but a learnt
 # scale, which is gone) and the best one over the student's positions, in full, and every rival at
-# its usual weight, a tenth and ten times of it. One folder (--out) with tiny.py trains what they
-# have in common once.
+# its usual weight, a tenth and ten times of it, Overhaul also at the head alone, where TaT reads.
+# One folder (--out) with tiny.py trains what they have in common once.
 _base_ = './tat_sieve.py'
 title = 'TaT on generated scenes: the best settings, and rivals by weight'
 seeds = (0, 1, 2)
@@ -55,5 +55,14 @@ runs = {
             ('-x0.1', ', a tenth of the weight', 0.1),
             ('-x10', ', ten times the weight', 10))
     },
+    'ofd-head': dict(
+        config='small/demo/ofd_student.py',
+        label='Overhaul, the head alone',
+        teacher='teacher',
+        start='student',
+        options={
+            f'model.distiller.distill_losses.loss_stage{k}.loss_weight': 0.0
+            for k in (1, 2, 3, 4)
+        }),
 }
 del _best, _half, _rivals, _sieve
