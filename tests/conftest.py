@@ -80,9 +80,9 @@ _NOT_CORE = ('n_by_n_matrix', 'test_memory_of_the_whole_map', 'coco-stuff10k')
 
 def pytest_collection_modifyitems(items) -> None:
     """mmpretrain is no dependency: what needs it is skipped where it cannot be imported."""
-    # The longest file begins, so that no process is left alone with it; what measures memory comes
-    # before it, to the other process.
-    first = ('test_soak.py', 'test_voc.py')
+    # The longest files begin, so that no process is left alone with one; what measures memory comes
+    # before them, to the other process.
+    first = ('test_soak.py', 'test_voc.py', 'test_docs.py', 'test_tutorial.py')
     items.sort(key=lambda item: (first + (item.path.name,)).index(item.path.name))
     for item in items:
         name = item.path.relative_to(REPO / 'tests').as_posix()
