@@ -54,14 +54,18 @@ def write_recipes(app) -> None:
         folder = Path(name).parent
         metafile = yaml.safe_load((ROOT / name).read_text())
         text = (ROOT / folder / 'README.md').read_text()
-        keys = [key for key in ('Teacher', 'Student', 'Network') if key in _first(metafile)]
+        keys = [
+            key
+            for key in ('Teacher', 'Student', 'Network')
+            if key in metafile['Models'][0]['Metadata']
+        ]
         head = ['recipe', *keys, 'Training Data', 'Batch Size']
         table = [f'| {" | ".join(head)} |', '|---' * len(head) + '|']
         for model in metafile['Models']:
             said = [str(model['Metadata'].get(key, '')) for key in head[1:]]
             link = f'[`{model["Name"]}`]({ADDRESS}/blob/main/{model["Config"]})'
             table.append(f'| {link} | {" | ".join(said)} |')
-        page = f'{_linked(text, folder)}\n\n## All recipes\n\n' + '\n'.join(table) + '\n'
+        page = f'{_linked(text, ROOT / folder)}\n\n## All recipes\n\n' + '\n'.join(table) + '\n'
         (out / f'{folder.name}.md').write_text(page)
         pages.append(folder.name)
         collection = metafile['Collections'][0]
@@ -75,34 +79,26 @@ def write_recipes(app) -> None:
     (out / 'index.md').write_text(index)
 
 
-def _first(metafile: dict) -> dict:
-    return metafile['Models'][0]['Metadata']
-
-
 def _linked(text: str, folder: Path) -> str:
-    """Links to files of the repository, as seen from a folder, as addresses."""
+    """Links of a page in ``folder`` that lead out of the site, as addresses of the repository.
+
+    Pictures are taken along.
+    """
 
     def address(match) -> str:
-        path, anchor = match[1], match[2] or ''
-        target = (ROOT / folder / path).resolve()
-        if not target.exists():
+        target = (folder / match[2]).resolve()
+        stays = folder.is_relative_to(HERE) and target.is_relative_to(HERE)
+        if stays or not target.exists():
             return match[0]
         kind = 'tree' if target.is_dir() else 'blob'
-        return f']({ADDRESS}/{kind}/main/{target.relative_to(ROOT)}{anchor})'
+        path = target.relative_to(ROOT)
+        return f'{match[1]}({ADDRESS}/{kind}/main/{path}{match[3] or ""})'
 
-    return re.sub(r'\]\((?!https?://|#)([^)#]+)(#[^)]*)?\)', address, text)
+    return re.sub(r'(?<!!)(\[[^\]]*\])\((?!https?://|#)([^)#]+)(#[^)]*)?\)', address, text)
 
 
 def link_outside(app, docname, source) -> None:
-    """Links that leave this folder lead to the repository; pictures are taken along."""
-
-    def address(match) -> str:
-        target = ((HERE / docname).parent / match[2]).resolve()
-        if target.is_relative_to(HERE) or not target.is_relative_to(ROOT):
-            return match[0]
-        return f'{match[1]}({ADDRESS}/blob/main/{target.relative_to(ROOT)}{match[3] or ""})'
-
-    source[0] = re.sub(r'(?<!!)(\[[^\]]*\])\((\.\./[^)#]+)(#[^)]*)?\)', address, source[0])
+    source[0] = _linked(source[0], (HERE / docname).parent)
 
 
 def setup(app) -> None:

@@ -93,7 +93,7 @@ def recipe(name: str, method: dict, pair: str, table: dict) -> str:
         bases.append(f'{shared}/methods/{fragment}.py')
     listed = ''.join(f"    '{base}',\n" for base in bases)
     lines = [f"_base_ = '{bases[0]}'" if len(bases) == 1 else f'_base_ = [\n{listed}]']
-    lines += but.get('lines', '').rstrip('\n').split('\n') if but.get('lines') else []
+    lines += but.get('lines', '').splitlines()
     if fragment is not None:
         lines.append("model = _base_.pop('method')")
     if method.get('end'):

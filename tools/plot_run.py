@@ -34,8 +34,8 @@ def make(args: argparse.Namespace) -> None:
     check_picture(args.out, '--out')
     runs = read_runs(args.work_dirs, args.labels)
     plot_runs(runs, args.out, args.metric, args.smooth)
-    for panel in axes_of(runs, args.metric):
-        print(f'{panel.title}: {", ".join(panel.names)}')
+    for content in axes_of(runs, args.metric):
+        print(f'{content.title}: {", ".join(content.names)}')
     print(f'{args.out} is written')
 
 

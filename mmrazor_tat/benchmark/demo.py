@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 
 from .. import compat
 from ..compat.checkpoint_file import read_checkpoint
+from ..engine.runner.guarded_runner import GUARDS
 from ..utils.configs import config_path
 from ..utils.networks import initial_weights as save_initial_weights
 from ..visualization.attention.figure import attention_figure
@@ -84,6 +85,8 @@ class Training:
         cfg.randomness.seed = self.seed
         cfg.log_level = 'ERROR'
         cfg.visualizer.name = cfg.experiment_name = f'demo_{self.config}'  # one of each a run
+        for guard in GUARDS:  # it is not resumed, and its figures are those of a run without them
+            cfg.default_hooks.pop(guard, None)
         cfg.custom_hooks = [
             dict(
                 type='mmrazor.ProgressLineHook',

@@ -90,6 +90,14 @@ STAND_INS: dict[tuple[str, str], Any] = {
 }
 
 
+def stand_in(module: str, name: str) -> Any:
+    """What is done in the place of a function or type of numpy's; None: it has no stand-in.
+
+    numpy 1 and Python 2 wrote numpy.core, numpy 2 writes numpy._core.
+    """
+    return STAND_INS.get((module.replace('numpy._core.', 'numpy.core.'), name))
+
+
 def load_safe(load: Callable, more: dict[str, Any], *args, **kwargs) -> Any:
     """``torch.load`` of tensors, safe content and the types of ``more``, and of nothing else.
 
@@ -153,9 +161,9 @@ class _SafeUnpickler(pickle._Unpickler):
             raise pickle.UnpicklingError(f'{type(error).__name__}: {error}') from error
 
     def find_class(self, module: str, name: str) -> Any:
-        # Protocol 2, torch's, has Python 2's name; numpy 2 has another one than numpy 1.
+        # Protocol 2, torch's, has Python 2's name.
         module = 'builtins' if module == '__builtin__' else module
-        found = STAND_INS.get((module.replace('numpy._core.', 'numpy.core.'), name))
+        found = stand_in(module, name)
         found = self.allowed.get(f'{module}.{name}') if found is None else found
         if found is None:
             raise pickle.UnpicklingError(f'Unsupported global: GLOBAL {module}.{name}')

@@ -5,7 +5,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from ..compat.safe_unpickler import STAND_INS, RefusedError
+from ..compat.safe_unpickler import RefusedError, stand_in
 from ..utils.archives import DataError
 
 
@@ -43,8 +43,7 @@ def load_safe(content: bytes, path: Path) -> Any:
 
 class _SafeUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        # numpy 1 and Python 2 wrote numpy.core, numpy 2 writes numpy._core.
-        found = STAND_INS.get((module.replace('numpy._core.', 'numpy.core.'), name))
+        found = stand_in(module, name)
         if found is None:
             raise RefusedError(f'{module}.{name}')
         return found

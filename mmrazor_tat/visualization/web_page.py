@@ -17,7 +17,7 @@ def render(template: str, **context: Any) -> str:
     """The text of a page.
 
     Args:
-        template: a file of ``engine/templates``; those that extend ``base.html.j2`` share its CSS.
+        template: a file of ``templates``; those that extend ``base.html.j2`` share its CSS.
         context: what the template names. Text is escaped.
     """
     environment = Environment(

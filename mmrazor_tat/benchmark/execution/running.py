@@ -16,7 +16,7 @@ from .launch import Process
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class _Running:
+class Running:
     """A started job."""
 
     def __init__(self, process: Process, record: dict[str, Any]) -> None:
@@ -53,19 +53,19 @@ class _Running:
         return max(0.0, (job.total - done) * pace - (time.time() - written))
 
 
-def _validated(results: dict[str, Any], metric: str) -> set[int]:
+def validated(results: dict[str, Any], metric: str) -> set[int]:
     """The steps that a run was validated at."""
     return {step for step, _ in results['metrics'].get(metric, {}).get('curve', ())}
 
 
-def _diverged(results: dict[str, Any]) -> str:
+def diverged(results: dict[str, Any]) -> str:
     return (
         f'loss is not finite since iteration {results["diverged_at"]}; to train it anew delete its '
         'folder'
     )
 
 
-def _teacher_checkpoint(teacher: Job) -> Path:
+def teacher_checkpoint(teacher: Job) -> Path:
     checkpoint = last_checkpoint(teacher.folder)
     if checkpoint is None:
         raise SuiteError(
@@ -76,7 +76,7 @@ def _teacher_checkpoint(teacher: Job) -> Path:
 
 
 @contextlib.contextmanager
-def _signals(stop: Callable[[int], None]) -> Iterator[None]:
+def signals(stop: Callable[[int], None]) -> Iterator[None]:
     """Within, the signals that ask a process to end call ``stop``; the second time they end it."""
 
     def handle(number: int, _) -> None:

@@ -13,7 +13,7 @@ from . import record as records
 from .launch import Command, Launch, Process, as_line, train_command
 from .progress import Progress, State, duration, suite_seconds_left
 from .results import discard_logs, last_training_line, read_error, read_results, validated_names
-from .running import _diverged, _Running, _signals, _teacher_checkpoint, _validated
+from .running import Running, diverged, signals, teacher_checkpoint, validated
 
 WAITING, SKIPPED = 'waiting', 'skipped'
 _SECONDS_BETWEEN_LOOKS = 0.3
@@ -53,7 +53,7 @@ class Schedule:
         self.metric, self.launch, self.progress = metric, launch, progress
         self._about, self._command, self._after_each = about or {}, command, after_each
         self._descriptors = descriptors
-        self._running: dict[int, tuple[Job, _Running]] = {}  # by slot
+        self._running: dict[int, tuple[Job, Running]] = {}  # by slot
         self._seconds: dict[Key, float] = {}  # of the finished ones
         self.status: dict[Key, str] = {}
         self.stopped_by: Optional[int] = None  # a signal
@@ -69,7 +69,7 @@ class Schedule:
 
     def run(self) -> None:
         """Run what is not finished; returns when all is done, or a signal asks to end."""
-        with _signals(self._stop):
+        with signals(self._stop):
             try:
                 while self.stopped_by is None:
                     self._skip()
@@ -92,7 +92,7 @@ class Schedule:
             return
         if results['diverged_at'] is not None:
             # To train on, or once more from the start, would end no better.
-            record.update(status=records.FAILED, error=_diverged(results), results=None)
+            record.update(status=records.FAILED, error=diverged(results), results=None)
             records.write_record(job.folder, record)
             self.status[job.key] = records.FAILED
         elif record['status'] != records.FAILED:
@@ -108,7 +108,7 @@ class Schedule:
             job.total is not None
             and checkpoint is not None
             and step_of(checkpoint) == job.total
-            and job.total in _validated(results, self.metric)
+            and job.total in validated(results, self.metric)
         )
 
     def _conclude(self, job: Job, record: dict[str, Any], results: dict[str, Any]) -> None:
@@ -180,13 +180,13 @@ class Schedule:
             return
         how = f'resumed from {checkpoint.name}' if checkpoint is not None else 'started'
         self.status[job.key] = records.RUNNING
-        self._running[slot] = job, _Running(process, record)
+        self._running[slot] = job, Running(process, record)
         self.progress.event(f'{job.key} {how}', self._numbers[job.key])
 
     def _options(self, job: Job, checkpoint: Optional[Path]) -> dict[str, Any]:
         options = dict(job.options)
         if job.teacher is not None:
-            options['model.teacher_ckpt'] = str(_teacher_checkpoint(self.jobs[job.teacher]))
+            options['model.teacher_ckpt'] = str(teacher_checkpoint(self.jobs[job.teacher]))
         if job.start is not None:
             draw(job.start)
         return options
@@ -209,13 +209,13 @@ class Schedule:
                 running.written = time.monotonic()
                 records.write_record(job.folder, record)
 
-    def _settle(self, job: Job, running: _Running, code: int) -> None:
+    def _settle(self, job: Job, running: Running, code: int) -> None:
         record = running.record
         record['ended'] = time.strftime('%F %T')
         results = read_results(job.folder, self.metric)
         validated = results['metrics'].get(self.metric)
         if code == 0 and results['diverged_at'] is not None:
-            self._fail(job, record, _diverged(results), [])
+            self._fail(job, record, diverged(results), [])
             return
         if code == 0 and validated is not None:
             self._conclude(job, record, results)
@@ -258,7 +258,7 @@ class Schedule:
         if states:
             self.progress.update(states, left)
 
-    def _state(self, job: Job, running: _Running) -> State:
+    def _state(self, job: Job, running: Running) -> State:
         state = State(self._numbers[job.key], job.key)
         found = last_training_line(job.folder)
         if found is None or found[1] < running.began_at:  # of an earlier start

@@ -51,7 +51,7 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
         architecture: the student, a config or a built model.
         teacher: the teacher, a config or a built model.
         distiller: config of a ``SharedConnectorDistiller``.
-        teacher_ckpt: see :func:`mmrazor_tat.models.teacher.load_teacher`. With None a teacher
+        teacher_ckpt: see :func:`mmrazor_tat.models.teacher.load.load_teacher`. With None a teacher
             given as a config can be built and looked at, but not trained with.
         trust_teacher_ckpt: load a ``teacher_ckpt`` that holds more than safe content. It can run
             any code: only for files of one's own.

@@ -82,7 +82,7 @@ def compare(
     Args:
         cfg: its ``val_dataloader`` gives the images, its ``val_evaluator`` the ``ignore_index``.
         networks: of different roles, one of them the 'student'.
-        count: images to show, see :func:`.choice.choose`.
+        count: images to show, see :func:`choose`.
         num_images: evaluate the first ones only; None: all.
         progress: is called after every batch with the number of images so far and of all.
 

@@ -52,7 +52,7 @@ def load_networks(
     Raises:
         ValueError: also if a plain student, or a config of one, is given where there is nothing to
             compare it with.
-        FileNotFoundError: see :func:`..trained.trained_model`.
+        FileNotFoundError: see :func:`mmrazor_tat.utils.networks.trained_model`.
     """
     if plain is None and plain_cfg is not None:
         raise ValueError('--plain-config needs --plain, the checkpoint of the plain student')
@@ -80,7 +80,7 @@ def plain_network(cfg: Config, checkpoint: str, name: str, role: str = STUDENT) 
         name, role: see :class:`Network`.
 
     Raises:
-        ValueError, FileNotFoundError: see :func:`..trained.trained_model`.
+        ValueError, FileNotFoundError: see :func:`mmrazor_tat.utils.networks.trained_model`.
     """
     cfg = copy.deepcopy(cfg)
     cfg.model = model_of(cfg)
@@ -107,7 +107,7 @@ def recipe_networks(
         names: over the columns: of the teacher, the plain and the distilled student.
 
     Raises:
-        ValueError, FileNotFoundError: see :func:`..trained.trained_model`.
+        ValueError, FileNotFoundError: see :func:`mmrazor_tat.utils.networks.trained_model`.
     """
     networks = []
     if with_teacher:

@@ -80,7 +80,7 @@ class Sample:
         label: (H, W) class ids.
         predictions: (H, W) class ids of each network.
         miou: per cent, of each network on this image.
-        difference: by what it was chosen, see :func:`.choice.differences`.
+        difference: by what it was chosen, see :func:`.compare.differences`.
     """
 
     index: int

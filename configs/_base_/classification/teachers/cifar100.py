@@ -1,5 +1,5 @@
 # No CIFAR-100 weights with these parameter names are published: train the teacher first
-# (configs/cifar100) and name its checkpoint, by --cfg-options model.teacher_ckpt=PATH.
+# (configs/teachers) and name its checkpoint, by --cfg-options model.teacher_ckpt=PATH.
 teacher = dict(
     _scope_='mmrazor', type='FrozenTeacherDistill', teacher_ckpt=None, probe_size=(32, 32))
 teacher_hooks = dict(
