@@ -13,6 +13,7 @@ ADDRESS = 'https://github.com/mmrazor-tat/mmrazor_tat'
 
 project = 'mmrazor_tat'
 author = 'the mmrazor_tat authors'
+copyright = author
 release = mmrazor_tat.__version__
 html_title = f'mmrazor_tat {release}'
 extensions = [
@@ -35,6 +36,7 @@ myst_heading_anchors = 4
 # The notebook is executed by its test, and its outputs are kept.
 nb_execution_mode = 'off'
 autodoc_member_order = 'bysource'
+autodoc_inherit_docstrings = False  # of mmengine's hooks and torch's modules they say nothing
 autodoc_typehints = 'none'  # the docstrings give shapes and units
 napoleon_use_rtype = False
 napoleon_use_ivar = True

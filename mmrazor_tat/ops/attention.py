@@ -152,7 +152,7 @@ def _project(x: Tensor, images: int, weight: Tensor, bias: Optional[Tensor] = No
     """Every part of every token: (K, N, p*C) -> (K, N, p*E).
 
     Args:
-        images: b. K is b*G.
+        images: b, with K = b * G.
         weight: (b or 1, E, C).
         bias: (b or 1, E).
     """

@@ -30,7 +30,7 @@ class AFDLoss(nn.Module):
     Args:
         s_channels: widths of the student's stages. None: :class:`FrozenTeacherDistill` reads them.
         t_channels: the same of the teacher.
-        dim: d. The authors use 128.
+        dim: d, 128 in the paper.
         loss_weight: w, at least 0. The authors use 200 on CIFAR-100.
 
     Raises:

@@ -30,7 +30,7 @@ class CCLoss(nn.Module):
     Args:
         loss_weight: w, at least 0.
         gamma: of the kernel. The authors use 0.4.
-        order: P. The authors use 2.
+        order: P, 2 in the paper.
 
     Raises:
         ValueError: a setting out of range; in ``forward`` another number of images.

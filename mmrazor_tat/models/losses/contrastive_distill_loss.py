@@ -54,7 +54,7 @@ class ContrastiveDistillLoss(nn.Module):
         s_channels: width of the student's map. None: :class:`FrozenTeacherDistill` reads it.
         t_channels: the same of the teacher.
         dim: d, width of the embeddings. The authors use 128.
-        num_negatives: N. The authors use 16384.
+        num_negatives: N, 16384 in the paper.
         temperature: tau. The authors use 0.07.
         momentum: m, from 0 to below 1. The authors use 0.5.
         negatives: 'other_class' or 'other_image'.
