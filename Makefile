@@ -43,7 +43,7 @@ format: $(VENV)/installed
 
 test-mim: $(VENV_MIM)/installed
 	$(VENV_MIM)/bin/python -m pip install -q --no-deps --no-build-isolation --force-reinstall .
-	$(VENV_MIM)/bin/pytest -m mim tests/test_mim.py $(ARGS)
+	cd tests && $(abspath $(VENV_MIM))/bin/python -m pytest -m mim test_mim.py $(ARGS)
 
 test-onedl: $(VENV_ONEDL)/installed
 	$(VENV_ONEDL)/bin/python -m pytest $(PYTEST_OPTIONS) $(ARGS)
