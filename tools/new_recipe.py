@@ -47,6 +47,8 @@ def main() -> None:
 
 
 def make(args: argparse.Namespace) -> None:
+    if args.force or not args.out.exists():
+        print('both networks are built and run once', flush=True)
     sources = {
         (role, kind): getattr(args, f'{role}_{kind}')
         for role in ('student', 'teacher')

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Optional
 
+from ..engine.runner.guarded_runner import GUARDS
 from ..utils.metrics import metric_of_evaluator
 from .networks import Network, class_count
 
@@ -106,7 +107,7 @@ def recipe_text(
             f"        type='mmrazor.TeacherCheckHook', num_images=100, floor={floor!r}),",
             "    teacher_evaluation=dict(type='mmrazor.TeacherEvaluationHook'),",
         ]
-    lines.append("    recipe_check=dict(type='mmrazor.RecipeCheckHook'),")
+    lines += [f"    {name}=dict(type='mmrazor.{hook}')," for name, hook in GUARDS.items()]
     chosen = (student.cfg.get('default_hooks', {}).get('checkpoint') or {}).get('save_best')
     metric = metric_of_evaluator(student.cfg.get('val_evaluator')) if validates else None
     if not chosen and metric is not None:

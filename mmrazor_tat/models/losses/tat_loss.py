@@ -1,6 +1,7 @@
 r"""Target-aware transformer losses ("Knowledge Distillation via the Target-aware Transformer").
 
-The three losses differ in one step: how a map becomes tokens.
+The three losses are one view each and differ in one step: how a map becomes tokens. Recipes use
+:class:`HierarchicalTaTLoss`, which has several of them behind one set of projections.
 """
 
 import math
