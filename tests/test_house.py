@@ -15,8 +15,6 @@ ROOMS = {
 LONG = {
     'mmrazor_tat/utils/error_text.py',
     'mmrazor_tat/benchmark/execution/schedule.py',
-    'tools/benchmark_operator.py',
-    'tools/benchmark_step.py',
 }
 
 

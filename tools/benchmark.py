@@ -6,7 +6,6 @@ train what they have in common once.
 """
 
 import argparse
-import shlex
 import sys
 from pathlib import Path
 
@@ -53,10 +52,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
     parser.add_argument('--processes', type=int, default=1, help='of each run, with a launcher')
     parser.add_argument(
-        '--srun-args',
-        type=shlex.split,
-        default=[],
-        help='such as --srun-args="-p gpu --gres=gpu:4"',
+        '--slurm',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help="submitit's parameters: partition=gpu nodes=2 timeout_min=1440 gpus_per_node=4",
     )
     parser.add_argument('--dry-run', action='store_true', help='print the commands only')
     parser.add_argument('--report-only', action='store_true', help='report on what is there')
@@ -73,7 +74,7 @@ def main() -> int:
         if args.auto_scale_lr:
             options['auto_scale_lr.enable'] = True
         plan = Plan(suite, out, options, args.processes)
-        launch = Launch(args.jobs, args.launcher, args.processes, args.srun_args)
+        launch = Launch(args.jobs, args.launcher, args.processes, args.slurm)
         if args.dry_run:
             print('\n'.join(dry_run(plan, args.only, launch)))
             warning = plan.batch_warning(plan.jobs(args.only))

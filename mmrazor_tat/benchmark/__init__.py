@@ -1,1 +1,1 @@
-"""Suites of trainings, compared in one report; timing."""
+"""Suites of trainings, compared in one report."""

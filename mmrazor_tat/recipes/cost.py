@@ -7,8 +7,8 @@ import torch
 from mmengine.model import revert_sync_batchnorm
 from torch import Tensor, nn
 
-from ..benchmark.timing.measure import MIB, peak_memory, time_in_turns
 from ..models.forward import input_channels
+from ..utils.measure import MIB, peak_memory, time_in_turns
 
 
 def distillation_cost(
@@ -42,10 +42,10 @@ def distillation_cost(
         _backward([output, [v for k, v in losses.items() if 'loss' in k]], algorithm)
 
     runs = dict(student=plain, distilled=distilled)
-    seconds = time_in_turns(runs, repeats, 'cpu')
+    seconds = time_in_turns(runs, repeats)
     result = {}
     for name, run in runs.items():
-        memory = peak_memory(run, 'cpu')
+        memory = peak_memory(run)
         result[name] = (statistics.median(seconds[name]), (memory or float('nan')) / MIB)
     return result
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from mmrazor_tat.benchmark.execution.record import write_record
 from PIL import Image
 
-from mmrazor_tat.benchmark.execution.record import write_record
 from mmrazor_tat.benchmark.report import bars as plots
 from mmrazor_tat.benchmark.report import curves
 from mmrazor_tat.benchmark.report.summary import by_group, collect, has_groups, rows

@@ -4,13 +4,13 @@ import json
 import zipfile
 
 import pytest
-
 from mmrazor_tat.benchmark.execution.results import (
     discard_logs,
     last_training_line,
     read_error,
     read_results,
 )
+
 from mmrazor_tat.utils.work_dir import keep_last, last_checkpoint, point_to_last
 
 

@@ -7,23 +7,21 @@ import json
 import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+from mmrazor_tat.benchmark.execution import dry_run, executors, report_only, run_suite, schedule
 from mmrazor_tat.benchmark.execution import launch as launching
 from mmrazor_tat.benchmark.execution import progress as progressing
-from mmrazor_tat.benchmark.execution import schedule
-from mmrazor_tat.benchmark.execution.launch import Launch, Process
-from mmrazor_tat.benchmark.execution.lock import lock
-from mmrazor_tat.benchmark.execution.progress import Progress, State, duration, suite_seconds_left
-from mmrazor_tat.benchmark.execution.runner import dry_run, report_only, run_suite
+from mmrazor_tat.benchmark.execution.executors import LocalExecutor, Task
+from mmrazor_tat.benchmark.execution.launch import Launch
+from mmrazor_tat.benchmark.execution.progress import Progress, duration
 from mmrazor_tat.benchmark.report import write as report
 from mmrazor_tat.benchmark.suites.definition import load_suite
-from mmrazor_tat.benchmark.suites.jobs import Key
 from mmrazor_tat.benchmark.suites.options import SuiteError, as_arguments
 from mmrazor_tat.benchmark.suites.plan import Plan
 
@@ -426,10 +424,9 @@ def test_checkpoints_of_another_maker_are_refused(run, out):
 
 
 def test_a_second_call_is_refused(run, out):
-    with lock(out), pytest.raises(SuiteError) as error:
+    out.mkdir()
+    with FileLock(out / '.lock'), pytest.raises(SuiteError, match='is in use by another call'):
         run()
-    assert f'{out} is in use by process {os.getpid()} on ' in str(error.value)
-    assert 'one call at a time' in str(error.value)
     assert not (out / 'runs').exists()
     assert run(only=['a'])[0] == 0  # and after that it is free
 
@@ -440,15 +437,13 @@ def test_a_killed_call_leaves_no_training_behind(run, run_apart, out):
     process, _ = run_apart(text)
     training = wait_for_pid(out, 'a')
     assert is_alive(training) and iterations(out, 'a') == [1, 2, 3]
-    opened = [os.readlink(link) for link in Path(f'/proc/{training}/fd').iterdir()]
-    assert str(out / '.lock') in opened  # should it live on, it keeps the next call out
     process.kill()
     process.join()
     assert record(out, 'a')['status'] == 'running'
     wait_for(lambda: not is_alive(training), seconds=5)
     # What a longer first start would have noted.
-    path = out / 'runs/a/seed0/run.json'
-    path.write_text(json.dumps({**record(out, 'a'), 'seconds': 1000.0}))
+    path = out / 'runs/a/seed0/use.json'
+    path.write_text(json.dumps([dict(seconds=1000.0, peak_mib=None)]))
     (out / 'mended').touch()
     status, output = run(text)
     assert status == 0 and 'a seed 0 resumed from iter_2.pth' in output
@@ -465,13 +460,6 @@ def test_a_killed_call_leaves_no_training_behind(run, run_apart, out):
     assert (starts['a', '0'], starts['a', '1']) == ('2', '1')
 
 
-def test_time_so_far_is_noted_while_a_run_goes_on(run_apart, out, monkeypatch):
-    monkeypatch.setattr(schedule, '_SECONDS_BETWEEN_RECORDS', 0.05)
-    run_apart(with_option('a', 'fake.pauses_at', 3))
-    wait_for_pid(out, 'a')
-    wait_for(lambda: record(out, 'a')['seconds'] > 0.2, seconds=5)
-
-
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_all_and_says_how_to_go_on(run_apart, out, number):
     process, path = run_apart(with_option('a', 'fake.pauses_at', 3))
@@ -486,31 +474,28 @@ def test_a_signal_ends_all_and_says_how_to_go_on(run_apart, out, number):
     assert '* a seed 0: interrupted' in (out / 'suite.md').read_text()
 
 
-def test_the_next_call_waits_for_what_a_killed_one_left(out):
-    """Where no kernel ends the trainings, or torchrun takes its time: the lock keeps them apart."""
-    out.mkdir()
-
-    def hold_and_leave(seconds):
-        with lock(out) as descriptor:
-            subprocess.Popen(['sleep', str(seconds)], pass_fds=(descriptor,))
-            os._exit(0)
-
-    process = multiprocessing.get_context('fork').Process(target=hold_and_leave, args=(1.5,))
-    process.start()
-    process.join()
-    start = time.monotonic()
-    gone = 'is gone, but a training of its is still running there'
-    with pytest.raises(SuiteError, match=gone), lock(out, patience=0.3):
-        pass
-    with lock(out, patience=20):
-        assert time.monotonic() - start > 0.8
+def test_two_trainings_never_share_a_folder(tmp_path):
+    """Where no kernel ends what a killed call left: the second waits for the first."""
+    code = "import pathlib, time; time.sleep({}); pathlib.Path('{}').touch()"
+    first, second = (
+        Task('a', [sys.executable, '-S', '-c', code.format(seconds, tmp_path / name)], tmp_path)
+        for seconds, name in ((1.0, 'first'), (0.0, 'second'))
+    )
+    processes = [first.start(ends_with_parent=False)]
+    wait_for(lambda: (tmp_path / 'use.json').exists())
+    processes.append(second.start(ends_with_parent=False))
+    assert [process.wait(20) for process in processes] == [0, 0]
+    times = [(tmp_path / name).stat().st_mtime for name in ('first', 'second')]
+    assert times == sorted(times)
+    starts = json.loads((tmp_path / 'use.json').read_text())
+    assert starts[0]['seconds'] > 1.0 and starts[0]['peak_mib'] > 5
 
 
 def test_a_validation_that_a_kill_has_cut_off_is_made_up_for(run, out):
     text = with_option('a', 'fake.dies_before_validation', 4)
     status, output = run(text, only=['a'])
     assert status == 1
-    assert record(out, 'a')['error'].startswith('ended by SIGKILL')
+    assert record(out, 'a')['error'].startswith('ended by signal 9')
     status, output = run(text, only=['a'])
     assert status == 0 and 'a seed 0 resumed from iter_4.pth' in output
     of = record(out, 'a')
@@ -555,7 +540,7 @@ def test_a_run_that_began_anew_is_none_that_was_resumed(run, out):
 
 def test_two_at_once(run, out, monkeypatch):
     """Each waits for the other to have begun; the cores are shared."""
-    monkeypatch.setattr(launching, '_cores', lambda: 6)
+    monkeypatch.setattr(launching, 'available_cores', lambda: 6)
     monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
     text = TWO.replace('(0, 1)', '(0,)')
     for name, other in (('a', 'b'), ('b', 'a')):
@@ -632,25 +617,27 @@ def test_scenes_that_cannot_be_drawn(run):
         run(TWO + 'toy_data = dict(size=(2, 2))\n')
 
 
-def test_a_process_that_ignores_sigterm_is_killed(tmp_path):
-    code = 'import signal, time; signal.signal(15, signal.SIG_IGN); print(1); time.sleep(60)'
-    log = tmp_path / 'log'
-    process = Process([sys.executable, '-S', '-c', code], {}, log)
-    wait_for(lambda: log.read_text().endswith('1\n'))
-    process.ask_to_end()
-    process.stop(patience=0.3)
-    assert process.poll() == -signal.SIGKILL and not is_alive(process.pid)
+def test_a_process_that_ignores_sigterm_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr(executors, '_PATIENCE', 0.3)
+    code = 'import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(60)'
+    executor = LocalExecutor(Launch(gpus=()))
+    (name,) = executor.submit([Task('a', [sys.executable, '-S', '-c', code], tmp_path)])
+    wait_for(lambda: (tmp_path / 'run.log').read_text().endswith('1\n'))
+    executor.cancel([name])
+    assert not is_alive(int(name)) and executor.room == 1
 
 
 class TestProgress:
-    STATE = State(5, Key('tat', 1), 420, 1000, 1.2341, 41.4)
-    LINE = '[ 5/37] tat seed 1   420/1000  loss 1.234  0:41 left   suite 12:03 left'
+    STATES = [(5, 'tat seed 1   420/1000  loss 1.234')]
+    LINE = '[ 5/37] tat seed 1   420/1000  loss 1.234   suite 12:03 left'
 
-    def test_lines_where_there_is_no_terminal(self):
-        stream, now = io.StringIO(), [0.0]
-        progress = Progress(37, stream, every=30, clock=lambda: now[0])
+    def test_lines_where_there_is_no_terminal(self, monkeypatch):
+        now = [0.0]
+        monkeypatch.setattr(progressing.time, 'monotonic', lambda: now[0])
+        stream = io.StringIO()
+        progress = Progress(37, stream, every=30)
         for now[0] in (1.0, 29.0, 30.0, 31.0, 59.0, 60.0):
-            progress.update([self.STATE], 723.0)
+            progress.update(self.STATES, 723.0)
         assert stream.getvalue() == f'{self.LINE}\n' * 2
 
     def test_one_line_on_a_terminal(self, monkeypatch):
@@ -662,16 +649,11 @@ class TestProgress:
         monkeypatch.setattr(progressing.shutil, 'get_terminal_size', lambda: size)
         stream = Terminal()
         progress = Progress(37, stream)
-        progress.update([self.STATE], 723.0)
+        progress.update(self.STATES, 723.0)
         progress.event('tat seed 1 finished', 5)
         cut = self.LINE[:59]
         erased = '\r' + ' ' * 59 + '\r'
         assert stream.getvalue() == f'{cut}{erased}[ 5/37] tat seed 1 finished\n'
-
-    def test_a_run_that_has_not_said_anything(self):
-        stream = io.StringIO()
-        Progress(2, stream, every=0).update([State(1, Key('a', 0))], None)
-        assert stream.getvalue() == '[1/2] a seed 0   starting   suite ? left\n'
 
     @pytest.mark.parametrize(
         ('seconds', 'text'),
@@ -679,16 +661,3 @@ class TestProgress:
     )
     def test_duration(self, seconds, text):
         assert duration(seconds) == text
-
-    def test_time_left_of_a_suite(self):
-        """Hand-worked: a takes 100 s, b 40; c, of which nothing is known, their mean."""
-        finished = {Key('a', 0): 90.0, Key('a', 1): 110.0}
-        running = {Key('b', 0): (30.0, 10.0)}
-        waiting = [Key('a', 2), Key('b', 1), Key('c', 0)]
-        assert suite_seconds_left(finished, running, waiting, 1) == 10 + 100 + 40 + 70
-        assert suite_seconds_left(finished, running, waiting, 2) == 110
-        assert suite_seconds_left({}, {Key('b', 0): (1.0, None)}, waiting, 1) is None
-        # One that runs and has not said how long: what its like took, less what it has had.
-        assert suite_seconds_left(finished, {Key('a', 2): (30.0, None)}, [], 1) == 70
-        # Four at once do not make the one that runs any shorter.
-        assert suite_seconds_left({}, {Key('b', 0): (1.0, 80.0)}, [], 4) == 80

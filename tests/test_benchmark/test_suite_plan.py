@@ -8,10 +8,10 @@ import torch
 from mmengine import Config
 from mmengine.registry import MODELS
 from mmengine.runner import set_random_seed
+from mmrazor_tat.benchmark.execution.runner import dry_run, run_suite
 
 from mmrazor_tat import config_path
 from mmrazor_tat.benchmark.execution.launch import Launch, as_line, train_command
-from mmrazor_tat.benchmark.execution.runner import dry_run, run_suite
 from mmrazor_tat.benchmark.suites.definition import load_suite
 from mmrazor_tat.benchmark.suites.jobs import Key
 from mmrazor_tat.benchmark.suites.networks import draw

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmrazor_tat.benchmark.execution.record import write_record
 from PIL import Image, ImageColor
 
-from mmrazor_tat.benchmark.execution.record import write_record
 from mmrazor_tat.benchmark.report import bars as plots
 from mmrazor_tat.benchmark.report.summary import Spread, collect, rows
 from mmrazor_tat.benchmark.report.write import write_report

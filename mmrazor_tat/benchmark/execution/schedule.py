@@ -1,23 +1,24 @@
 """Many runs: which is next, what became of each, and what happens when one of them fails."""
 
+import contextlib
+import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Optional
 
-from ...utils.work_dir import keep_last, last_checkpoint, point_to_last, step_of
+from ...utils.work_dir import keep_last, last_checkpoint, point_to_last, read_record, step_of
+from ..suites import SuiteError
 from ..suites.jobs import Job, Key
 from ..suites.networks import draw
-from . import record as records
-from .launch import Command, Launch, Process, as_line, train_command
-from .progress import Progress, State, duration, suite_seconds_left
-from .results import discard_logs, last_training_line, read_error, read_results, validated_names
-from .running import Running, diverged, signals, teacher_checkpoint, validated
+from . import records
+from .executors import Task
+from .launch import Command, Launch, as_line, train_command
+from .progress import Progress, duration
 
 WAITING, SKIPPED = 'waiting', 'skipped'
 _SECONDS_BETWEEN_LOOKS = 0.3
-_SECONDS_BETWEEN_RECORDS = 5.0
 
 
 class Schedule:
@@ -29,12 +30,12 @@ class Schedule:
     Args:
         jobs: what is to be run; teachers among them.
         metric: of the suite.
-        launch: how a job becomes a process.
+        launch: how a job becomes a command.
+        executor: where it runs.
         progress: prints the course.
         about: kept in every record, e.g. the machine.
         command: gives the words of a job's command.
         after_each: called after each job that has finished or failed.
-        descriptors: that the processes inherit, for the lock.
     """
 
     def __init__(
@@ -42,26 +43,27 @@ class Schedule:
         jobs: list[Job],
         metric: str,
         launch: Launch,
+        executor: Any,
         progress: Progress,
         about: Optional[dict[str, Any]] = None,
         command: Command = train_command,
         after_each: Callable[[], None] = lambda: None,
-        descriptors: tuple[int, ...] = (),
     ) -> None:
         self.jobs = {job.key: job for job in jobs}
         self._numbers = {job.key: number for number, job in enumerate(jobs, start=1)}
         self.metric, self.launch, self.progress = metric, launch, progress
-        self._about, self._command, self._after_each = about or {}, command, after_each
-        self._descriptors = descriptors
-        self._running: dict[int, tuple[Job, Running]] = {}  # by slot
-        self._seconds: dict[Key, float] = {}  # of the finished ones
+        self.executor, self._about = executor, about or {}
+        self._command, self._after_each = command, after_each
+        self._running: dict[Key, str] = {}  # what the executor calls it
+        self._log_starts: dict[Key, int] = {}
+        self._begun: dict[Key, float] = {}
         self.status: dict[Key, str] = {}
         self.stopped_by: Optional[int] = None  # a signal
         for job in jobs:
             self.status[job.key] = WAITING
-            found = records.read_record(job.folder)
-            if found is not None:
-                self._settle_earlier(job, found)
+            record = read_record(job.folder)
+            if record is not None:
+                self._settle_earlier(job, record)
 
     def keys(self, status: str) -> list[Key]:
         """The jobs of one status, in order."""
@@ -69,217 +71,257 @@ class Schedule:
 
     def run(self) -> None:
         """Run what is not finished; returns when all is done, or a signal asks to end."""
-        with signals(self._stop):
+        with _signals(self._stop):
             try:
                 while self.stopped_by is None:
-                    self._skip()
-                    self._fill()
+                    self._submit()
                     if not self._running:
                         break
                     self._look()
-                    self._show()
+                    self.progress.update(*self._states())
                     time.sleep(_SECONDS_BETWEEN_LOOKS)
             finally:
-                self._end()
+                self._leave()
 
     def _stop(self, number: int) -> None:
         self.stopped_by = number
 
     def _settle_earlier(self, job: Job, record: dict[str, Any]) -> None:
         """Note what has nothing left to train; its record may not say so yet."""
-        results = read_results(job.folder, self.metric)
+        results = records.read_results(job.folder, self.metric)
         if record['status'] != records.FINISHED and not self._is_complete(job, results):
+            if record['status'] == records.RUNNING and self.executor.outlives and record.get('job'):
+                self._running[job.key] = record['job']  # an earlier call's, which still goes on
+                self.status[job.key] = records.RUNNING
             return
         if results['diverged_at'] is not None:
             # To train on, or once more from the start, would end no better.
-            record.update(status=records.FAILED, error=diverged(results), results=None)
+            record.update(status=records.FAILED, error=_diverged(results), results=None)
             records.write_record(job.folder, record)
             self.status[job.key] = records.FAILED
         elif record['status'] != records.FAILED:
             if record['status'] != records.FINISHED:
                 self._conclude(job, record, results)
             self.status[job.key] = records.FINISHED
-            self._seconds[job.key] = record['seconds']
 
     def _is_complete(self, job: Job, results: dict[str, Any]) -> bool:
         """Whether a run has its last checkpoint and its last validation."""
         checkpoint = last_checkpoint(job.folder)
+        curve = results['metrics'].get(self.metric, {}).get('curve', ())
         return (
             job.total is not None
             and checkpoint is not None
             and step_of(checkpoint) == job.total
-            and job.total in validated(results, self.metric)
+            and job.total in (step for step, _ in curve)
         )
 
-    def _conclude(self, job: Job, record: dict[str, Any], results: dict[str, Any]) -> None:
-        keep_last(job.folder)
-        record.update(status=records.FINISHED, error=None, log_tail=[], results=results)
-        records.write_record(job.folder, record)
-
-    def _skip(self) -> None:
+    def _submit(self) -> None:
+        """Hand over what the executor has room for."""
         for key in self.keys(WAITING):
             teacher = self.jobs[key].teacher
-            if teacher is not None and self.status[teacher] == records.FAILED:
+            if teacher is not None and self.status[teacher] in (records.FAILED, SKIPPED):
                 self.status[key] = SKIPPED
                 self.progress.event(f'{key} skipped: {teacher.run} failed', self._numbers[key])
-
-    def _fill(self) -> None:
-        """Start jobs in the free places."""
-        for slot in range(self.launch.jobs):
-            while slot not in self._running and self.stopped_by is None:
-                job = self._next()
-                if job is None:
-                    return
-                self._start(job, slot)
-                self._skip()
-
-    def _next(self) -> Optional[Job]:
+        found: list[tuple[Job, Task]] = []
+        failed = False
         for key in self.keys(WAITING):
-            teacher = self.jobs[key].teacher
-            if teacher is None or self.status[teacher] == records.FINISHED:
-                return self.jobs[key]
-        return None
+            job = self.jobs[key]
+            if len(found) >= self.executor.room or self.stopped_by is not None:
+                break
+            if job.teacher is not None and not self._may_follow(job.teacher):
+                continue
+            try:
+                found.append((job, self._task(job)))
+            except (Exception, SystemExit) as error:  # e.g. weights that cannot be downloaded
+                self._fail(job, read_record(job.folder), f'{type(error).__name__}: {error}', [])
+                failed = True
+        names = self.executor.submit([task for _, task in found]) if found else []
+        for (job, task), name in zip(found, names):
+            record = read_record(job.folder)
+            line = as_line(task.command, task.environment)
+            records.write_record(job.folder, {**record, 'job': name, 'command': line})
+            self.status[job.key] = records.RUNNING
+            self._running[job.key] = name
+            self._begun[job.key] = time.time()
+            checkpoint = last_checkpoint(job.folder)
+            how = 'started' if checkpoint is None else f'resumed from {checkpoint.name}'
+            self.progress.event(f'{job.key} {how}', self._numbers[job.key])
+        if self.executor.takes_dependent and found or failed:
+            self._submit()  # the students of what has just been queued; those of what failed
 
-    def _start(self, job: Job, slot: int) -> None:
-        before = records.read_record(job.folder) or {}
+    def _may_follow(self, teacher: Key) -> bool:
+        """Whether a teacher has ended, or can be queued behind."""
+        if self.status[teacher] == records.FINISHED:
+            return True
+        is_queued = teacher in self._running and self.jobs[teacher].total is not None
+        return self.executor.takes_dependent and is_queued
+
+    def _task(self, job: Job) -> Task:
+        """What starts a job, or goes on with it; its record says so."""
+        before = read_record(job.folder) or {}
         checkpoint = point_to_last(job.folder) if job.folder.exists() else None
-        resumes = checkpoint is not None
+        trains_on = checkpoint is not None and step_of(checkpoint) != job.total
+        starts, _, _ = records.read_use(job.folder)
         record = dict(
             run=job.key.run,
             seed=job.key.seed,
             status=records.RUNNING,
-            starts=before.get('starts', 0) + 1,
-            resumed=before.get('resumed', 0) + self._trains_on(job, checkpoint) if resumes else 0,
+            resumed=before.get('resumed', 0) + trains_on if checkpoint is not None else 0,
             begun=before.get('begun') or time.strftime('%F %T'),
             # A start from nothing repeats what an earlier one did before its first checkpoint.
-            seconds=before.get('seconds', 0.0) if resumes else 0.0,
-            peak_mib=before.get('peak_mib'),
+            begun_anew=before.get('begun_anew', 0) if checkpoint is not None else starts,
             parameters=job.parameters,
             batch=None if job.batch is None else job.batch.as_dict(),
             unit=job.unit,
             error=None,
             log_tail=[],
-            command='',
             results=None,
             **self._about,
             fingerprint=job.fingerprint,
             settings=job.settings,
         )
-        log = job.folder / 'run.log'
-        try:
-            if not resumes:
-                discard_logs(job.folder)
-            options = self._options(job, checkpoint)
-            command = self._command(job, options, self.launch)
-            environment = self.launch.environment(slot)
-            record['command'] = as_line(command, environment)
-            records.write_record(job.folder, record)
-            process = Process(command, environment, log, self._descriptors)
-        except (Exception, SystemExit) as error:  # e.g. weights that cannot be downloaded
-            self._fail(job, record, f'{type(error).__name__}: {error}', [])
-            return
-        how = f'resumed from {checkpoint.name}' if checkpoint is not None else 'started'
-        self.status[job.key] = records.RUNNING
-        self._running[slot] = job, Running(process, record)
-        self.progress.event(f'{job.key} {how}', self._numbers[job.key])
-
-    def _options(self, job: Job, checkpoint: Optional[Path]) -> dict[str, Any]:
-        options = dict(job.options)
+        self._note_use(job, record)
+        records.write_record(job.folder, record)
+        if checkpoint is None:
+            records.discard_logs(job.folder)
+        options, after = dict(job.options), None
         if job.teacher is not None:
-            options['model.teacher_ckpt'] = str(teacher_checkpoint(self.jobs[job.teacher]))
+            teacher = self.jobs[job.teacher]
+            after = self._running.get(job.teacher)
+            options['model.teacher_ckpt'] = str(teacher_checkpoint(teacher, is_done=after is None))
         if job.start is not None:
             draw(job.start)
-        return options
+        command = self._command(job, options, self.launch)
+        log = job.folder / 'run.log'
+        self._log_starts[job.key] = log.stat().st_size if log.exists() else 0
+        return Task(str(job.key), command, job.folder, self.launch.environment(0), after)
 
-    @staticmethod
-    def _trains_on(job: Job, checkpoint: Path) -> bool:
-        """Whether something is left to train."""
-        return step_of(checkpoint) != job.total
+    def _note_use(self, job: Job, record: dict[str, Any]) -> None:
+        use = records.read_use(job.folder, record.get('begun_anew', 0))
+        record['starts'], record['seconds'], record['peak_mib'] = use
 
     def _look(self) -> None:
         """Note what has become of the running jobs."""
-        for slot, (job, running) in list(self._running.items()):
-            code = running.process.poll()
-            record = running.note()
-            if code is not None:
-                del self._running[slot]
-                self._settle(job, running, code)
-            elif time.monotonic() - running.written > _SECONDS_BETWEEN_RECORDS:
-                # The time so far, should this process be killed.
-                running.written = time.monotonic()
-                records.write_record(job.folder, record)
+        for key, name in list(self._running.items()):
+            ended = self.executor.poll(name)
+            if ended is not None:
+                del self._running[key]
+                self._settle(self.jobs[key], *ended)
 
-    def _settle(self, job: Job, running: Running, code: int) -> None:
-        record = running.record
-        record['ended'] = time.strftime('%F %T')
-        results = read_results(job.folder, self.metric)
+    def _settle(self, job: Job, code: int, reason: Optional[str]) -> None:
+        record = read_record(job.folder)
+        results = records.read_results(job.folder, self.metric)
         validated = results['metrics'].get(self.metric)
         if code == 0 and results['diverged_at'] is not None:
-            self._fail(job, record, diverged(results), [])
-            return
-        if code == 0 and validated is not None:
+            self._fail(job, record, _diverged(results), [])
+        elif code == 0 and validated is not None:
             self._conclude(job, record, results)
-            self.status[job.key] = records.FINISHED
-            self._seconds[job.key] = record['seconds']
             self.progress.event(
                 f'{job.key} finished: {self.metric} {validated["last"]:.2f} '
                 f'(best {validated["best"]:.2f}) in {duration(record["seconds"])}',
                 self._numbers[job.key],
             )
             self._after_each()
-            return
-        reason, tail = read_error(job.folder / 'run.log', running.process.log_start)
-        measured = validated_names(job.folder)
-        if measured and self.metric not in measured:  # mmengine: KeyError
-            reason = (
-                f"the validation has no {self.metric!r}, the suite's metric: it has "
-                f'{", ".join(measured)}'
-            )
-        elif code == 0:
-            reason = f'it ended without a validation, so without {self.metric!r}'
-        elif code < 0:
-            reason = f'ended by {signal.Signals(-code).name}; last line: {reason}'
-        self._fail(job, record, reason, tail)
+        else:
+            since = self._log_starts.get(job.key, 0)
+            error, tail = records.read_error(job.folder, self.metric, code, since)
+            self._fail(job, record, reason or error, tail)
+
+    def _conclude(self, job: Job, record: dict[str, Any], results: dict[str, Any]) -> None:
+        keep_last(job.folder)
+        self._note_use(job, record)
+        record.update(status=records.FINISHED, error=None, log_tail=[], results=results)
+        records.write_record(job.folder, record)
+        self.status[job.key] = records.FINISHED
 
     def _fail(self, job: Job, record: dict[str, Any], reason: str, tail: list[str]) -> None:
+        self._note_use(job, record)
         record.update(status=records.FAILED, error=reason, log_tail=tail)
         records.write_record(job.folder, record)
         self.status[job.key] = records.FAILED
         self.progress.event(f'{job.key} failed: {reason}', self._numbers[job.key])
         self._after_each()
 
-    def _show(self) -> None:
-        states, running = [], {}
-        for job, of in self._running.values():
-            state = self._state(job, of)
-            states.append(state)
-            running[job.key] = of.record['seconds'], state.seconds_left
-        left = suite_seconds_left(self._seconds, running, self.keys(WAITING), self.launch.jobs)
-        if states:
-            self.progress.update(states, left)
+    def _states(self) -> tuple[list[tuple[int, str]], Optional[float]]:
+        """How far the running jobs are, and the seconds that the suite still takes.
 
-    def _state(self, job: Job, running: Running) -> State:
-        state = State(self._numbers[job.key], job.key)
-        found = last_training_line(job.folder)
-        if found is None or found[1] < running.began_at:  # of an earlier start
-            return state
-        line, written = found
-        if job.unit == 'epoch':
-            step = line.get('epoch', 1)  # the present one
-            done = step - 1
-        else:
-            step = done = line['step']
-        left = running.seconds_left(job, done, line, written)
-        return State(state.number, job.key, step, job.total, line['loss'], left)
+        A job is taken to last as long as the mean of those that are known.
+        """
+        states, left = [], {}
+        known = [read_record(self.jobs[k].folder)['seconds'] for k in self.keys(records.FINISHED)]
+        for key in self._running:
+            job, text = self.jobs[key], f'{key}   waiting or starting'
+            found = last_training_line(job.folder, self._begun.get(key, 0.0))
+            if found is not None:
+                line, written = found
+                step = line.get('epoch', 1) if job.unit == 'epoch' else line['step']
+                of = f'/{job.total}' if job.total else ''
+                text = f'{key}   {step:{len(of)}}{of}  loss {line["loss"]:.3f}'
+                if job.total and job.unit == 'iter' and 'time' in line:
+                    left[key] = (job.total - step) * line['time'] - (time.time() - written)
+                    left[key] = max(0.0, left[key])
+                    known.append(job.total * line['time'])
+                    text += f'  {duration(left[key])} left'
+            states.append((self._numbers[key], text))
+        if not known:
+            return states, None
+        typical = sum(known) / len(known)
+        rest = sum(left.get(key, typical) for key in self._running)
+        rest += typical * len(self.keys(WAITING))
+        return states, max(rest / self.launch.jobs, *left.values(), 0.0)
 
-    def _end(self) -> None:
-        """End what still runs; its record says that it was interrupted."""
-        for _, running in self._running.values():
-            running.process.ask_to_end()
-        for job, running in self._running.values():
-            running.process.stop()
-            record = running.note()
-            record['status'] = records.INTERRUPTED
+    def _leave(self) -> None:
+        """End what still runs, where it would not go on by itself; its record says so."""
+        if self.executor.outlives or not self._running:
+            return
+        self.executor.cancel(list(self._running.values()))
+        for key in self._running:
+            job, record = self.jobs[key], read_record(self.jobs[key].folder)
+            self._note_use(job, record)
+            record['status'] = self.status[key] = records.INTERRUPTED
             records.write_record(job.folder, record)
-            self.status[job.key] = records.INTERRUPTED
         self._running.clear()
+
+
+def last_training_line(folder: Path, since: float) -> Optional[tuple[dict[str, Any], float]]:
+    """That of this start; None before it has one."""
+    found = records.last_training_line(folder)
+    return found if found is not None and found[1] >= since else None
+
+
+def teacher_checkpoint(teacher: Job, is_done: bool = True) -> Path:
+    """What a teacher has left, or will leave."""
+    if not is_done:
+        return teacher.folder / f'{teacher.unit}_{teacher.total}.pth'
+    checkpoint = last_checkpoint(teacher.folder)
+    if checkpoint is None:
+        raise SuiteError(
+            f'{teacher.key} is finished, but {teacher.folder} holds no checkpoint of it any more: '
+            'delete that folder to train it again'
+        )
+    return checkpoint
+
+
+def _diverged(results: dict[str, Any]) -> str:
+    return (
+        f'loss is not finite since iteration {results["diverged_at"]}; to train it anew delete its '
+        'folder'
+    )
+
+
+@contextlib.contextmanager
+def _signals(stop: Callable[[int], None]) -> Iterator[None]:
+    """Within, the signals that ask a process to end call ``stop``; the second time they end it."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def handle(number: int, _) -> None:
+        stop(number)
+        for other in numbers:
+            signal.signal(other, lambda number, _: os._exit(128 + number))
+
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

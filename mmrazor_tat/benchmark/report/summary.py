@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Optional
 
 from ...utils.work_dir import read_record
-from ..execution import record as records
+from ..execution import records
 from ..suites.definition import Run, Suite
 from ..suites.jobs import Job, Key
 from ..suites.options import SuiteError

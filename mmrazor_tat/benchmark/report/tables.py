@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Optional
 
+from ...utils.measure import markdown_table
 from ..suites.definition import Suite
-from ..timing.measure import markdown_table
 from .summary import Row, Spread, by_group
 
 UNCLEAR = 'n.d.'

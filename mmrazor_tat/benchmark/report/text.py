@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from ..execution import record as records
+from ...utils.measure import machine_line
+from ..execution import records
 from ..suites.definition import Suite
-from ..timing.measure import machine_line
 from .summary import NOT_RUN, Outcome, Row, has_groups
 from .tables import UNCLEAR, tables
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ...utils.files import write_atomically
-from ..execution import record as records
+from ..execution import records
 from ..suites.definition import Suite
 from ..suites.jobs import Job
 from .bars import plot_bars

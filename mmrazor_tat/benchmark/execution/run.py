@@ -8,19 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
+from filelock import FileLock, Timeout
+
 from ...utils.environment import loaded_versions
+from ...utils.measure import describe_machine
 from ...utils.work_dir import read_record
 from ..report.write import report_path, write_report
-from ..suites.jobs import Job
-from ..suites.options import SuiteError
-from ..suites.plan import TOY_FOLDER, Plan
+from ..suites import Plan, SuiteError
+from ..suites.plan import TOY_FOLDER
 from ..suites.toy_data import make_toy_data
-from ..timing.measure import describe_machine
-from . import record as records
+from . import records
+from .executors import ClusterExecutor, LocalExecutor
 from .launch import Command, Launch, as_line, train_command
-from .lock import lock
 from .progress import Progress
-from .record import check_records
 from .schedule import SKIPPED, WAITING, Schedule
 
 _ABOUT = ('machine', 'versions', 'commit')
@@ -32,6 +32,7 @@ def run_suite(
     launch: Optional[Launch] = None,
     command: Command = train_command,
     progress: Optional[Progress] = None,
+    executor: Any = None,
 ) -> int:
     """Run what is not finished of a suite and write its report.
 
@@ -41,6 +42,7 @@ def run_suite(
         launch: how runs become processes.
         command: gives the words of a job's command.
         progress: prints the course.
+        executor: where the processes run; None: as ``launch`` says.
 
     Returns:
         The exit status: 0, 1 where a run failed, 128 + N where signal N ended it.
@@ -52,33 +54,43 @@ def run_suite(
     launch.check_devices()
     jobs = plan.jobs(only)
     progress = progress or Progress(len(jobs))
-    with lock(plan.out) as descriptor:
-        reported = plan.jobs_for_report()
-        check_records([*jobs, *reported])
-        if plan.makes_toy_data:
-            make_toy_data(plan.suite.toy_data, plan.out / TOY_FOLDER, progress.event)
-        about = _about(launch)
-
-        def report() -> None:
-            write_report(plan.suite, reported, plan.out, typed_command(), about)
-
-        schedule = Schedule(
-            jobs,
-            plan.suite.metric,
-            launch,
-            progress,
-            about,
-            command,
-            after_each=report,
-            descriptors=(descriptor,),
-        )
-        _say_what_is_done(schedule, progress)
-        warning = plan.batch_warning([schedule.jobs[key] for key in schedule.keys(WAITING)])
-        if warning is not None:
-            progress.event(warning)
-        schedule.run()
-        report()
+    plan.out.mkdir(parents=True, exist_ok=True)
+    if executor is None:
+        on_cluster = launch.launcher == 'slurm'
+        folder = plan.out / 'submitit'
+        executor = ClusterExecutor(launch, folder) if on_cluster else LocalExecutor(launch)
+    try:
+        with FileLock(plan.out / '.lock', timeout=0):
+            schedule = _run(plan, jobs, launch, command, progress, executor)
+    except Timeout:
+        raise SuiteError(
+            f'{plan.out} is in use by another call: one at a time; choose another --out'
+        ) from None
     return _conclude(schedule, report_path(plan.suite, plan.out), progress)
+
+
+def _run(plan, jobs, launch, command, progress, executor) -> Schedule:
+    reported = plan.jobs_for_report()
+    records.check_records([*jobs, *reported])
+    if plan.makes_toy_data:
+        make_toy_data(plan.suite.toy_data, plan.out / TOY_FOLDER, progress.event)
+    about = _about(launch)
+
+    def report() -> None:
+        write_report(plan.suite, reported, plan.out, typed_command(), about)
+
+    schedule = Schedule(
+        jobs, plan.suite.metric, launch, executor, progress, about, command, after_each=report
+    )
+    finished = len(schedule.keys(records.FINISHED))
+    if finished:
+        progress.event(f'{finished} of {len(jobs)} runs are finished already')
+    warning = plan.batch_warning([schedule.jobs[key] for key in schedule.keys(WAITING)])
+    if warning is not None:
+        progress.event(warning)
+    schedule.run()
+    report()
+    return schedule
 
 
 def report_only(plan: Plan) -> Path:
@@ -106,21 +118,19 @@ def dry_run(
 ) -> list[str]:
     """Every command that a call would run, in order; nothing is written."""
     launch = launch or Launch()
-    return [
-        as_line(
-            command(job, _expected_options(plan, job), launch),
-            launch.environment(number % launch.jobs),
-        )
-        for number, job in enumerate(plan.jobs(only))
-    ]
-
-
-def _expected_options(plan: Plan, job: Job) -> dict[str, Any]:
-    options = dict(job.options)
-    if job.teacher is not None:
-        teacher = plan.job(*job.teacher)
-        options['model.teacher_ckpt'] = str(teacher.folder / f'{teacher.unit}_{teacher.total}.pth')
-    return options
+    lines = []
+    for number, job in enumerate(plan.jobs(only)):
+        options = dict(job.options)
+        if job.teacher is not None:
+            of = plan.job(*job.teacher)
+            options['model.teacher_ckpt'] = str(of.folder / f'{of.unit}_{of.total}.pth')
+        environment = launch.environment(number % launch.jobs)
+        lines.append(as_line(command(job, options, launch), environment))
+        if launch.launcher == 'slurm':
+            after = f' after {job.teacher}' if job.teacher is not None else ''
+            nodes = f'{launch.nodes} node{"s" * (launch.nodes > 1)}'
+            lines[-1] = f'# slurm: {launch.processes} tasks on {nodes}{after}\n{lines[-1]}'
+    return lines
 
 
 def typed_command() -> str:
@@ -154,22 +164,23 @@ def _commit() -> Optional[str]:
         return None
 
 
-def _say_what_is_done(schedule: Schedule, progress: Progress) -> None:
-    finished = len(schedule.keys(records.FINISHED))
-    if finished:
-        progress.event(f'{finished} of {len(schedule.jobs)} runs are finished already')
-
-
 def _conclude(schedule: Schedule, path: Path, progress: Progress) -> int:
     failed, skipped = schedule.keys(records.FAILED), schedule.keys(SKIPPED)
-    finished = len(schedule.keys(records.FINISHED))
     for key in failed:
         record = read_record(schedule.jobs[key].folder)
         progress.event(f'failed: {key}: {record["error"]}')
     for key in skipped:
         progress.event(f'skipped: {key}: {schedule.jobs[key].teacher.run} failed')
+    finished = len(schedule.keys(records.FINISHED))
     progress.event(f'{finished} of {len(schedule.jobs)} runs are finished: {path}')
     if schedule.stopped_by is not None:
-        progress.event(f'Interrupted. To go on: {typed_command()}')
+        running = len(schedule.keys(records.RUNNING))
+        if running:
+            progress.event(
+                f'{running} jobs go on in the cluster (squeue --me). To come back to '
+                f'them: {typed_command()}'
+            )
+        else:
+            progress.event(f'Interrupted. To go on: {typed_command()}')
         return 128 + schedule.stopped_by
     return 1 if failed or skipped else 0

@@ -1,0 +1,163 @@
+"""Time of a distillation step over its floor: the teacher's features and the plain student's step.
+
+    python benchmarks/step.py --crop 512 --out benchmarks/step_cpu
+
+Real mmseg models with random weights on random images. All runs in one process, in turns; against
+MMRazor's SingleTeacherDistill with the same losses.
+"""
+
+import argparse
+import copy
+import functools
+import json
+import statistics
+from pathlib import Path
+
+import torch
+from mmengine import Config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import MODELS, init_default_scope
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+
+import mmrazor_tat
+from mmrazor_tat.utils import measure
+
+RECIPES = [
+    f'tat/tat_deeplabv3plus_r101-d8_{student}_4xb4-40k_voc12aug-512x512.py'
+    for student in ('r18-d8', 'mobilenet-v2-d8')
+]
+
+
+def build(config: dict) -> torch.nn.Module:
+    config = copy.deepcopy(config)
+    config.update(pretrained=None)
+    return revert_sync_batchnorm(MODELS.build(config)).train()
+
+
+def composed(distiller: dict, loss) -> dict:
+    """MMRazor's own distiller with the views of ``loss``, one loss each behind three connectors."""
+    (name,) = distiller.distill_losses
+    options, records = distiller.distill_losses[name], distiller.loss_forward_mappings[name]
+    connector = {k: options[k] for k in ('kernel_size', 'norm_cfg') if k in options}
+    channels = dict(gamma=loss.in_channel, phi=loss.in_channel, theta=loss.out_channel)
+    names = ('grid', 'groups', 'kernel', 'loss_weight', 'softmax_over', 'scale')
+    return dict(
+        _scope_='mmrazor',
+        type='ConfigurableDistiller',
+        student_recorders=distiller.student_recorders,
+        teacher_recorders=distiller.teacher_recorders,
+        connectors={
+            k: dict(type='TaTConnector', in_channel=v, out_channel=loss.out_channel, **connector)
+            for k, v in channels.items()
+        },
+        distill_losses={
+            f'loss_{name}': dict(
+                type=type(view).__name__,
+                **{k: getattr(view, k) for k in names if hasattr(view, k)},
+            )
+            for name, view in loss.views.items()
+        },
+        loss_forward_mappings={
+            f'loss_{name}': dict(
+                s_key=dict(records.s_feature, connector='gamma'),
+                s_value=dict(records.s_feature, connector='phi'),
+                t_query=dict(records.t_feature, connector='theta'),
+                t_feature=dict(records.t_feature),
+            )
+            for name in loss.views
+        },
+    )
+
+
+def steps(recipe: dict, args: argparse.Namespace) -> dict:
+    torch.manual_seed(0)
+    crop, dtype = (args.crop, args.crop), getattr(torch, args.dtype)
+    memory_format = torch.channels_last if args.channels_last else torch.contiguous_format
+    place = dict(device=args.device, memory_format=memory_format)
+    inputs = torch.randn(args.batch, 3, *crop).to(**place)
+    classes = recipe.architecture.decode_head.num_classes
+    labels = torch.randint(0, classes, (args.batch, 1, *crop), device=args.device)
+    meta = dict(img_shape=crop, ori_shape=crop)
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=label), metainfo=meta) for label in labels]
+    teacher, student = (build(recipe[k]).to(**place) for k in ('teacher', 'architecture'))
+    with torch.no_grad():  # statistics of these images: random weights would explode
+        for norm in teacher.modules():
+            if isinstance(norm, torch.nn.modules.batchnorm._BatchNorm):
+                norm.momentum = 1.0
+        teacher(inputs, mode='tensor')
+
+    def algorithm(kind, distiller, **options):
+        config = dict(type=f'mmrazor.{kind}', teacher=teacher, **options)
+        config.update(architecture=copy.deepcopy(student), distiller=copy.deepcopy(distiller))
+        made = MODELS.build(config)
+        made.distiller.to(args.device)
+        return made
+
+    ours = algorithm('FrozenTeacherDistill', recipe.distiller, probe_size=crop)
+    (loss,) = ours.distiller.distill_losses.values()
+    mmrazor = algorithm('SingleTeacherDistill', composed(recipe.distiller, loss))
+    if args.compile:
+        for model in (teacher, student, ours.student, mmrazor.student):
+            model.compile()
+    autocast = functools.partial(
+        torch.autocast, args.device.split(':')[0], dtype, enabled=dtype != torch.float32
+    )
+
+    def features():
+        teacher.eval()
+        with torch.no_grad(), autocast():
+            teacher(inputs, samples, mode='tensor')
+
+    def step(model):
+        model.train()
+        with autocast():
+            total, _ = model.parse_losses(model(inputs, samples, mode='loss'))
+        total.backward()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.grad is not None:
+                    parameter.sub_(parameter.grad, alpha=1e-6)
+        model.zero_grad()
+
+    models = dict(student=student, mmrazor=mmrazor, ours=ours)
+    return dict(teacher=features, **{k: functools.partial(step, v) for k, v in models.items()})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('configs', nargs='*', help='recipes; default: DeepLabV3+ on VOC')
+    parser.add_argument('--crop', type=int, default=256)
+    parser.add_argument('--batch', type=int, default=2, help='at least 2, for the batch norms')
+    parser.add_argument('--repeats', type=int, default=5)
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--dtype', choices=['float32', 'bfloat16', 'float16'], default='float32')
+    parser.add_argument('--channels-last', action='store_true')
+    parser.add_argument('--compile', action='store_true')
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/step'))
+    args = parser.parse_args()
+    init_default_scope('mmseg')
+    machine = measure.describe_machine(args.device)
+    result, rows = dict(machine=machine, options=vars(args), recipes={}), []
+    for config in args.configs or [mmrazor_tat.config_path(name) for name in RECIPES]:
+        runs = steps(Config.fromfile(config).model, args)
+        seconds = measure.time_in_turns(runs, args.repeats)
+        floor = [a + b for a, b in zip(seconds['teacher'], seconds['student'])]
+        over = {
+            k: statistics.median(a / b for a, b in zip(seconds[k], floor)) - 1
+            for k in ('mmrazor', 'ours')
+        }
+        result['recipes'][Path(config).stem] = dict(seconds=seconds, over_floor=over)
+        rows.append([Path(config).stem, f'{statistics.median(floor):.2f}'])
+        rows[-1] += [f'{value:+.1%}' for value in over.values()]
+        print(*rows[-1], sep='  ', flush=True)
+    header = ['recipe', 'floor, s', "MMRazor's over the floor", 'ours over the floor']
+    title = f'# A distillation step: {measure.machine_line(machine)}'
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.with_suffix('.json').write_text(json.dumps(result, indent=1, default=str) + '\n')
+    text = f'{title}\n\n{measure.markdown_table(header, rows)}\n'
+    args.out.with_suffix('.md').write_text(text)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,209 @@
+"""Where trainings run: this machine, or a cluster. Each can submit, poll and cancel."""
+
+import logging
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Optional
+
+from ..suites import SuiteError
+from .launch import Launch, as_line
+
+_WORKER = str(Path(__file__).with_name('worker.py'))
+# submitit's parameters that are not slurm's alone.
+_SHARED = ('cpus_per_task', 'mem_gb', 'stderr_to_stdout')
+_PATIENCE = 45  # seconds; the worker gives a training 40
+
+
+@dataclass
+class Task:
+    """One start of a job, which submitit calls on the node that it is given.
+
+    Attributes:
+        name: of the job.
+        command: the training.
+        folder: its work dir, where its output goes to ``run.log``.
+        environment: set besides the present one.
+        after: the task of its teacher, where that is still to end.
+    """
+
+    name: str
+    command: list[str]
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    after: Optional[str] = None
+
+    def start(self, ends_with_parent: bool) -> subprocess.Popen:
+        """The training as a process, in a session of its own: Ctrl-C does not reach it."""
+        parent = os.getpid() if ends_with_parent else 0
+        words = [sys.executable, '-I', '-S', _WORKER, str(self.folder), str(parent), *self.command]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / 'run.log').open('ab') as log:
+            title = f'\n# {time.strftime("%F %T")} {as_line(self.command, self.environment)}\n'
+            log.write(title.encode())
+            log.flush()
+            return subprocess.Popen(
+                words,
+                env={**os.environ, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def __call__(self) -> int:
+        """Train to the end, on a cluster; gives the exit status."""
+        if int(os.environ.get('SLURM_PROCID', 0)) > 0:  # the first process notes for all
+            return subprocess.call(self.command, env={**os.environ, **self.environment})
+        return self.start(ends_with_parent=True).wait()
+
+    def checkpoint(self) -> Any:
+        """Called by submitit before a preemption or a time-out: the same again goes on exactly."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+
+class LocalExecutor:
+    """A place on this machine for each of ``launch.jobs`` trainings; they end with this process."""
+
+    outlives = False  # the call that submitted
+    takes_dependent = False  # tasks whose teacher is still to end
+
+    def __init__(self, launch: Launch) -> None:
+        self._launch = launch
+        self._running: dict[str, tuple[int, subprocess.Popen]] = {}
+
+    @property
+    def room(self) -> int:
+        return self._launch.jobs - len(self._running)
+
+    def submit(self, tasks: Sequence[Task]) -> list[str]:
+        """Start up to :attr:`room` tasks; gives their names here."""
+        names = []
+        for task in tasks:
+            taken = {slot for slot, _ in self._running.values()}
+            slot = min(set(range(self._launch.jobs)) - taken)
+            task.environment = self._launch.environment(slot)
+            process = task.start(ends_with_parent=True)
+            names.append(str(process.pid))
+            self._running[names[-1]] = slot, process
+        return names
+
+    def poll(self, name: str) -> Optional[tuple[int, Optional[str]]]:
+        """(exit status, why it is not known); None while it runs."""
+        code = self._running[name][1].poll()
+        if code is None:
+            return None
+        del self._running[name]
+        return code, None
+
+    def cancel(self, names: Sequence[str]) -> None:
+        """End tasks and all that they started."""
+        for name in names:
+            self._running[name][1].terminate()
+        until = time.monotonic() + _PATIENCE
+        for name in names:
+            _, process = self._running.pop(name)
+            try:
+                process.wait(max(0.1, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+class ClusterExecutor:
+    """Jobs of a cluster by submitit; they go on without this process.
+
+    Tasks that wait for nothing are one array, at most ``launch.jobs`` of it at once, and so are the
+    students of each teacher, which depend on it. A task that is preempted or runs out of time is
+    queued again and goes on from its last checkpoint.
+
+    Args:
+        launch: with submitit's parameters.
+        folder: for submitit's own files; every node must see it.
+        cluster: 'slurm'; submitit's 'local' and 'debug' are for trials.
+
+    Raises:
+        SuiteError: submitit is not installed, there is no such cluster here, or a parameter that
+            submitit does not know.
+    """
+
+    outlives = True
+    room = sys.maxsize
+
+    def __init__(self, launch: Launch, folder: Path, cluster: str = 'slurm') -> None:
+        try:
+            import submitit
+        except ImportError as error:
+            raise SuiteError('--launcher slurm needs submitit: pip install submitit') from error
+        logging.getLogger('submitit').setLevel(logging.ERROR)  # there need be no sacct
+        self.takes_dependent = cluster == 'slurm'
+        self._folder, self._processes, self._jobs = folder, launch.processes, {}
+        self._looks: tuple = (-math.inf, None, None)
+        per_node = launch.processes // launch.nodes
+        parameters = dict(
+            name='mmrazor_tat',
+            nodes=1,
+            tasks_per_node=per_node,
+            gpus_per_node=per_node,
+            timeout_min=1440,
+            slurm_array_parallelism=launch.jobs,
+        )
+        for name, value in launch.slurm.items():
+            parameters[name if name in (*parameters, *_SHARED) else f'slurm_{name}'] = value
+        try:
+            self._executor = submitit.AutoExecutor(folder, cluster, slurm_max_num_timeout=1000)
+            self._executor.update_parameters(**parameters)
+        except (RuntimeError, NameError, TypeError) as error:
+            raise SuiteError(f'--launcher slurm: {error}') from error
+
+    def submit(self, tasks: Sequence[Task]) -> list[str]:
+        """Queue tasks; gives the names of their jobs."""
+        names = [''] * len(tasks)
+        for after in dict.fromkeys(task.after for task in tasks):
+            waits = dict(dependency=f'afterok:{after}', kill_on_invalid_dep='yes') if after else {}
+            self._executor.update_parameters(slurm_additional_parameters=waits)
+            numbers = [number for number, task in enumerate(tasks) if task.after == after]
+            with self._executor.batch():
+                jobs = [self._executor.submit(tasks[number]) for number in numbers]
+            for number, job in zip(numbers, jobs):
+                names[number] = job.job_id
+                self._jobs[job.job_id] = job
+        return names
+
+    def poll(self, name: str) -> Optional[tuple[int, Optional[str]]]:
+        """(exit status, why it is not known); None while it waits or runs."""
+        if name not in self._jobs:  # an earlier call's
+            from submitit import SlurmJob
+
+            self._jobs[name] = SlurmJob(self._folder, name, list(range(self._processes)))
+        job = self._jobs[name]
+        if job.done():
+            try:
+                return max(map(int, job.results())), None
+            except Exception as error:  # it was cancelled, or its node is gone
+                return 1, str(error).strip().splitlines()[-1]
+        if self.takes_dependent and not self._is_queued(name):
+            return 1, f'job {name} has left the queue without a result (see {self._folder})'
+        return None
+
+    def cancel(self, names: Sequence[str]) -> None:
+        for name in names:
+            self._jobs[name].cancel()
+
+    def _is_queued(self, name: str) -> bool:
+        """By squeue, which every slurm has; gone is what two looks, 10 seconds apart, do not see."""
+        looked, now, before = self._looks
+        if time.monotonic() - looked > 10:
+            words = ['squeue', '--me', '--noheader', '--array', '--format=%i']
+            run = subprocess.run(words, capture_output=True, text=True)
+            before, now = now, None if run.returncode else set(run.stdout.split())
+            self._looks = time.monotonic(), now, before
+        return None in (now, before) or name in now | before

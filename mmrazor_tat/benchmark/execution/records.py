@@ -1,0 +1,167 @@
+"""What is known of a run: run.json, what it logged, and the end of its output."""
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any, Optional
+
+from ...utils.files import write_atomically
+from ...utils.work_dir import diverged_at, log_files, parse_line, read_lines, read_record
+from ..suites import SuiteError
+from ..suites.jobs import Job
+
+RUNNING, FINISHED, FAILED, INTERRUPTED = 'running', 'finished', 'failed', 'interrupted'
+_NAMED_DIFFERENCES = 5
+_TAIL_BYTES = 2**15
+_ERROR = re.compile(r'^(?:\[rank\d+\]: ?)?((?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b.*)')
+# What mmengine logs with every line.
+_NO_METRICS = ('step', 'iter', 'epoch', 'lr', 'time', 'data_time', 'memory')
+# What torchrun says of a failed worker, which has told the reason before.
+_SECOND_HAND = ('ChildFailedError', 'SignalException')
+
+
+def write_record(folder: Path, record: dict[str, Any]) -> None:
+    write_atomically(folder / 'run.json', json.dumps(record, indent=1) + '\n')
+
+
+def read_use(folder: Path, begun: int = 0) -> tuple[int, float, Optional[float]]:
+    """(starts, their seconds, peak MiB of their resident memory), as the worker has noted.
+
+    Args:
+        folder: of the run.
+        begun: starts whose seconds do not count, as they were begun anew.
+    """
+    path = folder / 'use.json'
+    starts = json.loads(path.read_text()) if path.exists() else []
+    peaks = [start['peak_mib'] for start in starts if start['peak_mib'] is not None]
+    seconds = sum(start['seconds'] for start in starts[begun:])
+    return len(starts), seconds, max(peaks, default=None)
+
+
+def differences(job: Job, record: dict[str, Any]) -> list[str]:
+    """How the settings of a begun run differ from those that its suite asks for now."""
+    then, now = record['settings'], job.settings
+    return [
+        f'{key} was {then.get(key, "not set")}, is now {now.get(key, "not set")}'
+        for key in sorted({*then, *now})
+        if then.get(key) != now.get(key)
+    ]
+
+
+def check_records(jobs: list[Job]) -> None:
+    """Refuse to go on with runs that were begun with other settings.
+
+    Raises:
+        SuiteError: names the first such run and what differs.
+    """
+    for job in jobs:
+        record = read_record(job.folder)
+        if record is None:
+            if any(job.folder.glob('*.pth')):
+                raise SuiteError(
+                    f'{job.key}: {job.folder} holds checkpoints that no suite made (no run.json): '
+                    'choose another --out or delete that folder'
+                )
+            continue
+        if record['status'] == FAILED and not any(job.folder.glob('*.pth')):
+            continue  # nothing is lost
+        changed = differences(job, record)
+        if changed:
+            more = len(changed) - _NAMED_DIFFERENCES
+            listed = '\n  '.join(changed[:_NAMED_DIFFERENCES] + [f'and {more} more'] * (more > 0))
+            raise SuiteError(
+                f'{job.key} is {record["status"]} with other settings than the suite now asks for:'
+                f'\n  {listed}\nChoose another --out, or delete {job.folder}'
+            )
+
+
+def read_results(folder: Path, metric: str) -> dict[str, Any]:
+    """The validations of a run over all its starts; where two logged one step, the later counts.
+
+    Args:
+        folder: its work dir.
+        metric: the suite's. Metrics of the same last name under a prefix ('squashed/mIoU') are
+            read as well.
+
+    Returns:
+        ``metrics``: by name, the suite's first, each with ``last``, ``best``, ``best_step`` and
+        ``curve``, the list of (step, value) by iterations or epochs, as the run counts;
+        ``iterations``; ``gpu_mib``, the peak of torch's allocator, or None; ``diverged_at``, the
+        logged iteration since which the training loss is no finite number, up to the end, or None.
+    """
+    curves: dict[str, dict[int, float]] = {metric: {}}
+    losses: dict[int, float] = {}
+    iterations, memory = 0, None
+    leaf = metric.split('/')[-1]
+    for line in read_lines(folder):
+        iterations = max(iterations, line.get('iter', 0))
+        if 'loss' in line and 'iter' in line:
+            losses[line['iter']] = line['loss']
+        if 'memory' in line:
+            memory = max(memory or 0, line['memory'])
+        for name, value in line.items():
+            if name.split('/')[-1] == leaf and isinstance(value, (int, float)):
+                curves.setdefault(name, {})[line['step']] = value
+    return dict(
+        metrics={name: _summary(curve) for name, curve in curves.items() if curve},
+        iterations=iterations,
+        gpu_mib=memory,
+        diverged_at=diverged_at(losses),
+    )
+
+
+def _summary(curve: dict[int, float]) -> dict[str, Any]:
+    points = sorted(curve.items())
+    # Of equal values the first; one that is no number is never the best.
+    best_step, best = max(points, key=lambda p: -math.inf if math.isnan(p[1]) else p[1])
+    return dict(last=points[-1][1], best=best, best_step=best_step, curve=points)
+
+
+def last_training_line(folder: Path) -> Optional[tuple[dict[str, Any], float]]:
+    """The newest line of a training, and when it was written; for the progress."""
+    for path in reversed(log_files(folder)):
+        for text in reversed(_tail(path)):
+            line = parse_line(text)
+            if line is not None and 'loss' in line and 'step' in line:
+                return line, path.stat().st_mtime
+    return None
+
+
+def discard_logs(folder: Path) -> None:
+    """Take what was logged out of account: the run begins anew."""
+    for path in log_files(folder):
+        path.rename(path.with_name('scalars_discarded.json'))
+
+
+def read_error(folder: Path, metric: str, code: int, since: int) -> tuple[str, list[str]]:
+    """Why a run failed, and its last lines.
+
+    Args:
+        folder: its work dir.
+        metric: of the suite, which a validation may lack.
+        code: its exit status; 128 and more: it was ended by a signal.
+        since: bytes of run.log that are of earlier starts.
+    """
+    texts = [text.rstrip() for text in _tail(folder / 'run.log', since) if text.strip()]
+    found = [match.group(1) for match in map(_ERROR.match, texts) if match]
+    first_hand = [text for text in found if not any(word in text for word in _SECOND_HAND)]
+    reason = (first_hand or found or texts or ['it printed nothing'])[-1]
+    validations = [line for line in read_lines(folder) if 'loss' not in line]
+    measured = list(dict.fromkeys(k for line in validations for k in line if k not in _NO_METRICS))
+    if measured and metric not in measured:  # mmengine: KeyError
+        reason = f"the validation has no {metric!r}, the suite's metric: it has "
+        reason += ', '.join(measured)
+    elif code == 0:
+        reason = f'it ended without a validation, so without {metric!r}'
+    elif code > 128:
+        reason = f'ended by signal {code - 128}; last line: {reason}'
+    return reason, texts[-20:]
+
+
+def _tail(path: Path, since: int = 0) -> list[str]:
+    if not path.exists():
+        return []
+    with path.open('rb') as file:
+        file.seek(max(since, path.stat().st_size - _TAIL_BYTES, 0))
+        return file.read().decode(errors='replace').splitlines()

@@ -1,1 +1,0 @@
-"""How long a step and the operator take, and whether memory grows."""

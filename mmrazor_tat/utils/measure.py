@@ -1,0 +1,100 @@
+"""Time and memory of a call, and what they were measured on."""
+
+import ctypes
+import gc
+import os
+import platform
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Optional
+
+import torch
+from torch.utils.benchmark import Timer
+
+MIB = 2**20
+
+
+def time_in_turns(runs: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
+    """Seconds of every repeat of every run, one run after another in each round.
+
+    The first round warms up and is not counted; each round begins with another run. Other load on
+    the machine then hits all runs alike.
+    """
+    threads = torch.get_num_threads()
+    timers = {k: Timer('run()', globals=dict(run=v), num_threads=threads) for k, v in runs.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    names = list(runs)
+    for number in range(repeats + 1):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            taken = timers[name].timeit(1).mean
+            if number > 0:
+                seconds[name].append(taken)
+    return seconds
+
+
+def peak_memory(run: Callable[[], Any], device: str = 'cpu') -> Optional[float]:
+    """Bytes above the start that a run needs at its peak; None where it cannot be measured.
+
+    On a GPU what torch's allocator hands out. On a CPU the resident memory of the process (Linux):
+    measure in a fresh process, as memory that an earlier run gave back to malloc would hide.
+    """
+    if device.startswith('cuda'):
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        run()
+        torch.cuda.synchronize()
+        return torch.cuda.max_memory_allocated() - before
+    status = Path('/proc/self/status')
+    if not status.exists():
+        return None
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what is free goes back to the system
+    Path('/proc/self/clear_refs').write_text('5')  # the peak starts anew from here
+    before = _resident(status, 'VmRSS')
+    run()
+    return _resident(status, 'VmHWM') - before
+
+
+def _resident(status: Path, field: str) -> int:
+    return 1024 * int(re.search(rf'{field}:\s+(\d+) kB', status.read_text()).group(1))
+
+
+def describe_machine(device: str = 'cpu') -> dict[str, Any]:
+    """What a figure was measured on."""
+    cpuinfo = Path('/proc/cpuinfo')
+    names = re.findall(r'model name\s*: (.*)', cpuinfo.read_text()) if cpuinfo.exists() else []
+    machine = dict(
+        processor=names[0].strip() if names else platform.processor(),
+        cores=available_cores(),
+        threads=torch.get_num_threads(),
+        torch=torch.__version__,
+        python=platform.python_version(),
+    )
+    if device.startswith('cuda'):
+        machine.update(gpu=torch.cuda.get_device_name(device), cuda=torch.version.cuda)
+    return machine
+
+
+def available_cores() -> int:
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def machine_line(machine: dict[str, Any]) -> str:
+    """The same in one line."""
+    cores, threads = (
+        f'{machine[name]} {name if machine[name] != 1 else name[:-1]}'
+        for name in ('cores', 'threads')
+    )
+    where = machine.get('gpu') or f'{machine["processor"]}, {cores}, {threads}'
+    return f'{where}, torch {machine["torch"]}'
+
+
+def markdown_table(header: list[str], rows: list[list]) -> str:
+    """A GitHub table; numbers are to be formatted by the caller."""
+    lines = [header, ['---'] * len(header), *rows]
+    return '\n'.join('| ' + ' | '.join(map(str, line)) + ' |' for line in lines)
