@@ -41,7 +41,7 @@ from mmrazor_tat.datasets.toy_scenes import write_toy_voc  # noqa: E402
 
 REPO = Path(__file__).parent.parent
 
-pytest_plugins = ('fixtures.cifar', 'fixtures.distillation')
+pytest_plugins = ('fixtures.cifar', 'fixtures.distillation', 'fixtures.suites')
 
 # With pytest-xdist the processes share the cores.
 THREADS = max(1, (os.cpu_count() or 1) // int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 1)))

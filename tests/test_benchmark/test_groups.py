@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
-from mmrazor_tat.benchmark.execution.record import write_record
 from PIL import Image
 
-from mmrazor_tat.benchmark.report import bars as plots
-from mmrazor_tat.benchmark.report import curves
-from mmrazor_tat.benchmark.report.summary import by_group, collect, has_groups, rows
+from mmrazor_tat.benchmark.execution.records import write_record
+from mmrazor_tat.benchmark.report import pictures as plots
+from mmrazor_tat.benchmark.report.summary import by_group, collect, rows
 from mmrazor_tat.benchmark.report.write import write_report
 from mmrazor_tat.benchmark.suites.definition import Run, Suite
 from mmrazor_tat.benchmark.suites.jobs import Job, Key
@@ -103,7 +102,6 @@ def tables(text: str) -> list[list[list[str]]]:
 
 def test_order(suite, jobs):
     table = rows(suite, collect(jobs))
-    assert has_groups(table)
     groups = by_group(table)
     assert list(groups) == [None, B, A]  # of first appearance
     assert [row.run.name for row in groups[A]] == ['resnet', 'resnet-kd', 'resnet-tat']
@@ -161,14 +159,12 @@ def test_without_groups_nothing_is_said_of_them(suite, jobs, tmp_path):
     write_report(replace(suite, runs=runs), jobs, tmp_path, '', with_plots=False)
     text = (tmp_path / 's.md').read_text()
     assert len(tables(text)) == 1 and '## Notes' not in text
-    assert 'group' not in (tmp_path / 's.csv').read_text()
-    assert 'group' not in json.loads((tmp_path / 's.json').read_text())['runs']['vgg']
 
 
 def test_data(text, tmp_path):
     with (tmp_path / 's.csv').open() as file:
         lines = list(csv.DictReader(file))
-    assert list(lines[0])[:3] == ['run', 'group', 'label']
+    assert list(lines[0])[:4] == ['run', 'seed', 'label', 'group']
     groups = {line['run']: line['group'] for line in lines}
     assert (groups['vgg13'], groups['vgg-kd'], groups['resnet-tat']) == ('', B, A)
     of = json.loads((tmp_path / 's.json').read_text())['runs']
@@ -181,15 +177,16 @@ def test_a_panel_a_group(suite, jobs, tmp_path, monkeypatch):
     monkeypatch.setattr(plots, 'save_figure', lambda figure, path: figures.append(figure))
     plots.plot_bars(suite, rows(suite, collect(jobs)), tmp_path / 'a.png')
     (figure,) = figures
-    assert [axis.get_title(loc='left') for axis in figure.axes] == ['', B, A]
-    labels = [[tick.get_text() for tick in axis.get_yticklabels()] for axis in figure.axes]
+    assert [axis.get_title(loc='left') for axis in figure.axes] == ['', B, A, '']
+    drawn = figure.axes[:3]
+    labels = [[tick.get_text() for tick in axis.get_yticklabels()] for axis in drawn]
     assert labels == [['ResNet-56', 'VGG-13'], ['plain student', 'KD'], ['plain student', 'KD']]
-    of_b, of_a = figure.axes[1:]
-    assert {axis.get_xlabel() for axis in figure.axes} == {'last top-1 accuracy'}
+    _, of_b, of_a, _ = figure.axes
+    assert {axis.get_xlabel() for axis in drawn} == {'last top-1 accuracy'}
     # All that a group shows lies within, and its baseline's line is at its mean.
     for axis, (least, greatest), mean in ((of_b, (70, 74.42), 70.5), (of_a, (69, 70.61), 69.25)):
         left, right = axis.get_xlim()
-        assert least - 0.5 < left < least and greatest < right < greatest + 1
+        assert least - 1 < left < least and greatest < right < greatest + 1
         dashed = [line for line in axis.lines if line.get_linestyle() == '--']
         assert [list(line.get_xdata()) for line in dashed] == [[mean, mean]]
     assert len(figure.legends) == 1
@@ -197,11 +194,11 @@ def test_a_panel_a_group(suite, jobs, tmp_path, monkeypatch):
 
 def test_curves_of_one_label_look_alike(suite, jobs, tmp_path, monkeypatch):
     figures = []
-    monkeypatch.setattr(curves, 'save_figure', lambda figure, path: figures.append(figure))
+    monkeypatch.setattr(plots, 'save_figure', lambda figure, path: figures.append(figure))
     # TaT comes first in one group: its colour is not taken by KD of the other.
     runs = {**suite.runs, 'vgg-kd': replace(suite.runs['vgg-kd'], label='TaT')}
     suite = replace(suite, runs=runs)
-    curves.plot_curves(suite, rows(suite, collect(jobs)), tmp_path / 'a.png')
+    plots.plot_curves(suite, rows(suite, collect(jobs)), tmp_path / 'a.png')
     (figure,) = figures
     panels = [axis for axis in figure.axes if axis.axison]
     assert [axis.get_title(loc='left') for axis in panels] == [B, A]

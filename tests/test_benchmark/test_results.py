@@ -4,13 +4,13 @@ import json
 import zipfile
 
 import pytest
-from mmrazor_tat.benchmark.execution.results import (
+
+from mmrazor_tat.benchmark.execution.records import (
     discard_logs,
     last_training_line,
     read_error,
     read_results,
 )
-
 from mmrazor_tat.utils.work_dir import keep_last, last_checkpoint, point_to_last
 
 
@@ -139,12 +139,11 @@ TRACEBACK = 'Traceback (most recent call last):\n  File "train.py", line 3, in <
     ],
 )
 def test_the_reason_of_a_failure(tmp_path, text, reason):
-    path = tmp_path / 'run.log'
     before = 'ValueError: of an earlier start\n'
-    path.write_text(before + text)
-    assert read_error(path, since=len(before))[0] == reason
-    tail = read_error(path, since=len(before), lines=2)[1]
-    assert tail == [line.rstrip() for line in text.splitlines() if line.strip()][-2:]
+    (tmp_path / 'run.log').write_text(before + text)
+    found, tail = read_error(tmp_path, 'mIoU', code=1, since=len(before))
+    assert found == reason
+    assert tail == [line.rstrip() for line in text.splitlines() if line.strip()]
 
 
 def checkpoint(path, complete: bool = True) -> None:

@@ -8,11 +8,11 @@ import multiprocessing
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from fixtures.suites import HEAD, NETWORK, TAUGHT, TWO, fake_command, iterations, record, wait_for
 
 from mmrazor_tat.benchmark.execution import dry_run, executors, report_only, run_suite, schedule
 from mmrazor_tat.benchmark.execution import launch as launching
@@ -22,74 +22,8 @@ from mmrazor_tat.benchmark.execution.launch import Launch
 from mmrazor_tat.benchmark.execution.progress import Progress, duration
 from mmrazor_tat.benchmark.report import write as report
 from mmrazor_tat.benchmark.suites.definition import load_suite
-from mmrazor_tat.benchmark.suites.options import SuiteError, as_arguments
+from mmrazor_tat.benchmark.suites.options import SuiteError
 from mmrazor_tat.benchmark.suites.plan import Plan
-
-# Logs, saves and validates like mmengine, every two iterations, and resumes; fake.*: how it ends.
-FAKE = """
-import json, os, pathlib, signal, sys, time, zipfile
-
-folder = pathlib.Path(sys.argv[1])
-options = dict(word.split('=', 1) for word in sys.argv[2:])
-total, value = int(options['train_cfg.max_iters']), float(options.get('fake.value', 10))
-pointer = folder / 'last_checkpoint'
-done = int(pointer.read_text().split('_')[-1][:-4]) if pointer.exists() else 0
-(folder / 'surroundings.json').write_text(json.dumps(dict(os.environ)))
-log = folder / str(time.time_ns()) / 'vis_data' / 'scalars.json'
-log.parent.mkdir(parents=True)
-
-def write(**line):
-    with log.open('a') as file:
-        file.write(json.dumps(line) + '\\n')
-
-def validate(step):
-    metric = options.get('fake.metric', 'mIoU')
-    if 'fake.silent' not in options:
-        write(**{metric: value + step, 'aAcc': 90.0, 'time': 0.1, 'data_time': 0.1, 'step': step})
-    if 'fake.raises' in options:
-        raise KeyError('mIoU')
-
-def is_at(name, step):
-    return int(options.get(f'fake.{name}', -1)) == step
-
-if done:  # as the ExactResumeHook
-    validate(done)
-while 'fake.waits_for' in options and not (folder.parents[1] / options['fake.waits_for']).exists():
-    time.sleep(0.01)
-for step in range(done + 1, total + 1):
-    with (folder / 'iterations.txt').open('a') as file:
-        file.write(f'{step}\\n')
-    if is_at('fails_at', step) and not (folder.parents[2] / 'mended').exists():
-        raise ValueError(f'no luck at {step}')
-    has_diverged = step >= int(options.get('fake.diverges_at', total + 1))
-    loss = float('nan') if has_diverged else 1 / step
-    write(loss=loss, iter=step, step=step, time=0.01)
-    if step % 2 == 0:
-        with zipfile.ZipFile(folder / f'iter_{step}.pth', 'w') as file:
-            file.writestr('weights', 'w')
-        pointer.write_text(str(folder / f'iter_{step}.pth'))
-        if is_at('dies_before_validation', step):
-            os.kill(os.getpid(), signal.SIGKILL)
-        validate(step)
-    if is_at('pauses_at', step) and not (folder.parents[2] / 'mended').exists():
-        (folder / 'pid').write_text(str(os.getpid()))
-        time.sleep(60)
-"""
-NETWORK = """
-model = dict(type='NoSuchNetwork')
-train_cfg = dict(max_iters=4, val_interval=2)
-default_hooks = dict(checkpoint=dict(interval=2))
-fake = dict()
-"""
-RECIPE = NETWORK + "model.update(architecture=dict(type='A'), teacher=dict(type='T'))\n"
-HEAD = "title, metric, seeds, baseline = 'Fakes', 'mIoU', (0, 1), 'a'\n"
-HEAD += "options = {'train_cfg.max_iters': 4}\n"
-TWO = HEAD + "runs = dict(a=dict(config='net.py'), b=dict(config='net.py'))\n"
-TAUGHT = (
-    HEAD.replace('(0, 1)', '(0,)')
-    + "runs = dict(a=dict(config='net.py'), b=dict(config='recipe.py', teacher='t'),\n"
-    "    c=dict(config='net.py'), t=dict(config='net.py'))\n"
-)
 
 
 @pytest.fixture(autouse=True)
@@ -100,37 +34,14 @@ def quick(monkeypatch):
 
 
 @pytest.fixture
-def out(tmp_path) -> Path:
-    return tmp_path / 'out'
-
-
-@pytest.fixture
-def plan(tmp_path, out):
-    """A function that writes a suite, a text, and plans it, in ``out``."""
-    for name, text in (('net', NETWORK), ('recipe', RECIPE), ('fake_train', FAKE)):
-        (tmp_path / f'{name}.py').write_text(text)
-
-    def plan(text: str = TWO, **options) -> Plan:
-        (tmp_path / 'suite.py').write_text(text)
-        return Plan(load_suite(str(tmp_path / 'suite.py')), out, **options)
-
-    return plan
-
-
-@pytest.fixture
 def run(plan, tmp_path):
     """A function that runs a suite with the fake training; gives exit status and output."""
-
-    def command(job, options, launch):
-        # Isolated and without site-packages, as it starts in a tenth of the time.
-        python = [sys.executable, '-I', '-S', str(tmp_path / 'fake_train.py')]
-        return [*python, str(job.folder), *as_arguments(options, '')]
 
     def run(text: str = TWO, only=None, stream=None, jobs: int = 1, **options):
         output = stream or io.StringIO()
         planned = plan(text, **options)
         progress = Progress(len(planned.jobs(only)), output)
-        status = run_suite(planned, only, Launch(jobs, gpus=()), command, progress)
+        status = run_suite(planned, only, Launch(jobs, gpus=()), fake_command(tmp_path), progress)
         return status, '' if stream else output.getvalue()
 
     return run
@@ -157,23 +68,6 @@ def run_apart(run, tmp_path):
     for process in started:
         process.kill()
         process.join()
-
-
-def record(out: Path, name: str, seed: int = 0) -> dict:
-    return json.loads((out / f'runs/{name}/seed{seed}/run.json').read_text())
-
-
-def iterations(out: Path, name: str, seed: int = 0) -> list[int]:
-    path = out / f'runs/{name}/seed{seed}/iterations.txt'
-    return [int(line) for line in path.read_text().split()] if path.exists() else []
-
-
-def wait_for(condition, seconds: float = 20):
-    until = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < until, 'waited in vain'
-        time.sleep(0.01)
-    return found
 
 
 def wait_for_pid(out: Path, name: str) -> int:
@@ -443,6 +337,7 @@ def test_a_killed_call_leaves_no_training_behind(run, run_apart, out):
     wait_for(lambda: not is_alive(training), seconds=5)
     # What a longer first start would have noted.
     path = out / 'runs/a/seed0/use.json'
+    wait_for(lambda: json.loads(path.read_text())[0]['peak_mib'])  # the worker's last note
     path.write_text(json.dumps([dict(seconds=1000.0, peak_mib=None)]))
     (out / 'mended').touch()
     status, output = run(text)
@@ -619,7 +514,7 @@ def test_scenes_that_cannot_be_drawn(run):
 
 def test_a_process_that_ignores_sigterm_is_killed(tmp_path, monkeypatch):
     monkeypatch.setattr(executors, '_PATIENCE', 0.3)
-    code = 'import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(60)'
+    code = 'import signal as s, time; s.signal(15, s.SIG_IGN); print(1); time.sleep(60)'
     executor = LocalExecutor(Launch(gpus=()))
     (name,) = executor.submit([Task('a', [sys.executable, '-S', '-c', code], tmp_path)])
     wait_for(lambda: (tmp_path / 'run.log').read_text().endswith('1\n'))

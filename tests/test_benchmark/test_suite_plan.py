@@ -8,9 +8,9 @@ import torch
 from mmengine import Config
 from mmengine.registry import MODELS
 from mmengine.runner import set_random_seed
-from mmrazor_tat.benchmark.execution.runner import dry_run, run_suite
 
 from mmrazor_tat import config_path
+from mmrazor_tat.benchmark.execution import dry_run, run_suite
 from mmrazor_tat.benchmark.execution.launch import Launch, as_line, train_command
 from mmrazor_tat.benchmark.suites.definition import load_suite
 from mmrazor_tat.benchmark.suites.jobs import Key
@@ -305,13 +305,10 @@ class TestCommand:
         assert 1024 < int(words[6]) < 65536
         assert words[words.index('--launcher') + 1] == 'pytorch'
 
-    def test_srun(self, job):
-        words = self.words(job, launcher='slurm', processes=2, srun_args=['--partition=gpu'])
-        assert words[:5] == (
-            ['srun', '--ntasks=2', '--job-name=student_seed_1', '--kill-on-bad-exit=1']
-            + ['--partition=gpu']
-        )
+    def test_slurm(self, job):
+        words = self.words(job, launcher='slurm', processes=2)
         assert words[words.index('--launcher') + 1] == 'slurm'
+        assert '--launcher' not in self.words(job, launcher='slurm')
         assert 'MASTER_PORT' in Launch(launcher='slurm', gpus=()).environment(0)
 
     def test_as_a_line(self):
@@ -355,7 +352,7 @@ class TestPlaces:
             (dict(processes=0), '--processes must be at least 1, got 0'),
             (dict(processes=2), '--processes 2 needs --launcher pytorch or --launcher slurm'),
             (dict(launcher='mpi'), "--launcher must be one of .* got 'mpi'"),
-            (dict(srun_args=['-x']), '--srun-args needs --launcher slurm'),
+            (dict(slurm=dict(nodes=1)), '--slurm needs --launcher slurm'),
             (dict(launcher='pytorch', processes=2, gpus=['0']), 'only 1 GPUs are visible'),
         ],
     )

@@ -18,6 +18,7 @@ from .launch import Launch, as_line
 _WORKER = str(Path(__file__).with_name('worker.py'))
 # submitit's parameters that are not slurm's alone.
 _SHARED = ('cpus_per_task', 'mem_gb', 'stderr_to_stdout')
+_SECONDS_TO_BE_KILLED = 60  # slurm's KillWait is 30
 _PATIENCE = 45  # seconds; the worker gives a training 40
 
 
@@ -50,18 +51,23 @@ class Task:
             log.flush()
             return subprocess.Popen(
                 words,
-                env={**os.environ, **self.environment},
+                env={**os.environ, 'PYTHONUNBUFFERED': '1', **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
 
-    def __call__(self) -> int:
-        """Train to the end, on a cluster; gives the exit status."""
+    def __call__(self) -> None:
+        """Train to the end, on a cluster; raises RuntimeError where it fails."""
         if int(os.environ.get('SLURM_PROCID', 0)) > 0:  # the first process notes for all
-            return subprocess.call(self.command, env={**os.environ, **self.environment})
-        return self.start(ends_with_parent=True).wait()
+            code = subprocess.call(self.command, env={**os.environ, **self.environment})
+        else:
+            code = self.start(ends_with_parent=True).wait()
+        if code in (-signal.SIGTERM, 128 + signal.SIGTERM):
+            time.sleep(_SECONDS_TO_BE_KILLED)  # the job is taken back: it has no result yet
+        if code != 0:
+            raise RuntimeError(f'exit status {code}')
 
     def checkpoint(self) -> Any:
         """Called by submitit before a preemption or a time-out: the same again goes on exactly."""
@@ -186,10 +192,7 @@ class ClusterExecutor:
             self._jobs[name] = SlurmJob(self._folder, name, list(range(self._processes)))
         job = self._jobs[name]
         if job.done():
-            try:
-                return max(map(int, job.results())), None
-            except Exception as error:  # it was cancelled, or its node is gone
-                return 1, str(error).strip().splitlines()[-1]
+            return int(job.exception() is not None), None
         if self.takes_dependent and not self._is_queued(name):
             return 1, f'job {name} has left the queue without a result (see {self._folder})'
         return None
@@ -199,7 +202,7 @@ class ClusterExecutor:
             self._jobs[name].cancel()
 
     def _is_queued(self, name: str) -> bool:
-        """By squeue, which every slurm has; gone is what two looks, 10 seconds apart, do not see."""
+        """By squeue, which every slurm has; gone is what two looks in a row do not see."""
         looked, now, before = self._looks
         if time.monotonic() - looked > 10:
             words = ['squeue', '--me', '--noheader', '--array', '--format=%i']

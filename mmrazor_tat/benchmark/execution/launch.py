@@ -94,7 +94,7 @@ class Launch:
 
     def environment(self, slot: int) -> dict[str, str]:
         """What is set for the run in one of the ``jobs`` places."""
-        environment = {'PYTHONUNBUFFERED': '1'}
+        environment = {}
         if self.threads is not None:
             environment['OMP_NUM_THREADS'] = str(self.threads)
         if self.launcher == 'slurm':

@@ -1,44 +1,17 @@
-"""What a suite found: outcomes of runs, rows of tables, means and intervals."""
+"""What a suite found: a frame with a line for each run and seed, and the means over the seeds."""
 
-import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Optional
 
+import pandas as pd
+from scipy import stats
+
 from ...utils.work_dir import read_record
 from ..execution import records
-from ..suites.definition import Run, Suite
-from ..suites.jobs import Job, Key
-from ..suites.options import SuiteError
-
-# The 97.5 % quantiles of Student's t for 1 to 30 degrees of freedom.
-_QUANTILES = (
-    (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-    + (2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086)
-    + (2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042)
-)
-
-
-def t_interval(mean: float, std: float, count: int) -> tuple[float, float]:
-    """The 95 % confidence interval of a mean.
-
-    Args:
-        mean: of the values.
-        std: of the sample (n - 1).
-        count: n, at least 2. Above 31 the quantile of 31 is taken: a little too wide.
-
-    Returns:
-        (lower, upper), in the unit of the values.
-
-    Raises:
-        ValueError: fewer than two values.
-    """
-    if count < 2:
-        raise ValueError(f'count must be at least 2 for an interval, got {count}')
-    half = _QUANTILES[min(count, len(_QUANTILES) + 1) - 2] * std / math.sqrt(count)
-    return mean - half, mean + half
-
+from ..suites import Suite, SuiteError
+from ..suites.definition import Run
+from ..suites.jobs import Job
 
 NOT_RUN = 'not run'
 
@@ -53,44 +26,19 @@ class Spread(NamedTuple):
     @classmethod
     def of(cls, values: Sequence[float]) -> Optional['Spread']:
         """None of no values."""
-        if not values:
+        values = pd.Series(list(values), dtype=float)
+        if values.empty:
             return None
-        std = statistics.stdev(values) if len(values) > 1 else None
-        return cls(statistics.fmean(values), std, len(values))
+        std = float(values.std()) if len(values) > 1 else None
+        return cls(float(values.mean()), std, len(values))
 
     @property
     def interval(self) -> Optional[tuple[float, float]]:
         """The 95 % t-interval of the mean; None of a single value."""
-        return None if self.std is None else t_interval(*self)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one job."""
-
-    key: Key
-    status: str  # finished, failed, interrupted, running, skipped, not run
-    record: dict[str, Any]  # empty where it was not begun
-    why: Optional[str] = None  # it did not finish
-
-    @property
-    def is_finished(self) -> bool:
-        return self.status == records.FINISHED
-
-    @property
-    def was_resumed(self) -> bool:
-        """Trained on from a checkpoint: with other random numbers than in one go."""
-        return bool(self.record.get('resumed', 0))
-
-    @property
-    def metrics(self) -> dict[str, Any]:
-        return self.record['results']['metrics'] if self.is_finished else {}
-
-    @property
-    def peak_mib(self) -> Optional[float]:
-        """On a GPU what torch's allocator handed out, on a CPU the process's resident memory."""
-        gpu = (self.record.get('results') or {}).get('gpu_mib')
-        return self.record.get('peak_mib') if gpu is None else gpu
+        if self.std is None:
+            return None
+        half = float(stats.t.ppf(0.975, self.count - 1)) * self.std / self.count**0.5
+        return self.mean - half, self.mean + half
 
 
 @dataclass(frozen=True)
@@ -98,88 +46,104 @@ class Row:
     """A run over its finished seeds."""
 
     run: Run
-    outcomes: list[Outcome]
+    seeds: pd.DataFrame  # all of its lines of the frame
     last: dict[str, Spread]  # by metric
     best: dict[str, Spread]
     gain: Optional[Spread]  # of the last, over the baseline with the same seed
-    seconds: Optional[Spread]
-    peak_mib: Optional[float]
     by_seed: dict[int, float]  # the last
-    unit: str  # 'iter' or 'epoch'
+    curves: pd.DataFrame  # of the suite's metric, steps x seeds, where all seeds have one
 
     @property
-    def finished(self) -> list[Outcome]:
-        return [outcome for outcome in self.outcomes if outcome.is_finished]
+    def finished(self) -> pd.DataFrame:
+        return self.seeds[self.seeds.status == records.FINISHED]
+
+    @property
+    def unit(self) -> str:
+        return next(iter(self.finished.unit), 'iter')
 
 
-def collect(jobs: Sequence[Job]) -> list[Outcome]:
-    """What became of the jobs, from the records in their folders."""
+def collect(jobs: Sequence[Job]) -> pd.DataFrame:
+    """A line for each job, from the records in their folders; ``record`` has all of each."""
     found = {job.key: read_record(job.folder) for job in jobs}
-    outcomes = []
+    lines = []
     for job in jobs:
-        record = found[job.key]
+        record = found[job.key] or {}
         teacher = None if job.teacher is None else found.get(job.teacher)
-        if record is not None:
-            status, why = record['status'], record.get('error')
-        elif teacher is not None and teacher['status'] == records.FAILED:
-            status, why = 'skipped', f'{job.teacher.run} failed'
-        else:
-            status, why = NOT_RUN, None
-        outcomes.append(Outcome(job.key, status, record or {}, why))
-    return outcomes
+        status, error = record.get('status', NOT_RUN), record.get('error')
+        if not record and teacher is not None and teacher['status'] == records.FAILED:
+            status, error = 'skipped', f'{job.teacher.run} failed'
+        results = record.get('results') or {}
+        gpu = results.get('gpu_mib')
+        line = dict(run=job.key.run, seed=job.key.seed, label=job.run.label, group=job.run.group)
+        line.update(status=status, error=error)
+        for name, of in results.get('metrics', {}).items() if status == records.FINISHED else ():
+            line.update({f'{which} {name}': of[which] for which in ('last', 'best', 'best_step')})
+        line.update(
+            starts=record.get('starts'),
+            iterations=results.get('iterations'),
+            batch=(record.get('batch') or {}).get('size'),
+            seconds=record.get('seconds'),
+            # On a GPU what torch's allocator handed out, on a CPU the process's resident memory.
+            peak_mib=record.get('peak_mib') if gpu is None else gpu,
+            parameters=record.get('parameters'),
+            paper=job.run.paper,
+            unit=record.get('unit', 'iter'),
+            record=record,
+        )
+        lines.append(line)
+    return pd.DataFrame(lines)
 
 
-def rows(suite: Suite, outcomes: Sequence[Outcome]) -> list[Row]:
+def metrics_of(frame: pd.DataFrame, metric: str) -> list[str]:
+    """Those that the lines of a frame have, the suite's first."""
+    names = [name.removeprefix('last ') for name in frame if name.startswith('last ')]
+    names = [name for name in names if frame[f'last {name}'].notna().any()]
+    return [metric, *(name for name in names if name != metric)]
+
+
+def rows(suite: Suite, frame: pd.DataFrame) -> list[Row]:
     """The runs in the order of the suite.
 
     Raises:
         SuiteError: a finished run lacks the suite's metric: it was run for another one.
     """
-    for outcome in outcomes:
-        if outcome.is_finished and suite.metric not in outcome.metrics:
+    finished = frame[frame.status == records.FINISHED]
+    for line in finished.itertuples():
+        metrics = line.record['results']['metrics']
+        if suite.metric not in metrics:
             raise SuiteError(
-                f"{outcome.key} is finished without {suite.metric!r}, the suite's metric: its "
-                f'record has {", ".join(outcome.metrics) or "none"}'
+                f"{line.run} seed {line.seed} is finished without {suite.metric!r}, the suite's "
+                f'metric: its record has {", ".join(metrics) or "none"}'
             )
-    last = {
-        outcome.key: outcome.metrics[suite.metric]['last']
-        for outcome in outcomes
-        if outcome.is_finished
-    }
+    last = pd.DataFrame()
+    if not finished.empty:
+        last = finished.pivot(index='seed', columns='run', values=f'last {suite.metric}')
     return [
-        _row(run, [o for o in outcomes if o.key.run == run.name], last, suite.metric)
-        for run in suite.runs.values()
+        _row(run, frame[frame.run == run.name], last, suite.metric) for run in suite.runs.values()
     ]
 
 
-def _row(run: Run, outcomes: list[Outcome], last: dict[Key, float], metric: str) -> Row:
-    finished = [outcome for outcome in outcomes if outcome.is_finished]
-    names = dict.fromkeys(name for outcome in finished for name in outcome.metrics)
+def _row(run: Run, seeds: pd.DataFrame, last: pd.DataFrame, metric: str) -> Row:
+    done = seeds[seeds.status == records.FINISHED]
 
     def spreads(which: str) -> dict[str, Spread]:
-        return {
-            name: Spread.of([o.metrics[name][which] for o in finished if name in o.metrics])
-            for name in names
+        found = {
+            n: Spread.of(done[f'{which} {n}'].dropna())
+            for n in metrics_of(done, metric)
+            if f'{which} {n}' in done
         }
+        return {name: of for name, of in found.items() if of is not None}
 
-    pairs = [(o.key, Key(run.baseline, o.key.seed)) for o in finished if run.baseline is not None]
-    gains = [last[own] - last[other] for own, other in pairs if other in last]
-    return Row(
-        run=run,
-        outcomes=outcomes,
-        last=spreads('last'),
-        best=spreads('best'),
-        gain=Spread.of(gains),
-        seconds=Spread.of([outcome.record['seconds'] for outcome in finished]),
-        peak_mib=max([o.peak_mib for o in finished if o.peak_mib is not None], default=None),
-        by_seed={o.key.seed: o.metrics[metric]['last'] for o in finished},
-        unit=next((o.record['unit'] for o in finished), 'iter'),
-    )
-
-
-def has_groups(table: Sequence[Row]) -> bool:
-    """Whether any run is in one."""
-    return any(row.run.group is not None for row in table)
+    gains = pd.Series(dtype=float)
+    if run.baseline is not None and {run.name, run.baseline} <= set(last):
+        gains = (last[run.name] - last[run.baseline]).dropna()
+    curves = {
+        line.seed: dict(map(tuple, line.record['results']['metrics'][metric]['curve']))
+        for line in done.itertuples()
+    }
+    by_seed = last[run.name].dropna().to_dict() if run.name in last else {}
+    means = spreads('last'), spreads('best'), Spread.of(gains)
+    return Row(run, seeds, *means, by_seed, pd.DataFrame(curves).dropna())
 
 
 def by_group(table: Sequence[Row]) -> dict[Optional[str], list[Row]]:
@@ -195,3 +159,46 @@ def roles(suite: Suite) -> tuple[set[str], list[str]]:
     runs = suite.runs.values()
     teachers = {run.teacher for run in runs if run.teacher is not None}
     return teachers, list(dict.fromkeys(run.baseline for run in runs if run.baseline is not None))
+
+
+def as_json(suite: Suite, table: Sequence[Row]) -> dict[str, Any]:
+    """What SUITE.json holds of the suite and its runs."""
+
+    def spread(of: Optional[Spread], with_interval: bool = False) -> Optional[dict[str, Any]]:
+        if of is None:
+            return None
+        return of._asdict() | (dict(interval=of.interval) if with_interval else {})
+
+    return dict(
+        suite=dict(
+            name=suite.name,
+            title=suite.title,
+            metric=suite.metric,
+            seeds=list(suite.seeds),
+            options={key: repr(value) for key, value in suite.options.items()},
+            toy_data=suite.toy_data,
+        ),
+        runs={
+            row.run.name: dict(
+                label=row.run.label,
+                group=row.run.group,
+                config='/'.join(row.run.config.parts).rpartition('configs/')[2],
+                baseline=row.run.baseline,
+                paper=row.run.paper,
+                note=row.run.note,
+                last={name: spread(of) for name, of in row.last.items()},
+                best={name: spread(of) for name, of in row.best.items()},
+                gain=spread(row.gain, with_interval=True),
+                teacher=row.run.teacher,
+                start=row.run.start,
+                options={key: repr(value) for key, value in row.run.options.items()},
+                # Without the settings, which are long: they stay in run.json.
+                seeds=[
+                    {k: v for k, v in line.record.items() if k != 'settings'}
+                    | dict(seed=line.seed, status=line.status, error=line.error)
+                    for line in row.seeds.itertuples()
+                ],
+            )
+            for row in table
+        },
+    )

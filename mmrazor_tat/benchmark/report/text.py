@@ -2,14 +2,17 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Optional
 from urllib.parse import quote
 
-from ...utils.measure import machine_line
+import pandas as pd
+
+from ...utils.measure import machine_line, markdown_table
 from ..execution import records
-from ..suites.definition import Suite
-from .summary import NOT_RUN, Outcome, Row, has_groups
-from .tables import UNCLEAR, tables
+from ..suites import Suite
+from .summary import NOT_RUN, Row, Spread, by_group, metrics_of
+
+UNCLEAR = 'n.d.'
 
 
 def as_markdown(
@@ -20,19 +23,31 @@ def as_markdown(
     with_other_settings: Sequence[str] = (),
 ) -> str:
     """SUITE.md."""
-    parts = [f'# {suite.title}', '\n'.join(_preamble(table, command))]
-    notes = _numbered_notes(table)
-    parts += tables(suite, table, notes)
-    if has_groups(table):
-        parts.append('## Notes')  # they are of all groups
-    parts += [f'<sup>{number}</sup> {note}' for note, number in notes.items()]
+    lines = pd.concat([row.seeds for row in table])
+    notes = list(dict.fromkeys(row.run.note for row in table if row.run.note is not None))
+    numbers = {note: number for number, note in enumerate(notes, start=1)}
+    machines = dict.fromkeys(
+        machine_line(record['machine']) for record in lines.record if record.get('machine')
+    )
+    where = f'Run on {"; ".join(machines) or "no machine yet"}.'
+    parts = [f'# {suite.title}', f'{where} {provenance(list(lines.record))}'.strip()]
+    parts.append(f'`{command}`')
+    groups = by_group(table)
+    rest = groups.pop(None, [])
+    parts += [run_table(suite, rest, numbers)] if rest else []
+    parts += _comparison(suite.metric, groups)
+    for group, of in groups.items():
+        parts += [f'## {group}', run_table(suite, of, numbers)]
+    parts += ['## Notes'] if groups else []  # they are of all groups
+    parts += [f'<sup>{number}</sup> {note}' for note, number in numbers.items()]
     parts.append(_caution(suite, table))
     if with_other_settings:
         parts.append(
             'Made with other settings than the suite now asks for, so not to be compared: '
             f'{", ".join(with_other_settings)}.'
         )
-    resumed = [str(o.key) for row in table for o in row.finished if o.was_resumed]
+    done = lines[lines.status == records.FINISHED]
+    resumed = [_name(line) for line in done.itertuples() if line.record.get('resumed')]
     if resumed:
         parts.append(
             'Resumed after an interruption, with the random numbers of a run without one, but not '
@@ -42,36 +57,82 @@ def as_markdown(
         name = quote(suite.name)
         parts.append(f'![{suite.metric} of every run, with its seeds]({name}_bars.png)')
         parts.append(f'![{suite.metric} against iterations]({name}_curves.png)')
-    unfinished = [o for row in table for o in row.outcomes if not o.is_finished]
-    if unfinished:
-        begun = [_why(outcome) for outcome in unfinished if outcome.status != NOT_RUN]
-        parts.append('## Not finished')
-        parts.append('\n'.join(begun + _not_run(unfinished)))
+    unfinished = lines[lines.status != records.FINISHED]
+    if len(unfinished):
+        parts += ['## Not finished', '\n'.join(_unfinished(unfinished))]
     return '\n\n'.join(parts) + '\n'
 
 
-def _preamble(table: Sequence[Row], command: str) -> list[str]:
-    machines = dict.fromkeys(
-        machine_line(o.record['machine'])
-        for row in table
-        for o in row.outcomes
-        if o.record.get('machine')
-    )
-    made_with = provenance([o.record for row in table for o in row.outcomes])
-    where = f'Run on {"; ".join(machines) or "no machine yet"}.'
-    return [f'{where} {made_with}'.strip(), '', f'`{command}`']
+def run_table(suite: Suite, table: Sequence[Row], notes: dict[str, int]) -> str:
+    """A line for each run; ``notes``: the number of each."""
+    names = metrics_of(pd.concat([row.finished for row in table]), suite.metric)
+    has_paper = any(row.run.paper is not None for row in table)
+    baselines = list(dict.fromkeys(row.run.baseline for row in table if row.run.baseline))
+    over = suite.runs[baselines[0]].label if len(baselines) == 1 else 'the baseline'
+    header = ['run', 'seeds', *(f'{which} {n}' for n in names for which in ('last', 'best'))]
+    header += [f'gain over {over}'] * bool(baselines) + ['baseline'] * (len(baselines) > 1)
+    header += ['minutes per run', 'peak MiB'] + ['paper (its own training)'] * has_paper
+    lines = []
+    for row in table:
+        mark = '' if row.run.note is None else f'<sup>{notes[row.run.note]}</sup>'
+        done, asked = len(row.finished), len(row.seeds)
+        line = [f'{row.run.label}{mark}', str(done) if done == asked else f'{done} of {asked}']
+        for name in names:
+            line += [spread(row.last.get(name)), spread(row.best.get(name))]
+        line += [_gain(row)] * bool(baselines)
+        if len(baselines) > 1:
+            line.append('' if row.run.baseline is None else suite.runs[row.run.baseline].label)
+        minutes, peak = row.finished.seconds.mean() / 60, row.finished.peak_mib.max()
+        line += ['' if pd.isna(minutes) else f'{minutes:.1f}']
+        line += ['' if pd.isna(peak) else f'{peak:,.0f}']
+        line += ['' if row.run.paper is None else f'{row.run.paper:.2f}'] * has_paper
+        lines.append(line)
+    return markdown_table(header, lines)
 
 
-def _numbered_notes(table: Sequence[Row]) -> dict[str, int]:
-    """In order of appearance; a text that several runs have is one note."""
-    notes = dict.fromkeys(row.run.note for row in table if row.run.note is not None)
-    return {note: number for number, note in enumerate(notes, start=1)}
+def _comparison(metric: str, groups: dict[str, list[Row]]) -> list[str]:
+    """Labels x groups, where groups have labels in common."""
+    cells: dict[str, dict[str, list[str]]] = {}
+    for group, rows in groups.items():
+        for row in rows:
+            paper = '' if row.run.paper is None else f'(paper {row.run.paper:.2f})'
+            text = f'{spread(row.last.get(metric))} {paper}'.strip()
+            cells.setdefault(row.run.label, {}).setdefault(group, []).append(text)
+    if not any(len(of) > 1 for of in cells.values()):
+        return []
+    lines = [
+        [label, *('; '.join(filter(None, of.get(group, ()))) for group in groups)]
+        for label, of in cells.items()
+    ]
+    has_paper = any(row.run.paper is not None for rows in groups.values() for row in rows)
+    title = f'Last {metric} by group' + (", in brackets the paper's:" if has_paper else ':')
+    return [title, markdown_table(['run', *groups], lines)]
+
+
+def spread(of: Optional[Spread], sign: str = '') -> str:
+    """``mean ± std``; empty of none."""
+    if of is None:
+        return ''
+    text = f'{of.mean:{sign}.2f}'
+    return text if of.std is None else f'{text} ± {of.std:.2f}'
+
+
+def _gain(row: Row) -> str:
+    if row.gain is None:
+        return ''
+    text = spread(row.gain, '+')
+    if row.gain.interval is not None:
+        lower, upper = row.gain.interval
+        text += f' [{lower:.2f}, {upper:.2f}]' + f' {UNCLEAR}' * (lower <= 0 <= upper)
+    if row.gain.count < len(row.finished):
+        text += f' ({row.gain.count} of {len(row.finished)} seeds)'
+    return text
 
 
 def _caution(suite: Suite, table: Sequence[Row]) -> str:
     teachers = {run.teacher for run in suite.runs.values()}
     held = [row for row in table if row.run.name not in teachers] or table
-    counts = sorted({len(row.finished) for row in held if row.finished})
+    counts = sorted({len(row.finished) for row in held if len(row.finished)})
     if not counts:
         return 'No run that is to be compared has finished yet.'
     few = str(counts[0]) if len(counts) == 1 else f'{counts[0]} to {counts[-1]}'
@@ -87,7 +148,10 @@ def _about_gains(table: Sequence[Row]) -> list[str]:
     gains = [row for row in table if row.gain is not None]
     if not gains:
         return []
-    parts = ['A gain is the mean of the differences of the last values, seed by seed.']
+    parts = [
+        'A gain is the mean of the differences of the last values, seed by seed, ± their standard '
+        'deviation.'
+    ]
     intervals = [row.gain.interval for row in gains if row.gain.interval is not None]
     if not intervals:
         parts.append(
@@ -114,29 +178,27 @@ def _about_gains(table: Sequence[Row]) -> list[str]:
 
 def _has_one_teacher(row: Row) -> bool:
     """Whether all seeds of a run learn from the same weights, a run's or a given checkpoint's."""
-    settings = [outcome.record.get('settings', {}) for outcome in row.finished]
+    settings = [record.get('settings', {}) for record in row.finished.record]
     teachers = {of.get('suite.teacher', of.get('model.teacher_ckpt')) for of in settings}
     return len(teachers - {None, 'None'}) == 1
 
 
-def _why(outcome: Outcome) -> str:
-    text = f'* {outcome.key}: {outcome.status}'
-    if outcome.why is not None:
-        text += f': {outcome.why}'
-    if outcome.status == records.FAILED:
-        log = f'runs/{outcome.key.run}/seed{outcome.key.seed}/run.log'
-        text += f' ([log]({log}))'
-    return text
+def _name(line: Any) -> str:
+    return f'{line.run} seed {line.seed}'
 
 
-def _not_run(outcomes: Sequence[Outcome]) -> list[str]:
-    """One line for all of them."""
-    seeds: dict[str, list[str]] = {}
-    for outcome in outcomes:
-        if outcome.status == NOT_RUN:
-            seeds.setdefault(outcome.key.run, []).append(str(outcome.key.seed))
-    runs = [f'{name} seed{"s" * (len(of) > 1)} {", ".join(of)}' for name, of in seeds.items()]
-    return [f'* not run: {"; ".join(runs)}'] if runs else []
+def _unfinished(lines: pd.DataFrame) -> list[str]:
+    """A line for each that was begun, one for all that were not run."""
+    found = []
+    for line in lines[lines.status != NOT_RUN].itertuples():
+        text = f'* {_name(line)}: {line.status}' + (f': {line.error}' if line.error else '')
+        log = f' ([log](runs/{line.run}/seed{line.seed}/run.log))'
+        found.append(text + log * (line.status == records.FAILED))
+    runs = [
+        f'{run} seed{"s" * (len(of) > 1)} {", ".join(map(str, of.seed))}'
+        for run, of in lines[lines.status == NOT_RUN].groupby('run', sort=False)
+    ]
+    return found + [f'* not run: {"; ".join(runs)}'] * bool(runs)
 
 
 # As the report names them, by the name of their module.
@@ -148,21 +210,16 @@ _PACKAGES = dict(
     mmrazor='mmrazor',
     mmrazor_tat='mmrazor_tat',
 )
-_SHOWN = 10  # digits of a commit
 
 
-def provenance(records: Sequence[dict[str, Any]]) -> str:
-    """One or two sentences; empty where the records do not tell.
-
-    Args:
-        records: of the runs; an empty one was not begun.
-    """
-    commits = Counter(_commit(record['commit']) for record in records if record.get('commit'))
-    versions = dict.fromkeys(
-        _versions(record['versions'], _is_classification(record))
-        for record in records
-        if record.get('versions')
+def provenance(found: Sequence[dict[str, Any]]) -> str:
+    """One or two sentences about versions and commits; empty where the records do not tell."""
+    commits = Counter(
+        record['commit'].rstrip('+')[:10] + '+' * record['commit'].endswith('+')
+        for record in found
+        if record.get('commit')
     )
+    versions = dict.fromkeys(_versions(record) for record in found if record.get('versions'))
     made_with = [' or '.join(versions)] if versions else []
     if len(commits) == 1:
         made_with.append(f'commit {next(iter(commits))}')
@@ -179,21 +236,13 @@ def provenance(records: Sequence[dict[str, Any]]) -> str:
     return ' '.join(parts)
 
 
-def _commit(commit: str) -> str:
-    """Cut short; the '+' of a changed tree stays."""
-    return commit.rstrip('+')[:_SHOWN] + '+' * commit.endswith('+')
-
-
-def _is_classification(record: dict[str, Any]) -> bool:
-    """Whether a run was mmpretrain's; the settings are kept as text."""
-    return record.get('settings', {}).get('default_scope') == repr('mmpretrain')
-
-
-def _versions(versions: dict[str, Any], is_classification: bool) -> str:
+def _versions(record: dict[str, Any]) -> str:
     """Without the package of the other task, which may have been imported all the same."""
-    other = 'mmseg' if is_classification else 'mmpretrain'
+    # The settings are kept as text.
+    scope = record.get('settings', {}).get('default_scope')
+    other = 'mmseg' if scope == repr('mmpretrain') else 'mmpretrain'
     return ', '.join(
-        f'{name} {versions[module]}'
+        f'{name} {record["versions"][module]}'
         for module, name in _PACKAGES.items()
-        if versions.get(module) and module != other
+        if record['versions'].get(module) and module != other
     )

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ...utils.files import write_atomically
+from ...utils.work_dir import read_record
 from ..execution import records
-from ..suites.definition import Suite
+from ..suites import Suite
 from ..suites.jobs import Job
-from .bars import plot_bars
-from .curves import plot_curves
-from .data import as_csv, as_json
-from .summary import collect, rows
+from .pictures import plot_bars, plot_curves
+from .summary import as_json, collect, rows
 from .text import as_markdown
 
 
@@ -39,22 +38,19 @@ def write_report(
         about: for SUITE.json, e.g. the machine.
         with_plots: draw SUITE_bars.png and SUITE_curves.png as well.
     """
-    outcomes = collect(jobs)
-    table = rows(suite, outcomes)
-    finished = any(row.finished for row in table)
-    others = [job.key for job in jobs if _has_other_settings(job)]
-    write_atomically(
-        report_path(suite, out, '.json'),
-        json.dumps(as_json(suite, table, command, about or {}), indent=1) + '\n',
-    )
-    write_atomically(report_path(suite, out, '.csv'), as_csv(table, suite.metric))
-    if with_plots and finished:
+    frame = collect(jobs)
+    table = rows(suite, frame)
+    content = dict(command=command, **(about or {}), **as_json(suite, table))
+    text = json.dumps(content, indent=1, default=str) + '\n'
+    write_atomically(report_path(suite, out, '.json'), text)
+    lines = frame.drop(columns=['record', 'unit']).convert_dtypes()
+    write_atomically(report_path(suite, out, '.csv'), lines.to_csv(index=False))
+    with_plots = with_plots and any(row.by_seed for row in table)
+    if with_plots:
         plot_bars(suite, table, report_path(suite, out, '_bars.png'))
         plot_curves(suite, table, report_path(suite, out, '_curves.png'))
-    text = as_markdown(suite, table, command, with_plots and finished, list(map(str, others)))
-    write_atomically(report_path(suite, out), text)
-
-
-def _has_other_settings(job: Job) -> bool:
-    record = records.read_record(job.folder)
-    return record is not None and bool(records.differences(job, record))
+    found = [(job, read_record(job.folder)) for job in jobs]
+    others = [str(job.key) for job, of in found if of and records.differences(job, of)]
+    write_atomically(
+        report_path(suite, out), as_markdown(suite, table, command, with_plots, others)
+    )

@@ -1,0 +1,153 @@
+"""A suite on a cluster: by submitit's own stand-ins, and by a real slurm where one runs.
+
+make test-slurm        # starts slurm's daemons for this machine alone, and runs this file
+"""
+
+import io
+import json
+import os
+import shutil
+import signal
+import time
+
+import pytest
+from fixtures.suites import TAUGHT, TWO, fake_command, iterations, record, wait_for
+
+from mmrazor_tat.benchmark.execution import run_suite
+from mmrazor_tat.benchmark.execution.executors import ClusterExecutor
+from mmrazor_tat.benchmark.execution.launch import Launch
+from mmrazor_tat.benchmark.execution.progress import Progress
+from mmrazor_tat.benchmark.suites.options import SuiteError
+
+pytest.importorskip('submitit')
+CPU = dict(gpus_per_node=0, timeout_min=5)
+CLUSTERS = [
+    'debug',
+    'local',
+    pytest.param(
+        'slurm',
+        marks=pytest.mark.skipif(
+            'MMRAZOR_TAT_SLURM' not in os.environ, reason='no slurm here: make test-slurm'
+        ),
+    ),
+]
+
+
+@pytest.fixture
+def launch():
+    return Launch(2, 'slurm', slurm=CPU, gpus=())
+
+
+@pytest.fixture
+def run(plan, out, launch):
+    """A function that runs a suite on a cluster; gives exit status and output."""
+
+    def run(cluster: str, text: str = TWO, only=None):
+        planned, stream = plan(text), io.StringIO()
+        progress = Progress(len(planned.jobs(only)), stream)
+        executor = ClusterExecutor(launch, out / 'submitit', cluster)
+        status = run_suite(planned, only, launch, fake_command(out.parent), progress, executor)
+        return status, stream.getvalue()
+
+    return run
+
+
+@pytest.mark.parametrize('cluster', CLUSTERS)
+def test_a_teacher_comes_first_and_all_are_recorded(run, out, cluster):
+    status, output = run(cluster, TAUGHT)
+    assert status == 0, output
+    assert output.endswith(f'4 of 4 runs are finished: {out / "suite.md"}\n')
+    of = record(out, 'b')
+    assert of['status'] == 'finished' and of['starts'] == 1 and 0 < of['seconds'] < 60
+    assert f'model.teacher_ckpt={out}/runs/t/seed0/iter_4.pth' in of['command']
+    times = [(out / f'runs/{name}/seed0/iter_4.pth').stat().st_mtime for name in 'tb']
+    assert times == sorted(times)
+
+
+@pytest.mark.parametrize('cluster', CLUSTERS[1:])  # the first ends with an error of its own
+def test_what_depends_on_a_failed_teacher_is_skipped(run, out, cluster):
+    text = TAUGHT.replace(
+        "t=dict(config='net.py'", "t=dict(config='net.py', options={'fake.fails_at': 3}"
+    )
+    status, output = run(cluster, text)
+    assert status == 1 and 't seed 0 failed: ValueError: no luck at 3' in output
+    assert record(out, 'a')['status'] == 'finished'
+    assert '| b | 0 of 1 |' in (out / 'suite.md').read_text()
+    (out / 'mended').touch()
+    status, output = run(cluster, text)
+    assert status == 0 and 't seed 0 resumed from iter_2.pth' in output
+    assert iterations(out, 't') == [1, 2, 3, 3, 4]
+
+
+@pytest.mark.parametrize('cluster', CLUSTERS[1:])
+def test_the_driver_goes_home_and_comes_back(run, plan, out, launch, cluster):
+    """The job goes on without the call; the next call finds it, and does not start it again."""
+    text = TWO.replace('(0, 1)', '(0,)').replace(
+        "a=dict(config='net.py'", "a=dict(config='net.py', options={'fake.waits_for': 'go'}"
+    )
+    planned, stream = plan(text), io.StringIO()
+    executor = ClusterExecutor(launch, out / 'submitit', cluster)
+    begun = time.monotonic()
+
+    class Leaves(Progress):
+        def update(self, states, left) -> None:
+            if time.monotonic() - begun > 1.0:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    progress = Leaves(1, stream)
+    status = run_suite(planned, ['a'], launch, fake_command(out.parent), progress, executor)
+    assert status == 128 + signal.SIGTERM and 'jobs go on in the cluster' in stream.getvalue()
+    assert record(out, 'a')['status'] == 'running'
+    (out / 'runs/go').touch()
+    if cluster == 'slurm':
+        status, output = run(cluster, text, ['a'])
+        assert status == 0 and ' started' not in output
+    else:  # submitit cannot attach to a process of its own stand-in: it is seen by its result
+        wait_for(lambda: (out / 'runs/a/seed0/iter_4.pth').exists())
+        wait_for(lambda: len(iterations(out, 'a')) == 4)
+        time.sleep(0.5)
+        status, output = run(cluster, text, ['a'])
+        assert status == 0 and '1 of 1 runs are finished already' in output
+    assert iterations(out, 'a') == [1, 2, 3, 4]
+
+
+@pytest.mark.skipif('MMRAZOR_TAT_SLURM' not in os.environ, reason='no slurm: make test-slurm')
+def test_a_job_that_is_requeued_goes_on(plan, out, launch):
+    """As slurm does after a preemption or the loss of a node."""
+    text = TWO.replace('(0, 1)', '(0,)').replace(
+        "a=dict(config='net.py'", "a=dict(config='net.py', options={'fake.pauses_at': 3}"
+    )
+    stream = io.StringIO()
+    executor = ClusterExecutor(launch, out / 'submitit')
+    requeued = []
+
+    class Requeues(Progress):
+        def update(self, states, left) -> None:
+            if not requeued and (out / 'runs/a/seed0/pid').exists():
+                (out / 'mended').touch()
+                os.system(f'scontrol requeue {record(out, "a")["job"]}')
+                requeued.append(True)
+
+    status = run_suite(
+        plan(text), ['a'], launch, fake_command(out.parent), Requeues(1, stream), executor
+    )
+    assert status == 0 and requeued
+    assert iterations(out, 'a') == [1, 2, 3, 3, 4]
+    assert record(out, 'a')['starts'] == 2
+
+
+def test_what_submitit_does_not_know(out):
+    with pytest.raises(SuiteError, match='--launcher slurm: .*partiton'):
+        ClusterExecutor(Launch(1, 'slurm', slurm=dict(partiton='gpu'), gpus=()), out, 'debug')
+
+
+@pytest.mark.skipif(shutil.which('sbatch') is not None, reason='there is a slurm')
+def test_no_slurm(out):
+    with pytest.raises(SuiteError, match='--launcher slurm: .*srun'):
+        ClusterExecutor(Launch(1, 'slurm', gpus=()), out)
+
+
+def test_what_several_nodes_need():
+    with pytest.raises(SuiteError, match='--processes 3 cannot be spread over nodes=2'):
+        Launch(1, 'slurm', 3, dict(nodes=2), gpus=())
+    assert json.dumps(Launch(1, 'slurm', 8, dict(nodes=2), gpus=()).nodes) == '2'
