@@ -196,7 +196,7 @@ def test_the_protocol_of_cifar100():
             dict(type='RandomFlip', prob=0.5, direction='horizontal'),
             dict(type='PackInputs'),
         ]
-        # Of CIFAR-100's training images; CIFARArchive gives R, G, B.
+        # Of CIFAR-100's training images, which come as R, G, B.
         assert not cfg.data_preprocessor.to_rgb
         assert cfg.data_preprocessor.mean == [129.304, 124.070, 112.434]
         assert cfg.data_preprocessor.std == [68.170, 65.392, 70.418]

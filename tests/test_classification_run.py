@@ -12,7 +12,6 @@ from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner, save_checkpoint
 from PIL import Image
 
-from mmrazor_tat.datasets.toy_cifar import write_toy_cifar
 from mmrazor_tat.utils.config_settings import set_data_root
 
 pytestmark = pytest.mark.mmpretrain
@@ -41,6 +40,9 @@ def test_all_are_here():
     assert len(CONFIGS) == (16 * 7 - 1) + 14 + 12 + 20 + 11
 
 
+CLASSES = dict(hundred=100, fifty=50, twenty=20)  # of the folders of images, one for each
+
+
 @pytest.fixture(autouse=True)
 def quick_configs(monkeypatch):
     """mmengine formats the whole config for its log, which takes longer than the training here."""
@@ -56,7 +58,6 @@ def quick_start(monkeypatch):
 
 @pytest.fixture(scope='module')
 def roots(tmp_path_factory) -> dict[str, Path]:
-    cifar = write_toy_cifar(tmp_path_factory.mktemp('cifar'), num_train=IMAGES, num_test=2)
     imagenet = tmp_path_factory.mktemp('imagenet')
     rng = np.random.default_rng(0)
     for split, count in (('train', IMAGES), ('val', 2)):
@@ -66,13 +67,20 @@ def roots(tmp_path_factory) -> dict[str, Path]:
             Image.fromarray(pixels).save(imagenet / split / f'{k}.png')
         lines = (f'{k}.png {k % 2}\n' for k in range(count))
         (imagenet / f'{split}.txt').write_text(''.join(lines))
-    folders = tmp_path_factory.mktemp('folders')
+    return dict(
+        imagenet=imagenet, **{n: folders(tmp_path_factory.mktemp(n), c) for n, c in CLASSES.items()}
+    )
+
+
+def folders(root: Path, classes: int) -> Path:
+    """An image for each class and split."""
+    rng = np.random.default_rng(0)
     for split in ('train', 'test'):
-        for k in range(50):
-            (folders / split / f'class{k:02}').mkdir(parents=True)
+        for k in range(classes):
+            (root / split / f'class{k:02}').mkdir(parents=True)
             pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(folders / split / f'class{k:02}/{k}.png')
-    return dict(cifar=cifar, imagenet=imagenet, folders=folders)
+            Image.fromarray(pixels).save(root / split / f'class{k:02}/{k}.png')
+    return root
 
 
 @pytest.fixture(scope='module')
@@ -90,14 +98,18 @@ def teachers(tmp_path_factory):
     return file
 
 
-def small(path: Path, roots: dict[str, Path], work_dir: Path) -> Config:
+def small(path: Path, roots: dict[str, Path], work_dir: Path, on_folders) -> Config:
     cfg = Config.fromfile(REPO / 'configs' / path)
     is_cifar = 'imagenet' not in path.name
     cfg.work_dir, cfg.log_level = str(work_dir), 'ERROR'
     cfg.experiment_name = cfg.visualizer.name = f'{path.stem}_{next(_NUMBERS)}'
     cfg.randomness = dict(seed=0)
-    is_folders = path.parent.name == 'cifar_small'
-    set_data_root(cfg, roots['folders' if is_folders else 'cifar' if is_cifar else 'imagenet'])
+    data = {'cifar_small': 'fifty', 'demo_cifar': 'twenty'}.get(path.parent.name, 'hundred')
+    if is_cifar:
+        on_folders(cfg, roots[data])
+        cfg.train_dataloader.dataset.indices = IMAGES
+    else:
+        set_data_root(cfg, roots['imagenet'])
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.update(num_workers=0, persistent_workers=False, batch_size=BATCH)
         if not is_cifar:
@@ -105,9 +117,6 @@ def small(path: Path, roots: dict[str, Path], work_dir: Path) -> Config:
             loader.dataset.pipeline[1].scale = SIDE
             if loader.dataset.pipeline[2].type == 'CenterCrop':
                 loader.dataset.pipeline[2].crop_size = SIDE
-    if is_cifar and cfg.model.get('architecture', cfg.model).head.num_classes == 100:
-        for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
-            loader.dataset.metainfo = dict(classes=[str(k) for k in range(100)])
     if cfg.train_cfg.by_epoch:
         cfg.train_cfg.max_epochs = 1
     else:
@@ -120,8 +129,7 @@ def small(path: Path, roots: dict[str, Path], work_dir: Path) -> Config:
         if 'teacher_check' in cfg.default_hooks:
             cfg.default_hooks.teacher_check.floor = None  # random weights
         if 'loss_crd' in cfg.model.distiller.distill_losses:
-            count = 50 if is_folders else IMAGES
-            cfg.model.distiller.distill_losses.loss_crd.update(num_samples=count, num_negatives=64)
+            cfg.model.distiller.distill_losses.loss_crd.update(num_samples=IMAGES, num_negatives=64)
     return cfg
 
 
@@ -145,9 +153,9 @@ def in_every_run(path: Path) -> bool:
         for path in CONFIGS
     ],
 )
-def test_trains_and_validates(path, roots, tmp_path, teachers, two_iterations, request):
+def test_trains_and_validates(path, roots, tmp_path, teachers, two_iterations, request, on_folders):
     init_default_scope('mmpretrain')
-    cfg = small(path, roots, tmp_path / 'run')
+    cfg = small(path, roots, tmp_path / 'run', on_folders)
     if 'teacher' in cfg.model:
         request.getfixturevalue('quick_start')
         cfg.model.teacher_ckpt = teachers(cfg.model.teacher)

@@ -8,7 +8,6 @@ import argparse
 from functools import partial
 
 from mmrazor_tat.data_preparation.check import RootReport, check_root
-from mmrazor_tat.data_preparation.cifar_root import check_cifar100, prepare_cifar100
 from mmrazor_tat.data_preparation.prepare import prepare_coco_stuff10k, prepare_voc12aug
 
 ROOT = "the data_root of {}'s config, e.g. {}; made if missing"
@@ -39,18 +38,11 @@ def parse_args() -> argparse.Namespace:
     coco.add_argument(
         '--archive', metavar='cocostuff-10k-v1.1.zip', help=f'or its unpacked folder; {FOUND}'
     )
-    cifar = kinds.add_parser('cifar100', parents=[common], help='CIFAR-100, python version')
-    cifar.add_argument('root', metavar='ROOT', help=ROOT.format('mmpretrain', 'data/cifar100'))
-    cifar.add_argument('--archive', metavar='cifar-100-python.tar.gz', help=FOUND)
     return parser.parse_args()
 
 
 def run(args: argparse.Namespace) -> RootReport:
     how = dict(subset=args.subset, say=partial(print, flush=True))
-    if args.kind == 'cifar100':
-        if args.check:
-            return check_cifar100(args.root, subset=args.subset)
-        return prepare_cifar100(args.root, args.archive, **how)
     how['workers'] = args.workers
     if args.check:
         return check_root(args.kind, args.root, **how)

@@ -139,15 +139,6 @@ COCO_ARCHIVE = Archive(
     lists=('imageLists/train.txt', 'imageLists/test.txt'),
     files=('images/{}.jpg', 'annotations/{}.mat'),
 )
-CIFAR_ARCHIVE = Archive(
-    file_name='cifar-100-python.tar.gz',
-    page='the CIFAR page',
-    flag='--archive',
-    members=re.compile(r'cifar-100-python/(train|test|meta)'),
-    holds='cifar-100-python/ with train, test and meta',
-    lists=('train', 'test', 'meta'),
-    files=(),
-)
 
 
 def _incomplete(path: Path, lacks: list[str]) -> str:

@@ -1,20 +1,15 @@
-"""A small synthetic classification data set in CIFAR-100's layout, for demos and tests."""
+"""A small synthetic classification data set in folders of images, for demos and tests."""
 
-import io
 import math
-import os
-import pickle
-import struct
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
-from .cifar_files import SIDE
-from .cifar_source import FOLDER, META, SPLITS
 from .drawing import PATTERNS, background, check_count, coverage, light_and_noise, texture
 
+SIDE = 32  # as CIFAR's images have
+SPLITS = ('train', 'test')
 SHAPES: tuple[str, ...] = ('disc', 'ring', 'triangle', 'cross', 'square')
 SURFACES: tuple[str, ...] = ('plain', *PATTERNS, 'dotted')
 # Shape by shape: the first four are the plain, the striped, the checked and the dotted disc.
@@ -70,15 +65,14 @@ def write_toy_cifar(
     num_classes: int = len(CLASSES),
     seed: int = 0,
 ) -> Path:
-    r"""Write drawn images as a data set in the python layout of CIFAR-100.
+    r"""Write drawn images as ``train/CLASS/NUMBER.png`` and ``test/CLASS/NUMBER.png``.
 
-    The files are ``cifar-100-python/{train,test,meta}``, pickles as Python 2 wrote the published
-    ones. The fine labels are ``CLASSES``, in turn (image i is of class i modulo their number),
-    the coarse labels are ``SHAPES``. An image follows from (``seed``, split, index) and
-    ``num_classes`` alone: asking for more leaves the first ones as they are.
+    The classes are drawn in turn (image i is of class i modulo their number). An image follows from
+    (``seed``, split, index) and ``num_classes`` alone: asking for more leaves the first ones as
+    they are.
 
     Args:
-        root: folder to write ``cifar-100-python`` to; made if missing, such files are replaced.
+        root: folder to write to; made if missing, such files are replaced.
         num_train: number of training images.
         num_test: number of test images.
         num_classes: the first so many of ``CLASSES``.
@@ -96,49 +90,12 @@ def write_toy_cifar(
     check_count('num_classes', num_classes)
     if not 2 <= num_classes <= len(CLASSES):
         raise ValueError(f'num_classes must be 2 to {len(CLASSES)}, got {num_classes}')
-    folder = Path(root) / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
     for split_id, (split, count) in enumerate(zip(SPLITS, (num_train, num_test), strict=True)):
-        _write(folder / split, _split(split, split_id, int(count), int(num_classes), int(seed)))
-    shapes = SHAPES[: math.ceil(num_classes / len(SURFACES))]
-    names = {'fine_label_names': CLASSES[:num_classes], 'coarse_label_names': shapes}
-    _write(folder / META, {key: [name.encode() for name in names[key]] for key in names})
+        for name in CLASSES[:num_classes]:
+            (Path(root) / split / name).mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            label = index % num_classes
+            image = draw_image(np.random.default_rng([seed, split_id, index]), label)
+            path = Path(root) / split / CLASSES[label] / f'{index:06d}.png'
+            path.write_bytes(cv2.imencode('.png', image[..., ::-1])[1].tobytes())
     return Path(root)
-
-
-def _split(split: str, split_id: int, count: int, num_classes: int, seed: int) -> dict[str, Any]:
-    fine = [index % num_classes for index in range(count)]
-    images = np.empty((count, 3, SIDE, SIDE), np.uint8)
-    for index, label in enumerate(fine):
-        drawn = draw_image(np.random.default_rng([seed, split_id, index]), label)
-        images[index] = drawn.transpose(2, 0, 1)
-    return {
-        'filenames': [f'{CLASSES[label]}_{i:06d}.png'.encode() for i, label in enumerate(fine)],
-        'batch_label': f'{split} batch, drawn'.encode(),
-        'fine_labels': fine,
-        'coarse_labels': [label // len(SURFACES) for label in fine],
-        'data': images.reshape(count, 3 * SIDE * SIDE),
-    }
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    file = io.BytesIO()
-    _Python2Pickler(file, protocol=2).dump({key.encode(): content[key] for key in content})
-    unfinished = path.with_name(f'{path.name}.tmp')
-    unfinished.write_bytes(file.getvalue())
-    os.replace(unfinished, path)
-
-
-class _Python2Pickler(pickle._Pickler):
-    """Writes bytes as the text of Python 2, which the published files hold.
-
-    Those who read them with ``encoding='latin1'`` then find text, and with 'bytes' bytes.
-    """
-
-    dispatch = pickle._Pickler.dispatch.copy()
-
-    def save_bytes(self, value: bytes) -> None:
-        self.write(pickle.BINSTRING + struct.pack('<i', len(value)) + value)
-        self.memoize(value)
-
-    dispatch[bytes] = save_bytes

@@ -11,7 +11,6 @@ from mmengine.registry import MODELS, init_default_scope
 from torch import Tensor, nn
 
 from ..compat import turn_off_inplace
-from ..datasets.cifar_files import SIDE
 from ..models.forward import run
 
 # What carries a feature on; not gates (sigmoid) and not weights (softmax).
@@ -81,7 +80,7 @@ def _classifier_crop(cfg: Config) -> Optional[Any]:
             return transform['crop_size']
         if kind == 'RandomResizedCrop':
             return transform['scale']
-    return SIDE if 'CIFAR' in dataset.get('type', '') else None
+    return 32 if 'CIFAR' in dataset.get('type', '') else None
 
 
 def input_size(cfg: Config) -> tuple[int, int]:

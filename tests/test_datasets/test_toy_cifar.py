@@ -1,23 +1,16 @@
-"""The generated classification data set in CIFAR-100's layout."""
+"""The generated classification data set in folders of images."""
 
-import pickle
-
+import cv2
 import numpy as np
 import pytest
 
-from mmrazor_tat.data_preparation.cifar_root import check_cifar100
-from mmrazor_tat.datasets import CIFARArchive
 from mmrazor_tat.datasets.toy_cifar import CLASSES, SHAPES, SURFACES, draw_image, write_toy_cifar
 
-FILES = ('train', 'test', 'meta')
 
-
-def content(root, encoding='latin1'):
-    """What others see who read the files as the page of CIFAR tells them to."""
-    return {
-        name: pickle.loads((root / 'cifar-100-python' / name).read_bytes(), encoding=encoding)
-        for name in FILES
-    }
+def content(root) -> dict[str, np.ndarray]:
+    """The images by their paths, R, G, B."""
+    paths = sorted(root.glob('*/*/*.png'))
+    return {str(path.relative_to(root)): cv2.imread(str(path))[..., ::-1] for path in paths}
 
 
 @pytest.fixture(scope='module')
@@ -45,71 +38,32 @@ def test_classes():
     )
 
 
-@pytest.mark.parametrize('encoding', ['latin1', 'bytes'])
-def test_files_are_as_python_2_wrote_them(toy, encoding):
-    def text(value):
-        return value.encode() if encoding == 'bytes' else value
-
-    found = content(toy, encoding)
-    train = found['train']
-    assert sorted(train) == sorted(
-        map(text, ['filenames', 'batch_label', 'fine_labels', 'coarse_labels', 'data'])
-    )
-    data = train[text('data')]
-    assert data.shape == (45, 3072) and data.dtype == np.uint8
-    assert train[text('fine_labels')] == [*range(20), *range(20), *range(5)]
-    assert train[text('coarse_labels')][:9] == [0, 0, 0, 0, 1, 1, 1, 1, 2]
-    assert train[text('filenames')][21] == text('striped_disc_000021.png')
-    assert found['meta'] == {
-        text('fine_label_names'): [text(name) for name in CLASSES],
-        text('coarse_label_names'): [text(name) for name in SHAPES],
-    }
-    assert len(found['test'][text('data')]) == 21
-
-
-def test_planes_are_those_of_the_drawing(toy):
-    data = content(toy)['test']['data']
+def test_a_folder_for_each_class(toy):
+    found = content(toy)
+    assert len(found) == 45 + 21
+    assert {path.name for path in (toy / 'test').iterdir()} == set(CLASSES)
     image = draw_image(np.random.default_rng([3, 1, 7]), 7)
     assert image.shape == (32, 32, 3)
-    assert np.array_equal(data[7].reshape(3, 32, 32), image.transpose(2, 0, 1))
-
-
-def test_our_data_set_and_check_read_it(toy):
-    dataset = CIFARArchive(toy, split='test', labels='coarse', serialize_data=False)
-    assert dataset.metainfo['classes'] == SHAPES
-    assert [x['gt_label'] for x in dataset] == content(toy)['test']['coarse_labels']
-    assert np.array_equal(dataset[7]['img'], draw_image(np.random.default_rng([3, 1, 7]), 7))
-    report = check_cifar100(toy, subset=True)
-    assert report.ok and report.counts == {'train': 45, 'test': 21}
+    assert np.array_equal(found[f'test/{CLASSES[7]}/000007.png'], image)
 
 
 def test_more_images_leave_the_first_ones(toy, tmp_path):
-    few = content(write_toy_cifar(tmp_path, num_train=6, num_test=2, seed=3))
     many = content(toy)
-    for split, count in (('train', 6), ('test', 2)):
-        assert np.array_equal(few[split]['data'], many[split]['data'][:count])
-        assert few[split]['fine_labels'] == many[split]['fine_labels'][:count]
+    few = content(write_toy_cifar(tmp_path, num_train=6, num_test=2, seed=3))
+    assert len(few) == 8 and all(np.array_equal(many[path], few[path]) for path in few)
 
 
 def test_seeds(toy, tmp_path):
-    """The same seed makes the same files, another another; no two images are the same."""
-    same = write_toy_cifar(tmp_path / 'same', 45, 21, seed=3) / 'cifar-100-python'
-    for name in FILES:
-        assert (same / name).read_bytes() == (toy / 'cifar-100-python' / name).read_bytes()
-    other = content(write_toy_cifar(tmp_path / 'other', 2, 2, seed=4))
-    one = content(toy)
-    images = [*one['train']['data'], *one['test']['data'], *other['train']['data']]
-    assert len({image.tobytes() for image in images}) == 45 + 21 + 2
+    """Another seed makes other images; no two are the same."""
+    other = content(write_toy_cifar(tmp_path, 2, 2, seed=4))
+    images = [*content(toy).values(), *other.values()]
+    assert len({image.tobytes() for image in images}) == 45 + 21 + 4
 
 
 def test_fewer_classes(tmp_path):
-    found = content(write_toy_cifar(tmp_path, num_train=11, num_test=0, num_classes=5))
-    assert found['meta'] == {
-        'fine_label_names': list(CLASSES[:5]),
-        'coarse_label_names': ['disc', 'ring'],
-    }
-    assert found['train']['fine_labels'] == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0]
-    assert found['test']['data'].shape == (0, 3072)
+    write_toy_cifar(tmp_path, num_train=11, num_test=0, num_classes=5)
+    assert {path.name for path in (tmp_path / 'test').iterdir()} == set(CLASSES[:5])
+    assert len(content(tmp_path)) == 11
 
 
 def test_colour_does_not_tell_the_class(drawn):

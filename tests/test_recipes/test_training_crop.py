@@ -21,7 +21,7 @@ def config(pipeline=(), dataset='ImageNet', **settings) -> Config:
         (config([dict(type='RandomResizedCrop', scale=224), FLIP]), (224, 224)),
         (config([dict(type='RandomCrop', crop_size=32, padding=4), FLIP]), (32, 32)),
         (config([dict(type='mmpretrain.CenterCrop', crop_size=(64, 48))]), (64, 48)),
-        (config([FLIP], 'mmrazor.CIFARArchive'), (32, 32)),
+        (config([FLIP], 'CIFAR100'), (32, 32)),
         (config([FLIP], 'CIFAR10'), (32, 32)),
         (config([FLIP]), None),
         (Config(dict(model=dict())), None),

@@ -3,7 +3,6 @@
 import io
 import runpy
 import sys
-import tarfile
 import zipfile
 
 import numpy as np
@@ -13,7 +12,6 @@ from scipy.io import savemat
 
 from mmrazor_tat.data_preparation import check, prepare
 from mmrazor_tat.data_preparation.check import RootReport
-from mmrazor_tat.datasets.toy_cifar import write_toy_cifar
 from mmrazor_tat.utils.archives import DataError
 
 
@@ -106,38 +104,10 @@ def test_root_is_explained(run):
     for kind, owner, root in (
         ('voc12aug', 'mmseg', 'data/VOCdevkit/VOC2012'),
         ('coco-stuff10k', 'mmseg', 'data/coco_'),
-        ('cifar100', 'mmpretrain', 'data/cifar100'),
     ):
         code, out, _ = run(kind, '--help')
         assert code == 0
         assert f"the data_root of {owner}'s config, e.g. {root}" in ' '.join(out.split())
-
-
-def test_cifar(run, tmp_path):
-    """Nothing stands in for the package: refused, made, checked, found to be damaged."""
-    write_toy_cifar(tmp_path / 'drawn', num_train=3, num_test=2)
-    archive, root = tmp_path / 'cifar-100-python.tar.gz', tmp_path / 'cifar100'
-    with tarfile.open(archive, 'w:gz') as file:
-        file.add(tmp_path / 'drawn/cifar-100-python', 'cifar-100-python')
-    code, out, err = run('cifar100', root, '--archive', archive)
-    assert (code, out) == (1, '') and not root.exists()
-    assert err.startswith(f'prepare_data: {archive} has the md5 ') and err.count('\n') == 1
-    in_order = (
-        f'cifar100 root {root} is in order as a subset: train 3 of 50,000, test 2 of 10,000; '
-        '5 images and labels read\n'
-    )
-    unpacking = f'unpacking {archive} (0.0 GB)\n'
-    assert run('cifar100', root, '--subset') == (0, unpacking + in_order, '')
-    assert run('cifar100', root, '--check', '--subset') == (0, in_order, '')
-    (root / 'cifar-100-python/test').unlink()
-    assert run('cifar100', root, '--check', '--subset')[:2] == (
-        1,
-        f'cifar100 root {root} is not in order:\n'
-        '- cifar-100-python/test is missing\n'
-        '- note: fine_label_names in cifar-100-python/meta: 20, officially 100\n'
-        '- note: coarse_label_names in cifar-100-python/meta: 5, officially 20\n'
-        '- note: images in cifar-100-python/train: 3, officially 50,000\n',
-    )
 
 
 def test_as_a_command(repo, command, tmp_path):

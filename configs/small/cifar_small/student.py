@@ -1,26 +1,14 @@
 # A ResNet-8 on photographs of 32 x 32 in folders, ROOT/train/CLASS and ROOT/test/CLASS: 50 of
 # CIFAR-100's classes.
-_base_ = '../../_base_/classification/cifar100.py'
+_base_ = '../../_base_/classification/image_folders.py'
 data_root = 'data/cifar_small'
-data_preprocessor = dict(
-    num_classes=50, to_rgb=True)
+data_preprocessor = dict(num_classes=50)
 model = dict(
     data_preprocessor=data_preprocessor,
     backbone=dict(type='mmrazor.CIFARResNet', depth=8),
     head=dict(num_classes=50, in_channels=64))
-_load = dict(type='LoadImageFromFile')
-_folder = dict(_delete_=True, type='CustomDataset', data_root=data_root)
-train_dataloader = dict(
-    num_workers=1,
-    sampler=dict(type='InfiniteSampler'),
-    dataset=dict(
-        data_prefix='train',
-        pipeline=[_load, *_base_.train_dataloader.dataset.pipeline],
-        **_folder))
-val_dataloader = dict(
-    num_workers=1,
-    dataset=dict(
-        data_prefix='test', pipeline=[_load, *_base_.val_dataloader.dataset.pipeline], **_folder))
+train_dataloader = dict(dataset=dict(data_root=data_root))
+val_dataloader = dict(dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.04, begin=0, end=400, by_epoch=False),
@@ -33,4 +21,3 @@ default_hooks = dict(
     checkpoint=dict(by_epoch=False, interval=1000))
 log_processor = dict(by_epoch=False)
 randomness = dict(seed=0)
-del _load, _folder

@@ -1,6 +1,5 @@
-# A small ResNet-8 on drawn images of 20 classes in CIFAR's layout
-# (mmrazor_tat/datasets/toy_cifar.py).
-_base_ = '../../_base_/classification/cifar100.py'
+# A small ResNet-8 on drawn images of 20 classes (mmrazor_tat/datasets/toy_cifar.py).
+_base_ = '../../_base_/classification/image_folders.py'
 data_root = 'data/toy_cifar'
 data_preprocessor = dict(num_classes=20, mean=[128.1, 126.6, 127.5], std=[61.2, 61.3, 61.0])
 model = dict(
@@ -8,12 +7,13 @@ model = dict(
     backbone=dict(type='mmrazor.CIFARResNet', depth=8, widths=(8, 8, 16, 32)),
     head=dict(num_classes=20, in_channels=32))
 # Cropped, an object may lose what tells its class.
-_flip = [dict(type='RandomFlip', prob=0.5, direction='horizontal'), dict(type='PackInputs')]
-train_dataloader = dict(
-    num_workers=1,
-    sampler=dict(type='InfiniteSampler'),
-    dataset=dict(data_root=data_root, pipeline=_flip))
-val_dataloader = dict(num_workers=1, dataset=dict(data_root=data_root))
+_flip = [
+    dict(type='LoadImageFromFile'),
+    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='PackInputs'),
+]
+train_dataloader = dict(dataset=dict(data_root=data_root, pipeline=_flip))
+val_dataloader = dict(dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader
 optim_wrapper = dict(optimizer=dict(lr=0.1))
 param_scheduler = [
