@@ -14,7 +14,8 @@ VENV_OLDEST ?= .venv-oldest
 # The tests of another stack than the default one.
 CORE = -m 'core and not slow'
 
-.PHONY: demo test test-slow test-mmpretrain test-mim test-onedl test-onedl-core test-oldest \
+# test-slurm: suites on a slurm of this machine.
+.PHONY: demo test test-slow test-slurm test-mmpretrain test-mim test-onedl test-onedl-core test-oldest \
   mmpretrain docs lint format clean
 
 demo: $(VENV)/installed
@@ -40,6 +41,10 @@ lint: $(VENV)/installed
 format: $(VENV)/installed
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+# A slurm of this machine alone (Debian: slurmctld slurmd munge), as root.
+test-slurm: $(VENV)/installed
+	tests/slurm/with_slurm.sh $(VENV)/bin/python -m pytest tests/test_benchmark/test_cluster.py $(ARGS)
 
 test-mim: $(VENV_MIM)/installed
 	$(VENV_MIM)/bin/python -m pip install -q --no-deps --no-build-isolation --force-reinstall .

@@ -54,6 +54,9 @@ setup(
     extras_require={
         'classification': ['mmpretrain>=1.2.0', 'torchvision'],
         'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
+        # tools/benchmark.py; on a cluster.
+        'suites': ['pandas', 'scipy', 'filelock'],
+        'slurm': ['submitit'],
     },
     zip_safe=False,
 )

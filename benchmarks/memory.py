@@ -88,9 +88,7 @@ def main() -> None:
         runner.train()
     iterations, resident, tensors = zip(*hook.samples[len(hook.samples) // 2 :])
     growth = [1000 * theilslopes(values, iterations).slope for values in (resident, tensors)]
-    print(
-        f'resident {resident[0]:.0f} -> {resident[-1]:.0f} MiB, {growth[0]:+.2f} MiB in 1,000'
-    )
+    print(f'resident {resident[0]:.0f} -> {resident[-1]:.0f} MiB, {growth[0]:+.2f} MiB in 1,000')
     print(f'live tensors {tensors[0]} -> {tensors[-1]}, {growth[1]:+.2f} in 1,000')
     if growth[0] > args.limit or growth[1] > 1:
         raise SystemExit('memory grows')

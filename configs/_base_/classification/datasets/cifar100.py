@@ -1,5 +1,5 @@
-# CIFAR-100 as mmpretrain reads it (R, G, B), standard crop and flip: cifar-100-python.tar.gz lies in
-# data_root, unpacked or not, or is downloaded; its md5 is checked.
+# CIFAR-100 as mmpretrain reads it (R, G, B), standard crop and flip: cifar-100-python.tar.gz lies
+# in data_root, unpacked or not, or is downloaded; its md5 is checked.
 data_root = 'data/cifar100'
 data_preprocessor = dict(
     type='mmpretrain.ClsDataPreprocessor',
