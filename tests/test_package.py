@@ -112,9 +112,13 @@ def test_requirements_replace_nothing_of_a_user_s():
     assert sorted(line.split('>')[0] for line in always) == ['joblib', 'mmrazor']
     extras = [line.split(';')[0].strip() for line in requires('mmrazor_tat') if line not in always]
     assert sorted(extras) == [
+        'filelock',
         'mmpretrain>=1.2.0',
         'onnx',
         'onnxruntime',
         'onnxscript',
+        'pandas',
+        'scipy',
+        'submitit',
         'torchvision',
     ]

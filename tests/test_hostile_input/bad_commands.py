@@ -124,7 +124,6 @@ COMMANDS = [
         ['voc12aug', '{tmp}/v', '--voc-archive', '{tmp}/syntax.py'],
         ('benchmark.tgz',),
     ),
-    ('prepare_data', ['cifar100', '{tmp}/v', '--archive', '{tmp}/syntax.py'], ('syntax.py',)),
     ('prepare_data', ['imagenet', '{tmp}'], ("'imagenet'", 'voc')),
     ('benchmark', ['{tmp}/nope.py'], ('nope.py',)),
     ('benchmark', ['{tmp}/syntax.py'], ('syntax.py',)),

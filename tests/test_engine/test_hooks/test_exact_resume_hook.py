@@ -5,7 +5,8 @@ import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
-from mmrazor_tat.benchmark.execution.results import read_results
+
+from mmrazor_tat.benchmark.execution.records import read_results
 
 
 class Network(BaseModel):
