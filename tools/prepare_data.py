@@ -1,14 +1,14 @@
-"""Make, or check, the data root that the configs of VOC12aug, COCO-Stuff10K or CIFAR-100 expect.
+"""Make, or check, the data root that the configs of VOC12aug or COCO-Stuff10K expect.
 
-Nothing is downloaded: the official archives are unpacked and, for mmseg, converted by its own
-converters.
+Nothing is downloaded: the official archives are unpacked, and converted by mmseg's converters.
 """
 
 import argparse
 from functools import partial
 
+from mmrazor_tat.data_preparation.archives import COCO, SBD, VOC
 from mmrazor_tat.data_preparation.check import RootReport, check_root
-from mmrazor_tat.data_preparation.prepare import prepare_coco_stuff10k, prepare_voc12aug
+from mmrazor_tat.data_preparation.prepare import prepare
 
 ROOT = "the data_root of {}'s config, e.g. {}; made if missing"
 FOUND = 'looked for in ROOT and beside it by its official name'
@@ -42,13 +42,12 @@ def parse_args() -> argparse.Namespace:
 
 
 def run(args: argparse.Namespace) -> RootReport:
-    how = dict(subset=args.subset, say=partial(print, flush=True))
-    how['workers'] = args.workers
+    how = dict(subset=args.subset, workers=args.workers, say=partial(print, flush=True))
     if args.check:
         return check_root(args.kind, args.root, **how)
-    if args.kind == 'voc12aug':
-        return prepare_voc12aug(args.root, args.voc_archive, args.sbd_archive, **how)
-    return prepare_coco_stuff10k(args.root, args.archive, **how)
+    given = dict(vars(args))
+    flags = {of.file_name: given.get(of.flag[2:].replace('-', '_')) for of in (VOC, SBD, COCO)}
+    return prepare(args.kind, args.root, flags, **how)
 
 
 def main() -> None:

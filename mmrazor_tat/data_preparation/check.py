@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import ClassVar, Optional
+from typing import Optional
 
 from PIL import Image
 
-from .layouts import LAYOUTS, Split, find_root
+from .layouts import LAYOUTS, DataError, Layout, read_list
 
 _NAMES_SHOWN = 20
 SECONDS_BETWEEN_LINES = 5.0
@@ -28,28 +28,21 @@ class RootReport:
     read: int  # pairs of image and label that were decoded
     problems: tuple[str, ...]
     notes: tuple[str, ...]  # counts that ``subset`` lets pass
-    unit: ClassVar[str] = 'pairs of image and label'
 
     @property
     def ok(self) -> bool:
         return not self.problems
 
-    @property
-    def official(self) -> dict[str, int]:
-        return {split.name: split.count for split in LAYOUTS[self.kind].splits}
-
     def __str__(self) -> str:
-        if self.ok:
-            counts = ', '.join(
-                f'{name} {count:,}' + (f' of {self.official[name]:,}' if self.notes else '')
-                for name, count in self.counts.items()
-            )
-            return (
-                f'{self.kind} root {self.root} is in order{" as a subset" if self.notes else ""}: '
-                f'{counts}; {self.read:,} {self.unit} read'
-            )
-        found = self.problems + tuple(f'note: {note}' for note in self.notes)
-        return '\n- '.join([f'{self.kind} root {self.root} is not in order:', *found])
+        if not self.ok:
+            found = [*self.problems, *(f'note: {note}' for note in self.notes)]
+            return '\n- '.join([f'{self.kind} root {self.root} is not in order:', *found])
+        official = {split.name: f' of {split.count:,}' for split in LAYOUTS[self.kind].splits}
+        counts = (f'{k} {n:,}' + official[k] * bool(self.notes) for k, n in self.counts.items())
+        return (
+            f'{self.kind} root {self.root} is in order{" as a subset" * bool(self.notes)}: '
+            f'{", ".join(counts)}; {self.read:,} pairs of image and label read'
+        )
 
 
 def check_root(
@@ -77,40 +70,34 @@ def check_root(
     """
     if kind not in LAYOUTS:
         raise ValueError(f'kind must be one of {", ".join(LAYOUTS)}, got {kind!r}')
-    workers = count_workers(workers)
-    layout = LAYOUTS[kind]
-    root = find_root(layout, root)
-    problems: list[str] = []
-    lists = {}
+    workers, layout = count_workers(workers), LAYOUTS[kind]
+    root = _find_root(kind, root)
+    problems, lists = [], {}
     for split in layout.splits:
         if (root / split.list_file).is_file():
             lists[split] = read_list(root / split.list_file)
-            problems += list_faults(split.list_file, lists[split])
         else:
-            made = ' (the conversion makes it)' if split.name == 'aug' else ''
+            made = ' (the conversion makes it)' * (split.name == 'aug')
             problems.append(f'{split.list_file} is missing{made}')
-    problems += overlaps({split.list_file: names for split, names in lists.items()})
+    problems += list_faults({split.list_file: names for split, names in lists.items()})
     wrong_counts = [
         f'names in {split.list_file}: {len(names):,}, officially {split.count:,}'
         for split, names in lists.items()
         if names and len(names) != split.count
     ]
-
-    pairs = list(
-        dict.fromkeys(
-            (split.image.format(name), split.label.format(name))
-            for split, names in lists.items()
-            for name in names
-            if is_plain(name)
-        )
-    )
+    every = [(split, name) for split, names in lists.items() for name in names if _is_plain(name)]
+    pairs = list(dict.fromkeys((of.image.format(n), of.label.format(n)) for of, n in every))
     files = dict.fromkeys(itertools.chain.from_iterable(pairs))
-    missing = {file for file in files if not (root / file).is_file()}
-    problems += listing('missing files', (file for file in files if file in missing))
-    if layout.reads_folder:
-        problems += _unlisted(root, lists, files)
+    missing = [file for file in files if not (root / file).is_file()]
+    problems += listing('missing files', missing)
+    for split in lists if layout.reads_folder else ():
+        found = (root / Path(split.image).parent).rglob('*.jpg')
+        extra = sorted({path.relative_to(root).as_posix() for path in found} - set(files))
+        problems += listing(
+            f'images that mmseg would read but {split.list_file} does not name', extra
+        )
     if decode:
-        pairs = [pair for pair in pairs if missing.isdisjoint(pair)]
+        pairs = [pair for pair in pairs if not set(missing) & set(pair)]
         problems += _read(root, pairs, layout.label_ids, workers, say)
     return RootReport(
         kind=kind,
@@ -122,69 +109,57 @@ def check_root(
     )
 
 
+def is_root(layout: Layout, folder: Path) -> bool:
+    """Whether a folder looks like the ``data_root`` of a layout, complete or not."""
+    return all((folder / part).is_dir() for part in layout.folders)
+
+
+def _find_root(kind: str, root: str | Path) -> Path:
+    root, layout = Path(root).absolute(), LAYOUTS[kind]
+    if not is_root(layout, root):
+        lacks = [f'{part}/' for part in layout.folders if not (root / part).is_dir()]
+        fault = f'it lacks {" and ".join(lacks)}' if root.is_dir() else 'there is no such folder'
+        if (root / 'imageLists').is_dir():
+            fault += '; it is unpacked but not converted, prepare it first'
+        raise DataError(f'{root} is not a {kind} root (.../{layout.data_root}): {fault}')
+    return root
+
+
 def count_workers(workers: Optional[int]) -> int:
-    """``workers``, or one a core where it is None.
-
-    Raises:
-        ValueError: it is below 1.
-    """
-    if workers is None:
-        return os.cpu_count() or 1
-    if workers < 1:
+    """``workers``, or one a core where it is None; ValueError below 1."""
+    if workers is not None and workers < 1:
         raise ValueError(f'workers must be at least 1, got {workers}')
-    return workers
+    return workers or os.cpu_count() or 1
 
 
-def read_list(path: Path) -> list[str]:
-    """The names in an image list, one a line, as mmseg reads them."""
-    return [line.strip() for line in path.read_text(errors='replace').splitlines()]
-
-
-def is_plain(name: str) -> bool:
-    """Whether a name of a list is one: not empty, and no path that may lead elsewhere."""
-    return name not in ('', '.', '..') and not {'/', '\\'} & set(name)
-
-
-def list_faults(title: str, names: list[str]) -> list[str]:
-    """What is wrong with one list taken by itself."""
-    if not names:
-        return [f'{title} is empty']
-    twice = [name for name, count in Counter(names).items() if count > 1 and name]
-    odd = [f'line {i}: {name!r}' for i, name in enumerate(names, start=1) if not is_plain(name)]
-    return [
-        *listing(f'names more than once in {title}', twice),
-        *listing(f'lines of {title} that are no name', odd),
-    ]
-
-
-def overlaps(lists: dict[str, list[str]]) -> list[str]:
-    """The names that two lists share, for every two."""
+def list_faults(lists: dict[str, list[str]]) -> list[str]:
+    """What is wrong with lists of names, by their titles: empty, twice, no name, in two of them."""
     found = []
-    for (title, names), (other, other_names) in itertools.combinations(lists.items(), 2):
-        shared = set(names) & set(other_names) - {''}
-        found += listing(f'names both in {title} and in {other}', sorted(shared))
+    for title, names in lists.items():
+        if not names:
+            found.append(f'{title} is empty')
+        twice = [name for name, count in Counter(names).items() if count > 1 and name]
+        odd = [f'line {i}: {name!r}' for i, name in enumerate(names, 1) if not _is_plain(name)]
+        found += listing(f'names more than once in {title}', twice)
+        found += listing(f'lines of {title} that are no name', odd)
+    for (title, names), (other, others) in itertools.combinations(lists.items(), 2):
+        shared = sorted(set(names) & set(others) - {''})
+        found += listing(f'names both in {title} and in {other}', shared)
     return found
 
 
 def listing(title: str, items: Iterable[str]) -> list[str]:
     """No text without items, else one: the title, how many they are, and the first of them."""
     items = list(items)
-    if not items:
-        return []
     shown = [f'    {item}' for item in items[:_NAMES_SHOWN]]
     if len(items) > _NAMES_SHOWN:
         shown.append(f'    and {len(items) - _NAMES_SHOWN:,} more')
-    return ['\n'.join([f'{title}: {len(items):,}', *shown])]
+    return ['\n'.join([f'{title}: {len(items):,}', *shown])] if items else []
 
 
-def _unlisted(root: Path, lists: dict[Split, list[str]], files: dict[str, None]) -> list[str]:
-    found = []
-    for split in lists:
-        folder = Path(split.image).parent
-        images = (path.relative_to(root).as_posix() for path in (root / folder).rglob('*.jpg'))
-        extra = sorted(image for image in images if image not in files)
-        found += listing(f'images that mmseg would read but {split.list_file} does not name', extra)
-    return found
+def _is_plain(name: str) -> bool:
+    """Whether a name of a list is one: not empty, and no path that may lead elsewhere."""
+    return name not in ('', '.', '..') and not {'/', '\\'} & set(name)
 
 
 def _read(
@@ -206,10 +181,9 @@ def _read(
             if time.monotonic() - said >= SECONDS_BETWEEN_LINES:
                 said = time.monotonic()
                 say(f'read {done:,} of {len(pairs):,} pairs of image and label')
-    texts = []
-    for title in sorted(faults):
-        texts += listing(title, dict.fromkeys(faults[title]))
-    return texts
+    return [
+        text for title in sorted(faults) for text in listing(title, dict.fromkeys(faults[title]))
+    ]
 
 
 def _faults(
@@ -221,10 +195,8 @@ def _faults(
         try:
             with Image.open(root / file) as opened:
                 decoded[file] = opened.copy()  # decodes all of it
-        # A broken file makes Pillow's decoders raise nearly anything.
-        except Exception as error:
-            # Pillow's own text would repeat the whole path.
-            unknown = isinstance(error, Image.UnidentifiedImageError)
+        except Exception as error:  # a broken file makes Pillow's decoders raise nearly anything
+            unknown = isinstance(error, Image.UnidentifiedImageError)  # which repeats the path
             yield 'unreadable files', f'{file} ({"not an image" if unknown else error})'
     if label in decoded:
         if decoded[label].mode not in ('L', 'P'):

@@ -1,34 +1,58 @@
-"""Make the roots that mmseg's configs expect from the official archives."""
+"""Make the roots that mmseg's configs expect from the official archives, by mmseg's converters."""
 
 import contextlib
+import importlib.util
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Optional
 
-from .archives import COCO_ARCHIVE, SBD_ARCHIVE, VOC_ARCHIVE, Archive
-from .check import RootReport, check_root, count_workers
-from .converters import convert_coco_stuff10k, convert_voc12aug
-from .layouts import LAYOUTS, UNFINISHED, DataError, is_root, root_nearby
+from scipy.io import loadmat
+
+from .archives import COCO, SBD, VOC, Archive, find, unpack
+from .check import RootReport, check_root, count_workers, is_root, list_faults
+from .layouts import LAYOUTS, DataError, read_list
+
+_UNFINISHED = 'prepare_data.unfinished'
+# The ids that pixels of COCO-Stuff 10K v1.1 bear. mmseg's converter would let any other pass as
+# one of its classes; version 1.0 has such ids, as it numbers its classes without gaps.
+_COCO_IDS = {*range(183)} - {12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91}
+_ANNOTATIONS_TRIED = 50
+# Imported by its name: only so do its worker processes find its functions on every platform.
+_RUN_CONVERTER = """
+import importlib, sys
+folder, name, constant, length, *arguments = sys.argv[1:]
+sys.path.insert(0, folder)
+converter = importlib.import_module(name)
+assert hasattr(converter, constant), f'{name}.py has no {constant}'
+if length:
+    setattr(converter, constant, int(length))
+sys.argv = [name, *arguments]
+converter.main()
+"""
 
 
-def prepare_voc12aug(
+def prepare(
+    kind: str,
     root: str | Path,
-    voc_archive: Optional[str | Path] = None,
-    sbd_archive: Optional[str | Path] = None,
+    archives: dict[str, Optional[str | Path]],
     *,
     subset: bool = False,
     workers: Optional[int] = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> RootReport:
-    """Make ``root`` the ``data_root`` of mmseg's ``pascal_voc12_aug.py``.
+    """Make ``root`` the ``data_root`` of mmseg's config of a data set.
 
     Args:
-        root: .../VOCdevkit/VOC2012; made if missing. What is unpacked there already is taken.
-        voc_archive: VOCtrainval_11-May-2012.tar; None looks in ``root`` and beside it.
-        sbd_archive: benchmark.tgz or the folder unpacked from it; None looks likewise.
+        kind: 'voc12aug' or 'coco-stuff10k'.
+        root: .../VOCdevkit/VOC2012 or .../coco_stuff10k; made if missing. What is unpacked there
+            already is taken.
+        archives: the official ones, or the folders unpacked from them, by their file names; None or
+            missing: looked for in ``root`` and beside it.
         subset: the archives are not the official ones, take their counts as they are.
         workers: processes that convert and threads that check; None is one a core.
         say: is given lines of progress.
@@ -38,165 +62,175 @@ def prepare_voc12aug(
 
     Raises:
         ValueError: ``workers`` is below 1.
-        DataError: an archive is missing, unreadable or another one, ``root`` is a wrong folder, or
-            the converter failed. The root is then as it was.
+        DataError: an archive is missing, unreadable or another one, ``root`` is a file, or the
+            converter failed. The root is then as it was.
     """
-    root, workers = _target('voc12aug', root), count_workers(workers)
+    root, layout, workers = Path(root).absolute(), LAYOUTS[kind], count_workers(workers)
     how = dict(subset=subset, workers=workers, say=say)
-    before = _prepared_before('voc12aug', root, how)
-    if before is not None and before.ok:
-        return before
-    damaged = before is not None
+    if root.exists() and not root.is_dir():
+        raise DataError(f'{root} is a file; the root must be .../{layout.data_root}')
+    is_damaged = False
+    if is_root(layout, root) and check_root(kind, root, subset=subset, decode=False).ok:
+        report = check_root(kind, root, **how)
+        say('already complete, nothing to do' if report.ok else f'{report}\nmaking it anew')
+        if report.ok:
+            return report
+        is_damaged = True
+    near = [root, *root.parents[: 2 if kind == 'voc12aug' else 1]]
+    needed = (VOC, SBD) if kind == 'voc12aug' else (COCO,)
+    sources = {of: find(of, archives.get(of.file_name), near, is_damaged) for of in needed}
+    missing = [of for of, path in sources.items() if path is None]
+    if missing:
+        names = (f'{of.file_name} (from {of.page}; {of.flag} if it is elsewhere)' for of in missing)
+        raise DataError(
+            f'{kind} needs {" and ".join(names)}. Nothing is downloaded; looked in '
+            f'{", ".join(map(str, near))}'
+        )
+    if kind == 'voc12aug' and sources[VOC].is_dir() and sources[VOC] != root:
+        raise DataError(f'{VOC.flag}: {sources[VOC]} is a folder; to use it, name it as the root')
+    with _staging(root) as folder:
+        unpacked = {
+            of: unpack(of, path, folder / of.folder, say) if path.is_file() else path
+            for of, path in sources.items()
+        }
+        for of, path in unpacked.items():
+            _check_lists(of, path, sources[of])
+        out = folder / 'converted'
+        if kind == 'voc12aug':
+            _convert_voc(unpacked[VOC], unpacked[SBD], out, subset, workers, say)
+            if sources[VOC] != root:
+                _move_into(unpacked[VOC], root)
+            out = out / 'VOC2012'
+        else:
+            _convert_coco(unpacked[COCO], sources[COCO], out, subset, workers, say)
+        _move_into(out, root)
+    return check_root(kind, root, **how)
 
-    near = [root, root.parent, root.parent.parent]
-    unpacked_sbd = [folder / name for folder in near for name in ('benchmark_RELEASE', 'VOCaug')]
-    voc = VOC_ARCHIVE.find(voc_archive, near, [root], damaged)
-    sbd = SBD_ARCHIVE.find(sbd_archive, near, unpacked_sbd, damaged)
-    refuse_missing('voc12aug', near, [(VOC_ARCHIVE, voc, [root]), (SBD_ARCHIVE, sbd, unpacked_sbd)])
-    if voc.is_dir() and voc != root:
-        raise DataError(f'--voc-archive: {voc} is a folder; to use it, name it as the root')
 
-    origins = voc, sbd
-    with staging(root) as folder:
-        if voc.is_file():
-            unpack(VOC_ARCHIVE, voc, folder / 'voc', say)
-            voc = folder / 'voc'
-        if sbd.is_file():
-            unpack(SBD_ARCHIVE, sbd, folder / 'sbd', say)
-            sbd = folder / 'sbd'
-        convert_voc12aug(voc, sbd, folder / 'devkit', origins, subset, workers, say)
-        if voc != root:
-            move_into(voc, root)
-        move_into(folder / 'devkit/VOC2012', root)
-    return check_root('voc12aug', root, **how)
+def _check_lists(of: Archive, folder: Path, origin: Path) -> None:
+    faults = list_faults({path: read_list(folder / path) for path in of.lists})
+    if faults:
+        raise DataError(f'{origin}: {" ".join(faults[0].split())}')
 
 
-def prepare_coco_stuff10k(
-    root: str | Path,
-    archive: Optional[str | Path] = None,
-    *,
-    subset: bool = False,
-    workers: Optional[int] = None,
-    say: Callable[[str], None] = lambda text: None,
-) -> RootReport:
-    """Make ``root`` the ``data_root`` of mmseg's ``coco-stuff10k.py``.
+def _refuse_counts(counts: dict[str, tuple[int, int]], subset: bool) -> None:
+    wrong = [
+        f'names in {title}: {count:,}, officially {official:,}'
+        for title, (count, official) in counts.items()
+        if count != official
+    ]
+    if wrong and not subset:
+        raise DataError(f'{"; ".join(wrong)}. --subset takes the counts as they are')
+
+
+def _convert_voc(voc: Path, sbd: Path, devkit: Path, subset: bool, workers: int, say) -> None:
+    """Convert the labels of SBD and write the lists ``trainaug`` and ``aug``."""
+    # The converter writes lists beside those that it reads, so it works on copies.
+    for path in VOC.lists:
+        (devkit / 'VOC2012' / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(voc / path, devkit / 'VOC2012' / path)
+    train, val = (read_list(voc / path) for path in VOC.lists)
+    length = len({*train, *(n for p in SBD.lists for n in read_list(sbd / p))}.difference(val))
+    official = {split.name: split.count for split in LAYOUTS['voc12aug'].splits}
+    counts = {
+        VOC.lists[0]: (len(train), official['train']),
+        VOC.lists[1]: (len(val), official['val']),
+        'the training list with SBD': (length, official['train'] + official['aug']),
+    }
+    _refuse_counts(counts, subset)
+    say('converting the labels of SBD')
+    _run_converter('voc_aug', 'AUG_LEN', length if subset else None, devkit, sbd, workers)
+
+
+def _convert_coco(
+    source: Path, origin: Path, out: Path, subset: bool, workers: int, say: Callable[[str], None]
+) -> None:
+    """Convert the annotations, and copy images and lists."""
+    lists = {path: read_list(source / path) for path in COCO.lists}
+    official = (split.count for split in LAYOUTS['coco-stuff10k'].splits)
+    counts = {path: (len(names), n) for (path, names), n in zip(lists.items(), official)}
+    _refuse_counts(counts, subset)
+    names = [name for of in lists.values() for name in of]
+    for name in names[:: max(1, len(names) // _ANNOTATIONS_TRIED)]:
+        member = f'annotations/{name}.mat'
+        try:
+            ids = set(loadmat(source / member, variable_names=['S'])['S'].ravel().tolist())
+        except Exception as error:  # a damaged file makes scipy raise nearly anything
+            text = f'{origin}: {member} is unreadable: {error or type(error).__name__}'
+            raise DataError(text) from error
+        if odd := sorted(ids - _COCO_IDS):
+            raise DataError(
+                f'{origin}: {member} has ids that COCO-Stuff 10K v1.1 has not '
+                f'({", ".join(map(str, odd))}); is it another version?'
+            )
+    (out / 'imageLists').mkdir(parents=True)
+    for path in COCO.lists:
+        shutil.copyfile(source / path, out / path)
+    say('converting the annotations')
+    length = len(names) if subset else None
+    _run_converter('coco_stuff10k', 'COCO_LEN', length, source, '--out_dir', out, workers)
+
+
+def _run_converter(name: str, constant: str, length: Optional[int], *arguments) -> None:
+    """Run one of mmseg's converters in a process of its own.
 
     Args:
-        root: .../coco_stuff10k; made if missing. What is unpacked there already is taken.
-        archive: cocostuff-10k-v1.1.zip or the folder unpacked from it; None looks in ``root`` and
-            beside it.
-        subset: the archive is not the official one, take its counts as they are.
-        workers: processes that convert and threads that check; None is one a core.
-        say: is given lines of progress.
-
-    Returns:
-        The report of a full check of the root.
+        name: of its file.
+        constant: its variable with the official count of names, which it asserts.
+        length: what to put there; None leaves it, as a second look at official archives.
+        *arguments: of its command line, the last one the number of processes.
 
     Raises:
-        ValueError: ``workers`` is below 1.
-        DataError: the archive is missing, unreadable or another one, ``root`` is a wrong folder,
-            or the converter failed. The root is then as it was.
+        DataError: mmseg has no such converter, or it failed.
     """
-    root, workers = _target('coco-stuff10k', root), count_workers(workers)
-    how = dict(subset=subset, workers=workers, say=say)
-    before = _prepared_before('coco-stuff10k', root, how)
-    if before is not None and before.ok:
-        return before
-
-    near = [root, root.parent]
-    unpacked = [root, *(folder / 'cocostuff-10k-v1.1' for folder in near)]
-    source = COCO_ARCHIVE.find(archive, near, unpacked, prefer_archive=before is not None)
-    refuse_missing('coco-stuff10k', near, [(COCO_ARCHIVE, source, unpacked)])
-
-    origin = source
-    with staging(root) as folder:
-        if source.is_file():
-            unpack(COCO_ARCHIVE, source, folder / 'coco', say)
-            source = folder / 'coco'
-        convert_coco_stuff10k(source, folder / 'converted', origin, subset, workers, say)
-        move_into(folder / 'converted', root)
-    return check_root('coco-stuff10k', root, **how)
-
-
-def _target(kind: str, root: str | Path) -> Path:
-    """The folder to make, refused where it is plainly not the one that was meant."""
-    layout, root = LAYOUTS[kind], Path(root).absolute()
-    wanted = f'the root must be the data_root of mmseg, .../{layout.data_root}'
-    if root.exists() and not root.is_dir():
-        raise DataError(f'{root} is a file; {wanted}')
-    near = None if is_root(layout, root) else root_nearby(layout, root)
-    if near is not None:
-        raise DataError(f'{root} is not the root that is there already, {near}; {wanted}')
-    if root.name == 'VOCdevkit':
-        raise DataError(f'{root} is one level too high; {wanted}')
-    return root
-
-
-def _prepared_before(kind: str, root: Path, how: dict) -> Optional[RootReport]:
-    """The full check of a root in which nothing is missing, None for any other.
-
-    A root is complete by what is in it, there is no mark that might lie: files come into it by
-    renaming, when they are whole.
-    """
-    if not is_root(LAYOUTS[kind], root):
-        return None
-    if not check_root(kind, root, subset=how['subset'], decode=False).ok:
-        return None
-    report = check_root(kind, root, **how)
-    how['say']('already complete, nothing to do' if report.ok else f'{report}\nmaking it anew')
-    return report
-
-
-def refuse_missing(
-    kind: str, near: list[Path], sources: list[tuple[Archive, Optional[Path], list[Path]]]
-) -> None:
-    """Name the archives that were not found, with where they were looked for.
-
-    Raises:
-        DataError: there are such.
-    """
-    needed = [archive.needed(unpacked) for archive, path, unpacked in sources if path is None]
-    if needed:
-        looked = ', '.join(map(str, near))
+    spec = importlib.util.find_spec('mmseg')
+    places = spec.submodule_search_locations if spec else []
+    folders = [Path(place) / '.mim/tools/dataset_converters' for place in places]
+    folder = next((folder for folder in folders if (folder / f'{name}.py').is_file()), None)
+    if folder is None:
         raise DataError(
-            f'{kind} needs {" and ".join(needed)}. Nothing is downloaded; looked in {looked}'
+            f'the installed mmsegmentation has no .mim/tools/dataset_converters/{name}.py'
         )
+    *arguments, workers = map(str, arguments)
+    run = subprocess.run(
+        [sys.executable, '-B', '-c', _RUN_CONVERTER, str(folder), name, constant]
+        + [str(length or ''), *arguments, '--nproc', workers],
+        stderr=subprocess.PIPE,
+        text=True,
+        errors='replace',
+        # It writes lists in the order of a set: so they come out alike in every run.
+        env={**os.environ, 'PYTHONHASHSEED': '0'},
+    )
+    if run.returncode:
+        lines = run.stderr.strip().splitlines() or [f'exit code {run.returncode}']
+        raise DataError(f"mmseg's {name}.py failed: {lines[-1]}")
 
 
 @contextlib.contextmanager
-def staging(root: Path) -> Iterator[Path]:
+def _staging(root: Path) -> Iterator[Path]:
     """A folder in the root, so that renaming out of it never copies; gone in the end.
 
     So is what was made for it, the root and its parents, where nothing came into them.
     """
-    for left in root.glob(f'{UNFINISHED}*'):  # by a run that was killed
+    for left in root.glob(f'{_UNFINISHED}*'):  # by a run that was killed
         shutil.rmtree(left, ignore_errors=True)
     made = [folder for folder in (root, *root.parents) if not folder.exists()]
+    root.mkdir(parents=True, exist_ok=True)
+    # A new name each time: a converter whose parent was killed may still write under an old one.
+    folder = Path(tempfile.mkdtemp(prefix=f'{_UNFINISHED}.', dir=root))
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        # A new name each time: a converter whose parent was killed may still write under an old
-        # one.
-        folder = Path(tempfile.mkdtemp(prefix=f'{UNFINISHED}.', dir=root))
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        yield folder
     finally:
-        with contextlib.suppress(OSError):  # not empty, or not made after all
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # not empty
             for folder in made:
                 folder.rmdir()
 
 
-def unpack(archive: Archive, path: Path, folder: Path, say: Callable[[str], None]) -> None:
-    """``archive.unpack``, announced."""
-    say(f'unpacking {path} ({path.stat().st_size / 1e9:.1f} GB)')
-    archive.unpack(path, folder)
-
-
-def move_into(source: Path, target: Path) -> None:
+def _move_into(source: Path, target: Path) -> None:
     """Rename everything below ``source`` to below ``target``; files there are replaced."""
     for path in source.iterdir():
         if path.is_dir() and (target / path.name).is_dir():
-            move_into(path, target / path.name)
+            _move_into(path, target / path.name)
         else:
             os.replace(path, target / path.name)

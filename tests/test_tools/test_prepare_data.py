@@ -12,7 +12,7 @@ from scipy.io import savemat
 
 from mmrazor_tat.data_preparation import check, prepare
 from mmrazor_tat.data_preparation.check import RootReport
-from mmrazor_tat.utils.archives import DataError
+from mmrazor_tat.data_preparation.layouts import DataError
 
 
 @pytest.fixture
@@ -46,14 +46,19 @@ def called(monkeypatch):
     fine = RootReport('voc12aug', 'R', dict(train=1464), 1464, (), ())
     wrong = RootReport('voc12aug', 'R', dict(train=1464), 1464, ('missing files: 1',), ())
     monkeypatch.setattr(check, 'check_root', record('check', wrong))
-    monkeypatch.setattr(prepare, 'prepare_voc12aug', record('voc', fine))
-    monkeypatch.setattr(prepare, 'prepare_coco_stuff10k', record('coco', fine))
+    monkeypatch.setattr(prepare, 'prepare', record('prepare', fine))
     return calls
 
 
 def test_prepare_voc(run, called):
     code, out, err = run('voc12aug', 'R', '--voc-archive', 'a.tar', '--sbd-archive', 'b.tgz')
-    assert called == [('voc', ('R', 'a.tar', 'b.tgz'), dict(subset=False, workers=None))]
+    ((name, (kind, root, given), how),) = called
+    assert (name, kind, root) == ('prepare', 'voc12aug', 'R')
+    assert how == dict(subset=False, workers=None)
+    assert [given[k] for k in ('VOCtrainval_11-May-2012.tar', 'benchmark.tgz')] == [
+        'a.tar',
+        'b.tgz',
+    ]
     assert (code, err) == (0, '')
     assert out == (
         'some progress\n'
@@ -63,7 +68,9 @@ def test_prepare_voc(run, called):
 
 def test_prepare_coco(run, called):
     run('coco-stuff10k', 'R', '--archive', 'c.zip', '--subset', '--workers', '3')
-    assert called == [('coco', ('R', 'c.zip'), dict(subset=True, workers=3))]
+    ((name, (kind, root, given), how),) = called
+    assert (kind, how) == ('coco-stuff10k', dict(subset=True, workers=3))
+    assert given['cocostuff-10k-v1.1.zip'] == 'c.zip'
 
 
 @pytest.mark.parametrize('kind', ['voc12aug', 'coco-stuff10k'])
@@ -86,7 +93,7 @@ def test_errors(run, monkeypatch, error, text):
     def fail(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr(prepare, 'prepare_voc12aug', fail)
+    monkeypatch.setattr(prepare, 'prepare', fail)
     code, out, err = run('voc12aug', 'R')
     assert (code, out) == (1, '')
     assert err.endswith(text) and err.startswith('prepare_data: ') and err.count('\n') == 1
@@ -122,12 +129,12 @@ def test_as_a_command(repo, command, tmp_path):
             archive.writestr(f'imageLists/{split}.txt', name)
     root = tmp_path / 'coco_stuff10k'
     tool = repo / 'tools/prepare_data.py'
-    first, second, converter, last = command(
+    log = command(
         tool, 'coco-stuff10k', 'coco_stuff10k', '--subset', '--workers', 1, cwd=tmp_path
     ).splitlines()
+    first, second, last = log[0], log[1], log[-1]
     assert first == f'unpacking {tmp_path}/cocostuff-10k-v1.1.zip (0.0 GB)'
     assert second == 'converting the annotations'
-    assert converter == 'Done!'
     assert last == (
         f'coco-stuff10k root {root} is in order as a subset: train 1 of 9,000, test 1 of 1,000; '
         '2 pairs of image and label read'
