@@ -9,7 +9,6 @@ MMRazor's SingleTeacherDistill with the same losses.
 import argparse
 import copy
 import functools
-import json
 import statistics
 from pathlib import Path
 
@@ -152,11 +151,7 @@ def main() -> None:
         rows[-1] += [f'{value:+.1%}' for value in over.values()]
         print(*rows[-1], sep='  ', flush=True)
     header = ['recipe', 'floor, s', "MMRazor's over the floor", 'ours over the floor']
-    title = f'# A distillation step: {measure.machine_line(machine)}'
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.with_suffix('.json').write_text(json.dumps(result, indent=1, default=str) + '\n')
-    text = f'{title}\n\n{measure.markdown_table(header, rows)}\n'
-    args.out.with_suffix('.md').write_text(text)
+    measure.write_result(args.out, result, 'A distillation step', header, rows)
 
 
 if __name__ == '__main__':

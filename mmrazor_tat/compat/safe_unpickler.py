@@ -70,10 +70,6 @@ def _encode(text: str, encoding: Any) -> bytes:
     return text.encode('latin1')
 
 
-def _no_bytes() -> bytes:
-    return b''
-
-
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
@@ -84,18 +80,8 @@ STAND_INS: dict[tuple[str, str], Any] = {
     ('numpy.core.multiarray', '_reconstruct'): _reconstruct,
     ('numpy.core.multiarray', 'scalar'): _scalar,
     ('numpy.core.numeric', '_frombuffer'): _from_buffer,  # protocol 5
-    # Bytes as Python 3 writes them for Python 2, and when there are none.
-    ('_codecs', 'encode'): _encode,
-    ('__builtin__', 'bytes'): _no_bytes,
+    ('_codecs', 'encode'): _encode,  # bytes, as Python 3 writes them for Python 2
 }
-
-
-def stand_in(module: str, name: str) -> Any:
-    """What is done in the place of a function or type of numpy's; None: it has no stand-in.
-
-    numpy 1 and Python 2 wrote numpy.core, numpy 2 writes numpy._core.
-    """
-    return STAND_INS.get((module.replace('numpy._core.', 'numpy.core.'), name))
 
 
 def load_safe(load: Callable, more: dict[str, Any], *args, **kwargs) -> Any:
@@ -161,9 +147,9 @@ class _SafeUnpickler(pickle._Unpickler):
             raise pickle.UnpicklingError(f'{type(error).__name__}: {error}') from error
 
     def find_class(self, module: str, name: str) -> Any:
-        # Protocol 2, torch's, has Python 2's name.
+        # Protocol 2, torch's, has Python 2's name; numpy 2 has another one than numpy 1.
         module = 'builtins' if module == '__builtin__' else module
-        found = stand_in(module, name)
+        found = STAND_INS.get((module.replace('numpy._core.', 'numpy.core.'), name))
         found = self.allowed.get(f'{module}.{name}') if found is None else found
         if found is None:
             raise pickle.UnpicklingError(f'Unsupported global: GLOBAL {module}.{name}')

@@ -1,5 +1,6 @@
 """The official archives of the data sets: found, and unpacked as far as they are needed."""
 
+import errno
 import shutil
 import tarfile
 import zipfile
@@ -21,7 +22,7 @@ class Archive:
     file_name: str
     page: str  # where it is officially found, in words
     flag: str  # of the command line tool
-    folder: str  # in the archive, that its files lie in; may be missing in a zip of COCO-Stuff
+    folders: tuple[str, ...]  # in the archive, that its files lie in, and as others call it
     parts: tuple[str, ...]  # the beginnings of the paths in it that are needed
     lists: tuple[str, ...]  # of names, each of which has
     files: tuple[str, ...]  # these
@@ -31,7 +32,7 @@ VOC = Archive(
     'VOCtrainval_11-May-2012.tar',
     'the PASCAL VOC 2012 page',
     '--voc-archive',
-    'VOCdevkit/VOC2012/',
+    ('VOCdevkit/VOC2012/',),
     ('JPEGImages/', 'SegmentationClass/', 'ImageSets/Segmentation/'),
     ('ImageSets/Segmentation/train.txt', 'ImageSets/Segmentation/val.txt'),
     ('JPEGImages/{}.jpg', 'SegmentationClass/{}.png'),
@@ -40,7 +41,7 @@ SBD = Archive(
     'benchmark.tgz',
     'the page of SBD, the Semantic Boundaries Dataset',
     '--sbd-archive',
-    'benchmark_RELEASE/',
+    ('benchmark_RELEASE/', 'VOCaug/'),
     ('dataset/cls/', 'dataset/train.txt', 'dataset/val.txt'),
     ('dataset/train.txt', 'dataset/val.txt'),
     ('dataset/cls/{}.mat',),
@@ -49,7 +50,7 @@ COCO = Archive(
     'cocostuff-10k-v1.1.zip',
     'the COCO-Stuff 10K v1.1 page',
     '--archive',
-    'cocostuff-10k-v1.1/',
+    ('cocostuff-10k-v1.1/',),
     ('images/', 'annotations/', 'imageLists/'),
     ('imageLists/train.txt', 'imageLists/test.txt'),
     ('images/{}.jpg', 'annotations/{}.mat'),
@@ -80,11 +81,22 @@ def find(of: Archive, given, near: list[Path], prefers_archive: bool) -> Optiona
         if given.is_dir() and (lacks := _lacks(of, given)):
             raise DataError(f'{of.flag}: {_incomplete(given, lacks)}')
         return given
-    places = [near[0]] + [place / of.folder for place in near]
-    folders = [place for place in places if not _lacks(of, place)]
+    folders = [place for place in _places(of, near) if not _lacks(of, place)]
     files = [place / of.file_name for place in near if (place / of.file_name).is_file()]
     found = files + folders if prefers_archive else folders + files
     return found[0] if found else None
+
+
+def needed(of: Archive, near: list[Path]) -> str:
+    """How to say that :func:`find` found nothing."""
+    begun = [place for place in _places(of, near) if (place / of.lists[0]).is_file()]
+    text = f'{of.file_name} (from {of.page}; {of.flag} if it lies elsewhere)'
+    return text + ''.join(f', as {_incomplete(place, _lacks(of, place))}' for place in begun[:1])
+
+
+def _places(of: Archive, near: list[Path]) -> list[Path]:
+    """Where an archive may be unpacked already."""
+    return [near[0], *(place / name for place in near for name in of.folders)]
 
 
 def unpack(of: Archive, path: Path, folder: Path, say: Callable[[str], None]) -> Path:
@@ -95,7 +107,7 @@ def unpack(of: Archive, path: Path, folder: Path, say: Callable[[str], None]) ->
             raise DataError(
                 f'{path} is refused: its member {name!r} would lie outside of the folder'
             )
-        inside = name.removeprefix('./').removeprefix(of.folder)
+        inside = name.removeprefix('./').removeprefix(of.folders[0])
         return inside if inside.startswith(of.parts) and not inside.endswith('/') else None
 
     def write(name: str, source) -> None:
@@ -123,7 +135,8 @@ def unpack(of: Archive, path: Path, folder: Path, say: Callable[[str], None]) ->
             f'{of.file_name} anew from {of.page}'
         ) from error
     except OSError as error:
-        raise DataError(f'unpacking {path} failed: {error.strerror or error}') from error
+        hint = '; make room and start again' if error.errno == errno.ENOSPC else ''
+        raise DataError(f'unpacking {path} failed: {error.strerror or error}{hint}') from error
     if not folder.exists():
         raise DataError(f'{path} is not {of.file_name}: it has no {", ".join(of.parts)}')
     if lacks := _lacks(of, folder):

@@ -13,7 +13,7 @@ from typing import Optional
 
 from scipy.io import loadmat
 
-from .archives import COCO, SBD, VOC, Archive, find, unpack
+from .archives import COCO, SBD, VOC, Archive, find, needed, unpack
 from .check import RootReport, check_root, count_workers, is_root, list_faults
 from .layouts import LAYOUTS, DataError, read_list
 
@@ -77,20 +77,19 @@ def prepare(
             return report
         is_damaged = True
     near = [root, *root.parents[: 2 if kind == 'voc12aug' else 1]]
-    needed = (VOC, SBD) if kind == 'voc12aug' else (COCO,)
-    sources = {of: find(of, archives.get(of.file_name), near, is_damaged) for of in needed}
-    missing = [of for of, path in sources.items() if path is None]
+    parts = (VOC, SBD) if kind == 'voc12aug' else (COCO,)
+    sources = {of: find(of, archives.get(of.file_name), near, is_damaged) for of in parts}
+    missing = [needed(of, near) for of, path in sources.items() if path is None]
     if missing:
-        names = (f'{of.file_name} (from {of.page}; {of.flag} if it is elsewhere)' for of in missing)
         raise DataError(
-            f'{kind} needs {" and ".join(names)}. Nothing is downloaded; looked in '
+            f'{kind} needs {" and ".join(missing)}. Nothing is downloaded; looked in '
             f'{", ".join(map(str, near))}'
         )
     if kind == 'voc12aug' and sources[VOC].is_dir() and sources[VOC] != root:
         raise DataError(f'{VOC.flag}: {sources[VOC]} is a folder; to use it, name it as the root')
     with _staging(root) as folder:
         unpacked = {
-            of: unpack(of, path, folder / of.folder, say) if path.is_file() else path
+            of: unpack(of, path, folder / of.folders[0], say) if path.is_file() else path
             for of, path in sources.items()
         }
         for of, path in unpacked.items():

@@ -71,7 +71,7 @@ class Budget(NamedTuple):
     logits: int  # of a block of attention rows
 
 
-# On a CPU a block should stay in the cache (measured, benchmarks/operator.py). Elsewhere the
+# On a CPU a block should stay in the cache (measured, benchmarks/lean_operator.py). Elsewhere the
 # cost of a launch asks for larger ones: an estimate, as no GPU was at hand.
 CPU_BUDGET = Budget(images=2**22, tokens=2**19, logits=2**21)
 GPU_BUDGET = Budget(images=2**24, tokens=2**22, logits=2**22)

@@ -1,7 +1,8 @@
-"""Time and memory of a call, and what they were measured on."""
+"""Time and memory of a call, what they were measured on, and how they are written down."""
 
 import ctypes
 import gc
+import json
 import os
 import platform
 import re
@@ -97,3 +98,11 @@ def markdown_table(header: list[str], rows: list[list]) -> str:
     """A GitHub table; numbers are to be formatted by the caller."""
     lines = [header, ['---'] * len(header), *rows]
     return '\n'.join('| ' + ' | '.join(map(str, line)) + ' |' for line in lines)
+
+
+def write_result(out: Path, result: dict[str, Any], title: str, header: list, rows: list) -> None:
+    """``out``.json: ``result``, which has a ``machine``; ``out``.md: a table of it."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.with_suffix('.json').write_text(json.dumps(result, indent=1, default=str) + '\n')
+    head = f'# {title}: {machine_line(result["machine"])}'
+    out.with_suffix('.md').write_text(f'{head}\n\n{markdown_table(header, rows)}\n')

@@ -43,7 +43,7 @@ def test_a_baseline_computes_the_same_loss_and_gradients(repo, name, softmax_ove
     s = torch.randn(3, 4, 13, 10, dtype=torch.float64, requires_grad=True)
     t = torch.randn(3, 6, 13, 10, dtype=torch.float64)
     inputs = [s, *loss.parameters()]
-    found, expected = script(repo, 'operator').METHODS[name](loss, s, t), loss(s, t)
+    found, expected = script(repo, 'lean_operator').METHODS[name](loss, s, t), loss(s, t)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
     for a, b in zip(
         torch.autograd.grad(found, inputs, materialize_grads=True),
@@ -58,7 +58,7 @@ def test_the_scripts_measure(repo, command, tmp_path):
     """The stored softmax takes the memory that it must: 48**4 logits of float32, more than once."""
     size = ['--side', 48, '--batch', 1, '--repeats', 1, '--methods', 'batched', 'ours']
     out = tmp_path / 'here/operator'
-    command(repo / 'benchmarks/operator.py', '--cases', 'whole-32', *size, '--out', out)
+    command(repo / 'benchmarks/lean_operator.py', '--cases', 'whole-32', *size, '--out', out)
     case = json.loads(out.with_suffix('.json').read_text())['cases']['whole-32']
     assert case['batched']['peak_bytes'] > 2 * 48**4 * 4 and case['ours']['over_ours'] == 1
     assert out.with_suffix('.md').read_text().count('| whole-32 |') == 2
@@ -66,7 +66,8 @@ def test_the_scripts_measure(repo, command, tmp_path):
     command(repo / 'benchmarks/step.py', repo / 'configs/small/demo/tat_student.py', *size)
     (found,) = json.loads((tmp_path / 'step.json').read_text())['recipes'].values()
     assert found['over_floor'].keys() == {'mmrazor', 'ours'}
-    assert 'live tensors' in command(repo / 'benchmarks/memory.py', '--iterations', 40)
+    short = ['--iterations', 40, '--limit', 500]  # the resident memory is still warming up
+    assert 'live tensors' in command(repo / 'benchmarks/memory.py', *short)
 
 
 def test_runs_take_turns_and_the_first_round_is_not_counted():

@@ -373,7 +373,7 @@ def test_two_trainings_never_share_a_folder(tmp_path):
     """Where no kernel ends what a killed call left: the second waits for the first."""
     code = "import pathlib, time; time.sleep({}); pathlib.Path('{}').touch()"
     first, second = (
-        Task('a', [sys.executable, '-S', '-c', code.format(seconds, tmp_path / name)], tmp_path)
+        Task([sys.executable, '-S', '-c', code.format(seconds, tmp_path / name)], tmp_path)
         for seconds, name in ((1.0, 'first'), (0.0, 'second'))
     )
     processes = [first.start(ends_with_parent=False)]
@@ -516,7 +516,7 @@ def test_a_process_that_ignores_sigterm_is_killed(tmp_path, monkeypatch):
     monkeypatch.setattr(executors, '_PATIENCE', 0.3)
     code = 'import signal as s, time; s.signal(15, s.SIG_IGN); print(1); time.sleep(60)'
     executor = LocalExecutor(Launch(gpus=()))
-    (name,) = executor.submit([Task('a', [sys.executable, '-S', '-c', code], tmp_path)])
+    (name,) = executor.submit([Task([sys.executable, '-S', '-c', code], tmp_path)])
     wait_for(lambda: (tmp_path / 'run.log').read_text().endswith('1\n'))
     executor.cancel([name])
     assert not is_alive(int(name)) and executor.room == 1

@@ -371,7 +371,7 @@ class TestSources:
             prepare_coco_stuff10k(tmp_path / 'coco')
         assert str(caught.value) == (
             'coco-stuff10k needs cocostuff-10k-v1.1.zip (from the COCO-Stuff 10K v1.1 page; '
-            '--archive if it is elsewhere). Nothing is downloaded; looked in '
+            '--archive if it lies elsewhere). Nothing is downloaded; looked in '
             f'{tmp_path}/coco, {tmp_path}'
         )
         assert list(tmp_path.iterdir()) == []
@@ -382,8 +382,8 @@ class TestSources:
             prepare_voc12aug(root)
         assert str(caught.value) == (
             'voc12aug needs VOCtrainval_11-May-2012.tar (from the PASCAL VOC 2012 page; '
-            '--voc-archive if it is elsewhere) and benchmark.tgz (from the page of SBD, the '
-            'Semantic Boundaries Dataset; --sbd-archive if it is elsewhere). Nothing is '
+            '--voc-archive if it lies elsewhere) and benchmark.tgz (from the page of SBD, the '
+            'Semantic Boundaries Dataset; --sbd-archive if it lies elsewhere). Nothing is '
             f'downloaded; looked in {root}, {root.parent}, {root.parents[1]}'
         )
 
@@ -391,7 +391,9 @@ class TestSources:
         files = voc_files()
         del files['VOCdevkit/VOC2012/JPEGImages/2007_000039.jpg']
         write_files(tmp_path, files)
-        with pytest.raises(DataError, match=r'voc12aug needs VOCtrainval_11-May-2012.tar'):
+        with pytest.raises(
+            DataError, match=r'VOC2012 is incomplete: it lacks JPEGImages/2007_000039'
+        ):
             prepare_voc12aug(tmp_path / 'VOCdevkit/VOC2012')
 
     def test_given_but_missing(self, tmp_path):
@@ -524,7 +526,7 @@ class TestArchives:
 
         monkeypatch.setattr(archives.shutil, 'copyfileobj', full)
         assert refused(write_zip(tmp_path / 'a.zip', coco_files()), subset=True) == (
-            'unpacking a.zip failed: No space left on device'
+            'unpacking a.zip failed: No space left on device; make room and start again'
         )
 
     @pytest.mark.parametrize(

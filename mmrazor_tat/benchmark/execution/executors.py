@@ -27,18 +27,16 @@ class Task:
     """One start of a job, which submitit calls on the node that it is given.
 
     Attributes:
-        name: of the job.
         command: the training.
         folder: its work dir, where its output goes to ``run.log``.
-        environment: set besides the present one.
-        after: the task of its teacher, where that is still to end.
+        after: the job of its teacher, where that is still to end.
+        environment: set besides the present one, by the executor.
     """
 
-    name: str
     command: list[str]
     folder: Path
-    environment: dict[str, str] = field(default_factory=dict)
     after: Optional[str] = None
+    environment: dict[str, str] = field(default_factory=dict)
 
     def start(self, ends_with_parent: bool) -> subprocess.Popen:
         """The training as a process, in a session of its own: Ctrl-C does not reach it."""
@@ -151,7 +149,7 @@ class ClusterExecutor:
             raise SuiteError('--launcher slurm needs submitit: pip install submitit') from error
         logging.getLogger('submitit').setLevel(logging.ERROR)  # there need be no sacct
         self.takes_dependent = cluster == 'slurm'
-        self._folder, self._processes, self._jobs = folder, launch.processes, {}
+        self._launch, self._folder, self._jobs = launch, folder, {}
         self._looks: tuple = (-math.inf, None, None)
         per_node = launch.processes // launch.nodes
         parameters = dict(
@@ -173,6 +171,8 @@ class ClusterExecutor:
     def submit(self, tasks: Sequence[Task]) -> list[str]:
         """Queue tasks; gives the names of their jobs."""
         names = [''] * len(tasks)
+        for task in tasks:
+            task.environment = self._launch.environment(0)
         for after in dict.fromkeys(task.after for task in tasks):
             waits = dict(dependency=f'afterok:{after}', kill_on_invalid_dep='yes') if after else {}
             self._executor.update_parameters(slurm_additional_parameters=waits)
@@ -189,7 +189,7 @@ class ClusterExecutor:
         if name not in self._jobs:  # an earlier call's
             from submitit import SlurmJob
 
-            self._jobs[name] = SlurmJob(self._folder, name, list(range(self._processes)))
+            self._jobs[name] = SlurmJob(self._folder, name, list(range(self._launch.processes)))
         job = self._jobs[name]
         if job.done():
             return int(job.exception() is not None), None

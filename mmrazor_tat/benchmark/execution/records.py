@@ -118,9 +118,16 @@ def _summary(curve: dict[int, float]) -> dict[str, Any]:
     return dict(last=points[-1][1], best=best, best_step=best_step, curve=points)
 
 
-def last_training_line(folder: Path) -> Optional[tuple[dict[str, Any], float]]:
-    """The newest line of a training, and when it was written; for the progress."""
+def last_training_line(folder: Path, since: float = 0.0) -> Optional[tuple[dict[str, Any], float]]:
+    """The newest line of a training, and when it was written; for the progress.
+
+    Args:
+        folder: of the run.
+        since: a time; what was written before is an earlier start's.
+    """
     for path in reversed(log_files(folder)):
+        if path.stat().st_mtime < since:
+            return None
         for text in reversed(_tail(path)):
             line = parse_line(text)
             if line is not None and 'loss' in line and 'step' in line:

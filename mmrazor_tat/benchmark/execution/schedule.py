@@ -57,6 +57,7 @@ class Schedule:
         self._running: dict[Key, str] = {}  # what the executor calls it
         self._log_starts: dict[Key, int] = {}
         self._begun: dict[Key, float] = {}
+        self._seconds: dict[Key, float] = {}  # of the finished ones
         self.status: dict[Key, str] = {}
         self.stopped_by: Optional[int] = None  # a signal
         for job in jobs:
@@ -100,9 +101,10 @@ class Schedule:
             records.write_record(job.folder, record)
             self.status[job.key] = records.FAILED
         elif record['status'] != records.FAILED:
-            if record['status'] != records.FINISHED:
+            if record['status'] == records.FINISHED:
+                self._note_finished(job, record)
+            else:
                 self._conclude(job, record, results)
-            self.status[job.key] = records.FINISHED
 
     def _is_complete(self, job: Job, results: dict[str, Any]) -> bool:
         """Whether a run has its last checkpoint and its last validation."""
@@ -194,7 +196,7 @@ class Schedule:
         command = self._command(job, options, self.launch)
         log = job.folder / 'run.log'
         self._log_starts[job.key] = log.stat().st_size if log.exists() else 0
-        return Task(str(job.key), command, job.folder, self.launch.environment(0), after)
+        return Task(command, job.folder, after)
 
     def _note_use(self, job: Job, record: dict[str, Any]) -> None:
         use = records.read_use(job.folder, record.get('begun_anew', 0))
@@ -232,7 +234,11 @@ class Schedule:
         self._note_use(job, record)
         record.update(status=records.FINISHED, error=None, log_tail=[], results=results)
         records.write_record(job.folder, record)
+        self._note_finished(job, record)
+
+    def _note_finished(self, job: Job, record: dict[str, Any]) -> None:
         self.status[job.key] = records.FINISHED
+        self._seconds[job.key] = record['seconds']
 
     def _fail(self, job: Job, record: dict[str, Any], reason: str, tail: list[str]) -> None:
         self._note_use(job, record)
@@ -248,10 +254,10 @@ class Schedule:
         A job is taken to last as long as the mean of those that are known.
         """
         states, left = [], {}
-        known = [read_record(self.jobs[k].folder)['seconds'] for k in self.keys(records.FINISHED)]
+        known = list(self._seconds.values())
         for key in self._running:
             job, text = self.jobs[key], f'{key}   waiting or starting'
-            found = last_training_line(job.folder, self._begun.get(key, 0.0))
+            found = records.last_training_line(job.folder, self._begun.get(key, 0.0))
             if found is not None:
                 line, written = found
                 step = line.get('epoch', 1) if job.unit == 'epoch' else line['step']
@@ -281,12 +287,6 @@ class Schedule:
             record['status'] = self.status[key] = records.INTERRUPTED
             records.write_record(job.folder, record)
         self._running.clear()
-
-
-def last_training_line(folder: Path, since: float) -> Optional[tuple[dict[str, Any], float]]:
-    """That of this start; None before it has one."""
-    found = records.last_training_line(folder)
-    return found if found is not None and found[1] >= since else None
 
 
 def teacher_checkpoint(teacher: Job, is_done: bool = True) -> Path:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ...utils.files import write_atomically
-from ...utils.work_dir import read_record
 from ..execution import records
 from ..suites import Suite
 from ..suites.jobs import Job
@@ -49,7 +48,7 @@ def write_report(
     if with_plots:
         plot_bars(suite, table, report_path(suite, out, '_bars.png'))
         plot_curves(suite, table, report_path(suite, out, '_curves.png'))
-    found = [(job, read_record(job.folder)) for job in jobs]
+    found = zip(jobs, frame.record)
     others = [str(job.key) for job, of in found if of and records.differences(job, of)]
     write_atomically(
         report_path(suite, out), as_markdown(suite, table, command, with_plots, others)

@@ -1,13 +1,12 @@
 """Time and memory of the TaT loss, forward and backward, against the released code's computation.
 
-    python benchmarks/operator.py --cases r18 whole-64 --repeats 3 --out benchmarks/operator_cpu
+    python benchmarks/lean_operator.py --cases r18 whole-64 --out benchmarks/operator_cpu
 
 The methods of a case run in one process, in turns; memory is measured in a process of its own.
 """
 
 import argparse
 import functools
-import json
 import multiprocessing
 import statistics
 from pathlib import Path
@@ -176,16 +175,10 @@ def main() -> None:
             milliseconds = f'{statistics.median(of["seconds"]) * 1e3:,.0f}'
             rows.append([case, method, milliseconds, ratio, peak])
             print(*rows[-1], sep='  ', flush=True)
-        write(args.out, result, rows)
+        header = ['case', 'method', 'ms', 'time / ours', 'peak MiB']
+        title = 'The TaT loss, forward and backward'
+        measure.write_result(args.out, result, title, header, rows)  # what is done stays
     print(f'{args.out}.json, {args.out}.md')
-
-
-def write(out: Path, result: dict, rows: list) -> None:
-    title = f'# The TaT loss, forward and backward: {measure.machine_line(result["machine"])}'
-    table = measure.markdown_table(['case', 'method', 'ms', 'time / ours', 'peak MiB'], rows)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.with_suffix('.json').write_text(json.dumps(result, indent=1, default=str) + '\n')
-    out.with_suffix('.md').write_text(f'{title}\n\n{table}\n')
 
 
 if __name__ == '__main__':
