@@ -49,13 +49,13 @@ setup(
         'mmrazor_tat.visualization': ['templates/*.j2'],
     },
     # mmrazor names ordered-set only, but imports joblib as well.
-    install_requires=['mmrazor>=1.0.0', 'joblib'],
+    install_requires=['mmrazor>=1.0.0', 'joblib', 'pandas'],
     # torchvision has to be the build for the user's torch.
     extras_require={
         'classification': ['mmpretrain>=1.2.0', 'torchvision'],
         'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
         # tools/benchmark.py; on a cluster.
-        'suites': ['pandas', 'scipy', 'filelock'],
+        'suites': ['scipy', 'filelock'],
         'slurm': ['submitit'],
     },
     zip_safe=False,

@@ -7,7 +7,7 @@ import pytest
 
 REPO = Path(__file__).parent.parent
 # What may run code or a shell, by the dotted name of the call. torch.load is none of our
-# code's: mmengine's loader reads checkpoints, and safe_checkpoints.py makes it read safe content.
+# code's: mmengine's loader reads checkpoints, and compat/checkpoints.py makes it read safe content.
 DANGEROUS = {
     *('eval', 'exec', 'compile', '__import__', 'os.system', 'os.popen', 'pty.spawn'),
     *('pickle.load', 'pickle.loads', 'torch.load', 'torch.jit.load', 'torch.hub.load', 'yaml.load'),
@@ -17,7 +17,7 @@ DANGEROUS = {
 }
 # (file, call): why.
 ALLOWED = {
-    ('mmrazor_tat/compat/safe_checkpoints.py', 'torch.load'): 'in a weights_only context alone',
+    ('mmrazor_tat/compat/checkpoints.py', 'torch.load'): 'in a weights_only context alone',
     ('mmrazor_tat/export/origin.py', 'import_module'): (
         'NAME.registry of an installed package whose scope a config names; configs are code anyway'
     ),

@@ -12,12 +12,6 @@ from pathlib import Path
 from mmengine import DictAction
 
 from mmrazor_tat import compat
-
-try:
-    import pandas  # noqa: F401
-except ImportError:
-    raise SystemExit('benchmark.py needs pandas: pip install pandas') from None
-
 from mmrazor_tat.benchmark.execution import LAUNCHERS, Launch, dry_run, report_only, run_suite
 from mmrazor_tat.benchmark.suites import Plan, SuiteError, load_suite
 from mmrazor_tat.benchmark.suites.options import read_options

@@ -11,7 +11,7 @@ from mmrazor_tat.recipes.features import build_model, feature_table, features_of
 from mmrazor_tat.utils.command_line import one_line_errors
 from mmrazor_tat.utils.config_options import read_config
 from mmrazor_tat.utils.configs import model_of
-from mmrazor_tat.utils.error_text import build_errors
+from mmrazor_tat.utils.errors import naming
 
 
 def parse_args() -> argparse.Namespace:
@@ -39,7 +39,7 @@ def inspect(args: argparse.Namespace) -> tuple[nn.Module, tuple[int, int, int], 
     cfg = read_config(args.config, {})
     cfg.model = model_of(cfg, args.part)
     size = tuple(args.size or input_size(cfg))
-    with build_errors(cfg):
+    with naming(f'{args.config}, model'):
         model = build_model(cfg)
         channels = input_channels(model)
         features = features_of(model, torch.zeros(1, channels, *size))

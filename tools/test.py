@@ -5,11 +5,10 @@ import argparse
 from mmengine import Config
 from mmengine.runner import Runner
 
-from mmrazor_tat import compat
 from mmrazor_tat.engine.runner.errors import run_errors
 from mmrazor_tat.engine.runner.evaluation import has_labels
 from mmrazor_tat.engine.runner.guarded_runner import GuardedRunner
-from mmrazor_tat.utils.command_line import add_common_arguments, load_config
+from mmrazor_tat.utils.command_line import add_common_arguments, load_config, one_line_errors
 from mmrazor_tat.utils.config_settings import type_name
 from mmrazor_tat.utils.configs import is_classifier
 
@@ -27,12 +26,13 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    compat.silence_harmless_warnings()
     with run_errors('test', args.trust_checkpoints):
-        test(args)
+        with one_line_errors('test'):
+            cfg = config_of(args)
+        (Runner if args.no_checks else GuardedRunner).from_cfg(cfg).test()
 
 
-def test(args: argparse.Namespace) -> None:
+def config_of(args: argparse.Namespace) -> Config:
     cfg = load_config(args)
     cfg.load_from = args.checkpoint
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='mmrazor.StudentWeightsHook')]
@@ -60,7 +60,7 @@ def test(args: argparse.Namespace) -> None:
             cfg.setdefault('visualizer', dict(type='SegLocalVisualizer'))
             cfg.visualizer.setdefault('vis_backends', [dict(type='LocalVisBackend')])
             cfg.visualizer.save_dir = args.show_dir
-    (Runner if args.no_checks else GuardedRunner).from_cfg(cfg).test()
+    return cfg
 
 
 def use_tta(cfg: Config, name: str) -> None:

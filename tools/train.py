@@ -2,13 +2,18 @@
 
 import argparse
 
+from mmengine import Config
 from mmengine.runner import Runner
 
-from mmrazor_tat import compat
 from mmrazor_tat.engine.runner.errors import run_errors
-from mmrazor_tat.engine.runner.guarded_runner import GuardedRunner, add_guards, drop_guard
-from mmrazor_tat.engine.runner.mixed_precision import check_amp, use_amp
-from mmrazor_tat.utils.command_line import add_common_arguments, load_config
+from mmrazor_tat.engine.runner.guarded_runner import (
+    GuardedRunner,
+    add_guards,
+    drop_guard,
+    leave_out_checks,
+)
+from mmrazor_tat.engine.runner.optimizer import use_amp
+from mmrazor_tat.utils.command_line import add_common_arguments, load_config, one_line_errors
 
 
 def parse_args() -> argparse.Namespace:
@@ -38,19 +43,19 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    compat.silence_harmless_warnings()
     with run_errors('train', args.trust_checkpoints):
-        train(args)
+        with one_line_errors('train'):
+            cfg = config_of(args)
+        (Runner if args.no_checks else GuardedRunner).from_cfg(cfg).train()
 
 
-def train(args: argparse.Namespace) -> None:
+def config_of(args: argparse.Namespace) -> Config:
     cfg = load_config(args)
     if args.amp:
         use_amp(cfg)
-    check_amp(cfg)
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
-            raise SystemExit(
+            raise ValueError(
                 f'--auto-scale-lr: {args.config} has no auto_scale_lr.base_batch_size, the batch '
                 'size that its learning rate is meant for'
             )
@@ -59,11 +64,11 @@ def train(args: argparse.Namespace) -> None:
     if args.allow_nonfinite:
         drop_guard(cfg, 'FiniteLossHook')
     if args.no_checks:
-        drop_guard(cfg, 'RecipeCheckHook')
+        leave_out_checks(cfg)
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-    (Runner if args.no_checks else GuardedRunner).from_cfg(cfg).train()
+    return cfg
 
 
 if __name__ == '__main__':

@@ -14,7 +14,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from .. import compat
-from ..compat.checkpoint_file import read_checkpoint
+from ..compat.checkpoints import read_checkpoint
 from ..engine.runner.guarded_runner import GUARDS
 from ..utils.configs import config_path
 from ..utils.networks import initial_weights as save_initial_weights

@@ -1,6 +1,6 @@
 """MMRazor 1.0 and mmseg on current PyTorch, and checkpoints read as safe content."""
 
-from .safe_checkpoints import trust_checkpoints, weights_only
+from .checkpoints import trust_checkpoints, weights_only
 from .stack import apply, is_installed, silence_harmless_warnings, turn_off_inplace
 
 __all__ = [

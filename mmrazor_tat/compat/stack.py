@@ -17,7 +17,7 @@ from mmengine.config import Config
 from mmengine.config import utils as config_utils
 from mmengine.utils import digit_version
 
-from .safe_checkpoints import read_safely_by_default
+from .checkpoints import read_safely_by_default
 
 # The newest torch that MMRazor 1.0 knows; it leaves its quantization tables empty for it.
 _OLD_TORCH = '1.12.1'

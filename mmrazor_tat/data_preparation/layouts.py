@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..utils.errors import UserError
 
-class DataError(ValueError):
+
+class DataError(UserError):
     """Data or an archive that cannot be used; its text is one line for the user."""
 
 

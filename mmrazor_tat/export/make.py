@@ -11,7 +11,7 @@ from mmengine import Config
 from mmengine.registry import DATASETS, init_default_scope
 from torch import nn
 
-from ..compat.checkpoint_file import read_checkpoint
+from ..compat.checkpoints import read_checkpoint
 from ..utils.config_options import read_config
 from ..utils.configs import is_classifier
 from ..utils.environment import versions

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..utils.errors import UserError
+
 
 def labels(data_samples: Sequence[Any], device: torch.device) -> Tensor:
     """The class of each image, (B,) integers.
@@ -26,7 +28,7 @@ def labels(data_samples: Sequence[Any], device: torch.device) -> Tensor:
     for k, sample in enumerate(data_samples):
         label = getattr(sample, 'gt_label', None)
         if label is None or torch.as_tensor(label).numel() != 1:
-            raise ValueError(
+            raise UserError(
                 f'data_samples[{k}] has gt_label {label!r}: this loss needs one class an image'
             )
         found.append(torch.as_tensor(label).reshape(()))
@@ -67,12 +69,12 @@ def sample_indices(data_samples: Sequence[Any], count: int, device: torch.device
     for k, sample in enumerate(data_samples):
         index = getattr(sample, 'sample_idx', None)
         if index is None:
-            raise ValueError(
+            raise UserError(
                 f'data_samples[{k}] has no sample_idx: name it in the meta_keys of PackInputs'
             )
         index = int(index)
         if not 0 <= index < count:
-            raise ValueError(
+            raise UserError(
                 f'data_samples[{k}] has sample_idx {index}, but num_samples is {count}: set it '
                 'to the number of training images'
             )

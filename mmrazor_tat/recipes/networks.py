@@ -11,19 +11,12 @@ from torch import nn
 from ..models.distillers.records import nearest_names
 from ..models.forward import ModuleError, input_channels
 from ..models.recorders.token_map_recorder import map_size
-from ..utils.configs import (
-    ConfigError,
-    MissingPackageError,
-    config_errors,
-    config_file,
-    is_recipe,
-    read_config_file,
-)
-from ..utils.error_text import lacks, with_reasons
+from ..utils.configs import config_file, is_recipe, read_config_file
+from ..utils.errors import UserError, said
 from .features import Feature, build_model, features_of, input_size
 
 
-class RecipeError(ValueError):
+class RecipeError(UserError):
     """A recipe cannot be made of what was given; the message says why and what would do."""
 
 
@@ -84,9 +77,8 @@ def read_network(role: str, name: str, size: Optional[Sequence[int]] = None) -> 
     """
     file = config_file(name)
     try:
-        with config_errors(name):
-            cfg = read_config_file(file)
-    except (ConfigError, MissingPackageError) as error:
+        cfg = read_config_file(file)
+    except UserError as error:
         raise RecipeError(f'{role} {error}') from error
     if role == 'student' and getattr(cfg, '_imported_names', None):
         raise RecipeError(
@@ -103,9 +95,7 @@ def read_network(role: str, name: str, size: Optional[Sequence[int]] = None) -> 
     try:
         model = build_model(cfg)
     except Exception as error:
-        raise RecipeError(
-            f'{role} config {name!r} cannot be built: {with_reasons(error)}{lacks(error)}'
-        ) from error
+        raise RecipeError(f'{role} config {name!r} cannot be built: {said(error)}') from error
     try:
         features = features_of(model, torch.zeros(1, input_channels(model), height, width))
     except ModuleError as error:

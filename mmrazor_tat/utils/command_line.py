@@ -12,9 +12,8 @@ from mmengine import Config, DictAction, ProgressBar
 
 from .. import compat
 from .config_options import read_config
-from .configs import MissingPackageError
 from .environment import check_processes
-from .error_text import one_line
+from .errors import ending_with_one_line
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,10 +77,8 @@ def one_line_errors(
         errors: those that are the user's to mend.
     """
     compat.silence_harmless_warnings()
-    try:
+    with ending_with_one_line(tool, errors):
         yield
-    except errors as error:
-        raise SystemExit(f'{tool}: {one_line(str(error))}') from error
 
 
 def point(text: str) -> tuple[float, float]:
@@ -112,12 +109,11 @@ def progress_bar() -> Optional[Callable[[int, int], None]]:
 def load_config(args: argparse.Namespace) -> Config:
     """The config named by ``args.config`` with the common arguments applied."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    try:
-        cfg = read_config(args.config, args.cfg_options)
-    except MissingPackageError as error:
-        raise SystemExit(str(error)) from error
-    if 'model' not in cfg:
-        raise ValueError(f"config {args.config!r} has no 'model', which is needed")
+    cfg = read_config(args.config, args.cfg_options)
+    if not isinstance(cfg.get('model'), dict):
+        raise ValueError(
+            f"config {args.config!r}: a dict 'model' is needed, got {cfg.get('model')!r}"
+        )
     cfg.launcher = args.launcher
     check_processes(cfg)
     if args.work_dir is not None:

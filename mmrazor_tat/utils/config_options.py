@@ -7,7 +7,8 @@ from mmengine import Config
 from mmengine.runner import Runner
 
 from .config_settings import set_crop_size, set_data_root, set_pretrained
-from .configs import config_errors, config_file, read_config_file
+from .configs import config_file, read_config_file
+from .errors import UserError, said
 
 # Keys of a config that mmengine, the OpenMMLab tools or ours read, beside the Runner's arguments.
 _KEYS = (
@@ -35,9 +36,7 @@ def read_config(name: str, options: dict) -> Config:
     Raises:
         FileNotFoundError, ValueError: it cannot be read, or an option does not fit; in one line.
     """
-    path = config_file(name)
-    with config_errors(name):
-        cfg = read_config_file(path)
+    cfg = read_config_file(config_file(name))
     apply_options(cfg, options)
     _drop_hooks(cfg)
     return cfg
@@ -59,9 +58,7 @@ def apply_options(cfg: Config, options: dict) -> None:
     try:
         cfg.merge_from_dict(options)
     except Exception as error:  # mmengine's are of many kinds, and name no option
-        raise ValueError(
-            f'--cfg-options {", ".join(options)}: {type(error).__name__}: {error}'
-        ) from error
+        raise UserError(f'--cfg-options {", ".join(options)}: {said(error)}') from error
     if 'crop_size' in options:
         set_crop_size(cfg, options['crop_size'])
     if 'data_root' in options:

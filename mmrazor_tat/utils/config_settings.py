@@ -6,6 +6,8 @@ from typing import Any, Optional, Union
 
 from mmengine import Config
 
+from .configs import model_of
+
 
 def type_name(kind: Any) -> str:
     """Of a type in a config, which may be a class: its name without a scope."""
@@ -28,11 +30,6 @@ def dicts_of(node: Any, path: str = '') -> Iterator[tuple[str, dict]]:
         items = enumerate(node) if isinstance(node, (list, tuple)) else ()
     for key, value in items:
         yield from dicts_of(value, f'{path}.{key}' if path else str(key))
-
-
-def student_config(cfg: Config) -> dict:
-    """The network that a config trains: of a distillation recipe the student."""
-    return cfg.model.get('architecture', cfg.model)
 
 
 def set_crop_size(cfg: Config, size: tuple[int, int]) -> None:
@@ -124,13 +121,11 @@ def set_pretrained(cfg: Config, weights: Optional[str]) -> None:
         weights: path, URL or mmengine's name of a checkpoint; None: random weights.
 
     Raises:
-        ValueError: ``weights`` is neither None nor a text, or the config has no network.
+        ValueError: ``weights`` is neither None nor a text, or the config has no model.
     """
     if weights is not None and (not isinstance(weights, str) or not weights):
         raise ValueError(f'pretrained must be None or the text of a checkpoint, got {weights!r}')
-    if 'model' not in cfg:
-        raise ValueError('pretrained: the config has no model, so there is none to set')
-    network = student_config(cfg)
+    network = model_of(cfg)
     backbone = network.get('backbone') or {}
     if (backbone.get('init_cfg') or {}).get('type') == 'Pretrained':
         backbone['init_cfg'] = None

@@ -1,20 +1,14 @@
 """Finding a config, reading it, and the network in it."""
 
-import ast
-import contextlib
 import difflib
-import importlib
-import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional
 
-import mmengine
 from mmengine import Config, ConfigDict
 from mmengine.config import utils as config_utils
 from mmengine.utils import get_installed_path
 
-from .error_text import how_to_install, is_installed, one_line, reasons, with_reasons
+from .errors import UserError, how_to_install, is_installed, reasons, said
 
 
 def is_classifier(cfg: Config) -> bool:
@@ -108,121 +102,46 @@ def model_of(cfg: Config, part: Optional[str] = None) -> ConfigDict:
     return cfg.model.teacher if part == 'teacher' else cfg.model.architecture
 
 
-# What our configs need and our package does not.
-_OPTIONAL = ('mmpretrain',)
-_MMENGINE = str(Path(mmengine.__file__).parent)
-
-
-class MissingPackageError(ValueError):
-    """A config needs a package that is not installed; the text says how to get it."""
-
-
-class ConfigError(ValueError):
-    """A config that cannot be read; the text is one line."""
-
-
-@contextlib.contextmanager
-def config_errors(path: str | Path) -> Iterator[None]:
-    """Inside, whatever reading a config raises becomes a ConfigError that names it."""
-    try:
-        yield
-    except MissingPackageError:
-        raise
-    except (Exception, SystemExit) as error:  # a config is a Python file, and can raise anything
-        text = f'config {str(path)!r} cannot be read: {with_reasons(error)}{_raised_at(error)}'
-        raise ConfigError(one_line(text) + _where_to_look(error, path)) from error
-
-
-def _raised_at(error: BaseException) -> str:
-    """The line of a user's file that raised, at the bottom of the reasons; else ''."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(reasons(error)[-1].__traceback__)
-        if not frame.filename.startswith(('<', _MMENGINE)) and 'site-packages' not in frame.filename
-    ]
-    ours = str(Path(__file__).parent.parent)
-    if not frames or frames[-1].filename.startswith((ours, importlib.__path__[0])):
-        return ''
-    return f' ({frames[-1].filename}, line {frames[-1].lineno})'
-
-
-def _where_to_look(error: BaseException, path: str | Path) -> str:
-    """What helps against a module of ``custom_imports`` that is not found; else ''."""
-    if 'custom modules' not in str(error):
-        return ''
-    missing = [one.name for one in reasons(error) if isinstance(one, ModuleNotFoundError)]
-    if not missing or not missing[0]:
-        return ''
-    name = missing[0].split('.')[0]
-    folder = Path(path).resolve().parent
-    beside = next((of for of in (folder, *folder.parents) if _holds(of, name)), None)
-    if beside is not None:
-        return f'. {name} lies in {beside}, which is not on the path: set PYTHONPATH={beside}'
-    return (
-        f'. If {name} is a module of your own, set PYTHONPATH to the folder that holds it; else '
-        'the package has to be installed'
-    )
-
-
-def _holds(folder: Path, module: str) -> bool:
-    return (folder / f'{module}.py').is_file() or (folder / module / '__init__.py').is_file()
-
-
 def read_config_file(path: str | Path) -> Config:
     """``Config.fromfile``.
 
     Raises:
-        MissingPackageError: it is of a package that is not installed, mmpretrain.
-        ValueError: its bases are no paths, or go in a circle, which mmengine would follow for
-            minutes.
-        Exception: whatever a Python file can raise.
+        UserError: whatever a Python file can raise, or a package that is not installed.
     """
-    _refuse_circle(Path(path))
     try:
+        _refuse_circle(Path(path).resolve())  # mmengine would open files until there are too many
         cfg = Config.fromfile(path)
-    except ImportError as error:
-        for package in _OPTIONAL:
-            text = with_reasons(error)
-            if any(of in text for of in (f"'{package}'", f'{package} is not installed')):
-                raise _missing(path, package) from error
-        raise
-    package = cfg.get('default_scope')
-    if package in _OPTIONAL and not is_installed(package):
-        raise _missing(path, package)
+    except (Exception, SystemExit) as error:
+        _require_mmpretrain(path, said(error))
+        text = f'config {str(path)!r} cannot be read: {said(error)}{_what_helps(error)}'
+        raise UserError(text) from error
+    _require_mmpretrain(path, cfg.get('default_scope') or '')
     return cfg
 
 
-def _refuse_circle(path: Path, above: tuple[Path, ...] = ()) -> None:
-    path = path.resolve()
-    chain = (*above, path)
+def _refuse_circle(path: Path, *above: Path) -> None:
     if path in above:
-        raise ValueError('_base_ goes in a circle: ' + ' -> '.join(of.name for of in chain))
-    for base in _bases(path):
-        _refuse_circle(path.parent / base, chain)
+        chain = ' -> '.join(of.name for of in (*above, path))
+        raise ValueError(f'_base_ goes in a circle: {chain}')
+    for base in Config._get_base_files(str(path)):
+        if '::' not in base:
+            _refuse_circle((path.parent / base).resolve(), *above, path)
 
 
-def _bases(path: Path) -> list[str]:
-    """The bases of a config that are files beside it; what cannot be read is mmengine's to say."""
-    try:
-        body = ast.parse(path.read_text(encoding='utf-8')).body
-    except (OSError, SyntaxError, ValueError):
-        return []
-    for line in body:
-        is_base = isinstance(line, ast.Assign) and getattr(line.targets[0], 'id', '') == '_base_'
-        if not is_base:
-            continue
-        try:
-            named = ast.literal_eval(line.value)
-        except ValueError:  # it is computed
-            return []
-        bases = named if isinstance(named, (list, tuple)) else [named]
-        if not all(isinstance(base, str) for base in bases):
-            raise ValueError(f'_base_ must be a path or a list of paths, got {named!r}')
-        return [base for base in bases if '::' not in base]
-    return []
+def _require_mmpretrain(path: str | Path, text: str) -> None:
+    """What our configs need and our package does not."""
+    if 'mmpretrain' in text and not is_installed('mmpretrain'):
+        how = how_to_install('mmpretrain')
+        raise UserError(f'{path} needs mmpretrain, which is not installed: {how}')
 
 
-def _missing(path: str | Path, package: str) -> MissingPackageError:
-    return MissingPackageError(
-        f'{path} needs {package}, which is not installed: {how_to_install(package)}'
-    )
+def _what_helps(error: BaseException) -> str:
+    """Against a module that is not found; else ''."""
+    for reason in reasons(error):
+        name = (getattr(reason, 'name', None) or '').split('.')[0]
+        if isinstance(reason, ModuleNotFoundError) and name:
+            return (
+                f'. {name} is not installed ({how_to_install(name)}), or it is a module of your '
+                'own: then set PYTHONPATH to the folder that holds it'
+            )
+    return ''

@@ -1,5 +1,6 @@
 """Where a run takes place: its processes, and the versions of the packages."""
 
+import os
 import platform
 import sys
 from importlib import import_module
@@ -13,6 +14,12 @@ from torch import nn
 PACKAGES = ('torch', 'mmengine', 'mmcv', 'mmseg', 'mmrazor', 'mmrazor_tat')
 # Named only where they are used: they need not be installed, and most runs do without.
 OPTIONAL = ('mmpretrain',)
+# What a launcher sets; mmengine reads them without saying who is missing.
+_LAUNCHERS = {
+    'pytorch': (('RANK', 'WORLD_SIZE'), 'torchrun --nproc_per_node=N tools/train.py ...'),
+    'slurm': (('SLURM_PROCID', 'SLURM_NTASKS'), 'srun'),
+    'mpi': (('OMPI_COMM_WORLD_LOCAL_RANK',), 'mpirun'),
+}
 _SHARDED = 'FullyShardedDataParallel'
 _WHY = (
     "FSDP (MMFullyShardedDataParallel) is not supported: mmengine's Runner draws and saves the "
@@ -25,8 +32,8 @@ def check_processes(cfg: Config) -> None:
     """Before anything is built.
 
     Raises:
-        ValueError: ``cfg.launcher`` on a machine without an accelerator, which mmengine's launchers
-            need, or a config that asks for FSDP or another strategy.
+        ValueError: a ``cfg.launcher`` that has not started this process, or that finds no
+            accelerator, or a config that asks for FSDP or another strategy.
     """
     launcher = cfg.get('launcher') or 'none'
     if launcher != 'none' and not is_distributed() and get_device() == 'cpu':
@@ -35,11 +42,16 @@ def check_processes(cfg: Config) -> None:
             'accelerators) only, and torch finds none here. Run a single process, without '
             '--launcher'
         )
+    names, how = _LAUNCHERS.get(launcher, ((), ''))
+    if missing := [name for name in names if name not in os.environ]:
+        raise ValueError(
+            f'--launcher {launcher}: the environment has no {" and no ".join(missing)}; start '
+            f'with {how}, or leave --launcher out for a single process'
+        )
     wrapper = str((cfg.get('model_wrapper_cfg') or {}).get('type'))
     if _SHARDED in wrapper:
         raise ValueError(f'model_wrapper_cfg.type {wrapper!r}: {_WHY.format("model_wrapper_cfg")}')
-    strategy = cfg.get('strategy')
-    if strategy:
+    if strategy := cfg.get('strategy'):
         raise ValueError(
             f"strategy {strategy.get('type')!r}: only mmengine's FlexibleRunner knows "
             'strategies, its Runner, which trains here, would ignore it. Leave strategy out'
@@ -76,9 +88,3 @@ def versions(*more: str) -> dict[str, str]:
     names = (*PACKAGES, *filter(sys.modules.get, OPTIONAL), *more)
     found = {name: str(import_module(name).__version__) for name in names}
     return {'python': platform.python_version(), **found}
-
-
-def loaded_versions() -> dict[str, str | None]:
-    """Of :data:`PACKAGES`, None where one is not imported, and of what is used of the others."""
-    names = (*PACKAGES, *filter(sys.modules.get, OPTIONAL))
-    return {name: getattr(sys.modules.get(name), '__version__', None) for name in names}

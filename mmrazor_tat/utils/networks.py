@@ -17,10 +17,9 @@ from mmengine.runner.loops import _InfiniteDataloaderIterator
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ..compat.checkpoint_file import read_checkpoint
-from .config_settings import student_config
-from .configs import is_recipe
-from .error_text import build_errors
+from ..compat.checkpoints import read_checkpoint
+from .configs import is_recipe, model_of
+from .errors import UserError, naming
 from .files import save_atomically
 
 _STUDENT = 'architecture.'
@@ -55,7 +54,7 @@ def trained_model(
         model_cfg.teacher_ckpt = None
     if cfg.get('data_preprocessor') and 'data_preprocessor' not in model_cfg:
         model_cfg.data_preprocessor = cfg.data_preprocessor  # as the Runner does
-    with build_errors(cfg):
+    with naming(f'{cfg.filename}, model'):
         model = MODELS.build(model_cfg)
     if is_recipe(cfg) and with_teacher:
         model._require_loaded_teacher()
@@ -140,7 +139,7 @@ def pipeline_of(cfg: Config, split: str = 'test') -> Sequence[dict]:
     return dataset.pipeline
 
 
-class NoInitialWeightsError(ValueError):
+class NoInitialWeightsError(UserError):
     """The weights that a training began with cannot be had."""
 
 
@@ -212,7 +211,7 @@ def initial_weights(cfg: Config, path: Path, seed: int) -> str:
     """
     init_default_scope(cfg.get('default_scope') or 'mmengine')
     set_random_seed(seed)
-    model = MODELS.build(student_config(cfg))
+    model = MODELS.build(model_of(cfg))
     init_quietly(model)
     save_atomically({'state_dict': model.state_dict()}, path)
     return str(path)

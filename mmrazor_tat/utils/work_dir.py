@@ -5,7 +5,6 @@ import math
 import re
 import time
 import zipfile
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Optional
 
@@ -18,6 +17,8 @@ _LOG = '*/vis_data/scalars.json'
 # OUT/runs/NAME/seed0 of a suite.
 _DEPTH = 3
 _SHOWN = 10
+# What mmengine logs with every line.
+NO_METRICS = ('step', 'iter', 'epoch', 'lr', 'time', 'data_time', 'memory')
 
 
 def check_work_dir(folder: Path) -> None:
@@ -97,7 +98,6 @@ def diverged_at(losses: dict[int, float]) -> Optional[int]:
 _HEADS = ('System environment:', 'Runtime environment:')
 _RULE = re.compile(r'-{20,}$')
 _SETTING = re.compile(r' {4}([^\s:][^:]*): ?(.*)')
-_TIME = re.compile(r'^(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) - ', re.MULTILINE)
 _RESUMED = re.compile(r'resumed epoch: \d+, iter: (\d+)')
 
 
@@ -125,12 +125,6 @@ def environment(text: str) -> dict[str, str]:
         elif inside and name is not None and line.strip():
             found[name] += f'\n{line.strip()}'
     return found
-
-
-def seconds(text: str) -> Optional[float]:
-    """From the first line with a time to the last; None where fewer than two have one."""
-    times = [datetime.strptime(time, '%Y/%m/%d %H:%M:%S') for time in _TIME.findall(text)]
-    return (times[-1] - times[0]).total_seconds() if len(times) > 1 else None
 
 
 def resumed_at(text: str) -> Optional[int]:

@@ -15,7 +15,8 @@ from mmrazor_tat import config_path
 from mmrazor_tat.benchmark.suites import Plan, SuiteError, load_suite
 from mmrazor_tat.benchmark.suites.jobs import logged_by_iterations, read_config
 from mmrazor_tat.benchmark.suites.networks import network_shapes
-from mmrazor_tat.utils.configs import MissingPackageError, read_config_file
+from mmrazor_tat.utils.configs import read_config_file
+from mmrazor_tat.utils.errors import UserError
 
 SUITE = """
 title, metric, seeds, baseline = 'Demo', 'accuracy/top1', (0, 1), 'student'
@@ -111,7 +112,7 @@ class TestWithoutMmpretrain:
     def test_also_where_no_base_is_of_it(self, tmp_path):
         path = tmp_path / 'own.py'
         path.write_text("default_scope = 'mmpretrain'\nmodel = dict(type='ImageClassifier')\n")
-        with pytest.raises(MissingPackageError, match='own.py needs mmpretrain, which is not'):
+        with pytest.raises(UserError, match='own.py needs mmpretrain, which is not'):
             read_config_file(path)
 
     def test_a_tool_says_it_in_one_line(self, repo, monkeypatch, tmp_path):
@@ -122,7 +123,7 @@ class TestWithoutMmpretrain:
 
     def test_another_module_that_is_missing_is_named_as_it_is(self, tmp_path):
         (tmp_path / 'own.py').write_text('_base_ = []\nimport no_such_module_xyz\n')
-        with pytest.raises(ModuleNotFoundError, match='no_such_module_xyz'):
+        with pytest.raises(UserError, match='no_such_module_xyz'):
             read_config_file(tmp_path / 'own.py')
 
 

@@ -14,8 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from mmrazor_tat import compat
-from mmrazor_tat.compat.checkpoint_file import read_checkpoint
-from mmrazor_tat.compat.safe_checkpoints import UntrustedCheckpointError
+from mmrazor_tat.compat.checkpoints import UntrustedCheckpointError, read_checkpoint
 from mmrazor_tat.models.teacher.load import load_teacher
 
 

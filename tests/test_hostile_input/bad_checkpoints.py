@@ -43,7 +43,7 @@ def _foreign(path: Path, world) -> None:
 # How, what the line says beside the file's name. All readers must refuse these.
 FILES = {
     'missing': (lambda path, world: None, ('there is no file',)),
-    'a folder': (lambda path, world: path.mkdir(), ('is a folder',)),
+    'a folder': (lambda path, world: path.mkdir(), ('there is no file',)),
     'empty': (lambda path, world: path.write_bytes(b''), ('damaged',)),
     'a text': (lambda path, world: path.write_text('weights, honestly\n'), ('damaged',)),
     'cut in half': (_cut(0.5), ('damaged',)),

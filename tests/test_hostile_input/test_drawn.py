@@ -7,65 +7,11 @@ import pytest
 from bad_data import TRAIN, relabel, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mmengine import Config
 from PIL import Image
 
-from mmrazor_tat.engine.runner.config_check import check_run_config
-
-NO_COUNT = st.one_of(
-    st.integers(max_value=0),
-    st.floats().filter(lambda x: x <= 0 or not x.is_integer()),  # 4e4 iterations are right
-    st.text(max_size=5),
-    st.booleans(),
-    st.just([3]),
-)
-NO_WEIGHT = st.one_of(
-    st.floats(max_value=-1e-9),
-    st.sampled_from([float('nan'), float('inf'), None, True, [1.0]]),
-    st.text(max_size=5),
-)
-COUNTS = (
-    'train_cfg.max_iters',
-    'train_cfg.val_interval',
-    'train_dataloader.batch_size',
-    'val_dataloader.batch_size',
-    'default_hooks.logger.interval',
-)
-WEIGHTS = (
-    'model.architecture.decode_head.loss_decode.loss_weight',
-    'model.distiller.distill_losses.loss_tat.loss_weight',
-)
 DRAWN = dict(
     derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-
-
-def check_refused(cfg: Config, key: str, value) -> None:
-    spoilt = Config(cfg.to_dict())
-    spoilt.merge_from_dict({key: value})
-    with pytest.raises(ValueError) as error:
-        check_run_config(spoilt)
-    text = str(error.value)
-    assert text.startswith(key) and text.endswith(f'got {value!r}') and '\n' not in text
-
-
-@settings(max_examples=60, **DRAWN)
-@given(key=st.sampled_from(COUNTS), value=NO_COUNT)
-def test_counts(recipe, key, value):
-    check_refused(recipe, key, value)
-
-
-@settings(max_examples=60, **DRAWN)
-@given(key=st.sampled_from(WEIGHTS), value=NO_WEIGHT)
-def test_weights(recipe, key, value):
-    check_refused(recipe, key, value)
-
-
-@pytest.fixture(scope='module')
-def recipe(world) -> Config:
-    cfg = Config.fromfile(world.recipe)
-    check_run_config(cfg)  # the good one is accepted
-    return cfg
 
 
 @settings(max_examples=8, **DRAWN)

@@ -8,8 +8,9 @@ from mmengine import Config
 from mmengine.dataset import Compose
 
 from mmrazor_tat.engine.runner.checked_pipeline import BadSampleError, CheckedPipeline
-from mmrazor_tat.engine.runner.config_check import ignored_ids, pretrained_files
+from mmrazor_tat.engine.runner.checkpoint_fit import pretrained_files
 from mmrazor_tat.engine.runner.dataset_guard import guard_dataset
+from mmrazor_tat.engine.runner.label_ids import ignored_ids
 
 
 def load(ids):

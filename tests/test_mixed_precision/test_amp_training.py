@@ -15,7 +15,7 @@ from mmengine.hooks import Hook
 from mmengine.optim.optimizer import amp_optimizer_wrapper
 from mmengine.runner import Runner, amp
 
-from mmrazor_tat.engine.runner.mixed_precision import use_amp
+from mmrazor_tat.engine.runner.optimizer import use_amp
 from mmrazor_tat.utils.config_settings import set_crop_size
 from mmrazor_tat.utils.networks import initial_weights
 

@@ -21,8 +21,8 @@ from mmengine.registry import MODELS
 from mmengine.runner import Runner
 from torch import nn
 
-from mmrazor_tat.engine.hooks.recipe_check_hook import RecipeCheckHook
-from mmrazor_tat.engine.runner.config_check import check_run_config
+from mmrazor_tat.engine.hooks.recipe_check_hook import _check_classes
+from mmrazor_tat.engine.runner.guarded_runner import _check_settings
 from mmrazor_tat.utils.config_options import _check_keys
 
 MMSEG_TOOLS = layouts.CONFIGS.parent / 'tools'
@@ -111,7 +111,7 @@ def test_no_packaged_config_is_refused_for_its_settings(tmp_path):
         cfg = packaged.copy()
         cfg.work_dir = str(tmp_path)
         try:
-            check_run_config(cfg)
+            _check_settings(cfg)
             _check_keys(cfg, dict.fromkeys(options))
         except (ValueError, OSError) as error:
             refused[name] = str(error)
@@ -138,7 +138,7 @@ def test_no_packaged_config_is_refused_for_its_classes():
             setattr(runner, f'{split}_dataloader', SimpleNamespace(dataset=dataset))
         runner.model = _network(cfg.model, len(classes), built)
         try:
-            RecipeCheckHook()._check_classes(runner)
+            _check_classes(runner)
         except ValueError as error:
             refused[name] = str(error)
     assert built == {'STDCHead', 'VPDDepthHead'}  # whose tasks are others

@@ -108,7 +108,7 @@ def test_a_damaged_file_comes_with_no_dangerous_advice(teacher, save, tmp_path):
 
 
 def test_a_folder(teacher, tmp_path):
-    with pytest.raises(FileNotFoundError, match='is a folder, not a file'):
+    with pytest.raises(FileNotFoundError, match='teacher_ckpt: there is no file'):
         load_teacher(teacher, str(tmp_path))
 
 
@@ -190,7 +190,7 @@ class _Touch:
 
 def test_pickled_code_runs_only_where_the_user_says_so(teacher, save, tmp_path):
     path = save(dict(state_dict=weights(), extra=_Touch(str(tmp_path / 'ran'))))
-    with pytest.raises(ValueError, match='model.trust_teacher_ckpt=True loads it, code and all'):
+    with pytest.raises(ValueError, match='of a teacher model.trust_teacher_ckpt=True.* loads it'):
         load_teacher(teacher, path)
     assert not (tmp_path / 'ran').exists()
     load_teacher(teacher, path, trust=True)

@@ -20,6 +20,8 @@ def test_no_launcher_without_an_accelerator(launcher, monkeypatch):
         environment.check_processes(Config(dict(launcher=launcher)))
     environment.check_processes(Config(dict(launcher='none')))
     monkeypatch.setattr(environment, 'get_device', lambda: 'cuda')
+    for name in (name for names, _ in environment._LAUNCHERS.values() for name in names):
+        monkeypatch.setenv(name, '0')
     environment.check_processes(Config(dict(launcher=launcher)))
 
 
@@ -66,7 +68,7 @@ def test_norms_that_are_not_synchronised_are_named(count, says, monkeypatch, cap
     logger.addHandler(caplog.handler)
     caplog.set_level('INFO')
     try:
-        RecipeCheckHook()._name_unsynchronised_norms(SimpleNamespace(model=model))
+        RecipeCheckHook()._name_unsynchronised_norms(SimpleNamespace(model=model, logger=logger))
     finally:
         logger.removeHandler(caplog.handler)
     found = re.findall(r'batch norms of the distiller \((.*?)\) take', caplog.text)

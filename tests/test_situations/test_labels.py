@@ -86,11 +86,6 @@ SIGMOID = {
         (255, {'train_dataloader.dataset.pipeline': rotated(250)}, 'has the ids 250 in '),
         (
             255,
-            {'model.auxiliary_head.loss_decode.class_weight': [1.0, 2.0, 3.0]},
-            'auxiliary_head.loss_decode.class_weight has 3 entries, and the head has out_channels=',
-        ),
-        (
-            255,
             {f'model.{head}.out_channels': 1 for head in HEADS},
             "class 1 ('thing') of the training data: the loss of decode_head cannot take it "
             '(IndexError: Target 1 is out of bounds.); the head has out_channels=1 (one channel '
@@ -102,7 +97,7 @@ SIGMOID = {
             "class 1 ('thing') of the training data: the loss of auxiliary_head cannot take it",
         ),
     ],
-    ids=['padding', 'label', 'rotation', 'own id', 'weights', 'one channel', 'auxiliary'],
+    ids=['padding', 'label', 'rotation', 'own id', 'one channel', 'auxiliary'],
 )
 def test_ids_that_a_loss_cannot_take(make, call, write_data, tmp_path, ignored, settings, words):
     root = write_data(tmp_path / 'data', ignored=ignored)

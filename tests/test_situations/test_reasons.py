@@ -35,16 +35,14 @@ def test_a_module_that_is_not_on_the_path(config, call, tool, tmp_path):
     more = [path, '--out', tmp_path / 'r.py'] if tool == 'new_recipe' else []
     line = call(tool, path, *more).line
     assert "ModuleNotFoundError: No module named 'my_ds'" in line
-    assert f'my_ds lies in {tmp_path}, which is not on the path: set PYTHONPATH={tmp_path}' in line
+    assert 'it is a module of your own: then set PYTHONPATH to the folder that holds it' in line
     assert 'site-packages' not in line  # mmengine lists the whole path
 
 
 def test_a_module_that_is_nowhere(config, call):
     line = call('train', config(None, imports='not_there.at_all')).line
     assert "No module named 'not_there'" in line
-    assert (
-        'set PYTHONPATH to the folder that holds it; else the package has to be installed' in line
-    )
+    assert 'not_there is not installed (pip install not_there), or it is a module' in line
 
 
 @pytest.mark.parametrize(
@@ -62,25 +60,13 @@ def test_a_module_with_a_bug_of_its_own(config, call, monkeypatch, tmp_path, con
     path = config(content)
     monkeypatch.syspath_prepend(tmp_path)
     line = call('train', path).line
-    assert reason in line and 'my_ds lies in' not in line
-    assert f'({tmp_path / "my_ds.py"}, line ' in line
-
-
-@pytest.mark.skipif(HAS_MMDET, reason='mmdet is installed')
-def test_a_package_that_a_head_needs_is_named(call, tmp_path):
-    teacher, student = (
-        f'mmseg::mask2former/mask2former_{name}_8xb2-90k_cityscapes-512x1024.py'
-        for name in ('r101', 'r50')
-    )
-    said = 'Mask2FormerHead needs mmdet, which is not installed: pip install mmdet'
-    assert said in call('new_recipe', teacher, student, '--out', tmp_path / 'r.py').line
-    assert said in call('inspect_features', student).line
+    assert reason in line
 
 
 @pytest.mark.skipif(HAS_MMDET, reason='mmdet is installed')
 def test_a_package_of_a_type_is_named(make, call):
     line = call('train', make('plain', **{'model.neck': dict(type='mmdet.FPN')})).line
-    assert "no type 'mmdet.FPN'" in line and 'needs mmdet, which is not installed' in line
+    assert 'mmdet.FPN is not in' in line and 'needs mmdet, which is not installed' in line
 
 
 def test_a_part_that_cannot_be_run_is_named(make, call, tmp_path):

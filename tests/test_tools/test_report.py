@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 from mmengine import Config
+from mmengine.runner import CheckpointLoader
 from PIL import Image
 
-from mmrazor_tat.compat import checkpoint_file
 from mmrazor_tat.datasets.toy_scenes import PALETTE
 from mmrazor_tat.visualization.report import gather, save_report
 
@@ -166,18 +166,17 @@ def test_a_config_that_was_half_written(run):
 
 
 def test_a_teacher_that_cannot_be_fetched_or_is_another(run, demo_run, monkeypatch):
-    load = checkpoint_file.CheckpointLoader.load_checkpoint
-
-    def offline(name, *args, **kwargs):
-        if '://' in name:
-            raise urllib.error.URLError('no network')
-        return load(name, *args, **kwargs)
+    def load_from_nowhere(name, map_location):
+        raise urllib.error.URLError('no network')
 
     url = 'https://example.invalid/teacher.pth'
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint_file.CheckpointLoader, 'load_checkpoint', offline)
+        patch.setitem(CheckpointLoader._schemes, 'https://', load_from_nowhere)
         found = gather(run, options={'model.teacher_ckpt': url})
-    assert f"no segmentation panels: teacher_ckpt: '{url}' cannot be had: " in found.notes[0]
+    assert (
+        f"no segmentation panels: teacher_ckpt: checkpoint '{url}' cannot be had: "
+        in found.notes[0]
+    )
     other = torch.load(demo_run[0] / 'teacher/iter_4.pth', weights_only=False)
     other['state_dict']['decode_head.conv_seg.bias'] += 1
     torch.save(other, run / 'other.pth')

@@ -74,7 +74,7 @@ def test_another_network_is_refused(recipe, checkpoint, demo_teacher, tmp_path):
     assert len(str(error.value)) < 1500
     with pytest.raises(ValueError, match='holds a plain network, the config is of a distillation'):
         trained_model(recipe, demo_teacher)
-    with pytest.raises(FileNotFoundError, match="checkpoint: there is no file 'nowhere.pth'"):
+    with pytest.raises(FileNotFoundError, match="there is no file 'nowhere.pth'"):
         trained_model(recipe, 'nowhere.pth')
 
 

@@ -72,5 +72,5 @@ def test_what_is_no_checkpoint(weights):
 
 
 def test_a_config_without_a_network():
-    with pytest.raises(ValueError, match='pretrained: the config has no model'):
+    with pytest.raises(ValueError, match='has no model'):
         set_pretrained(Config(dict(train_cfg=dict())), None)

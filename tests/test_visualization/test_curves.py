@@ -11,13 +11,14 @@ from mmrazor_tat.visualization.curves import (
     Run,
     axes_of,
     draw_runs,
+    labels_of,
     plot_runs,
     read_run,
     read_runs,
     series,
 )
-from mmrazor_tat.visualization.curves.axes import labels_of
-from mmrazor_tat.visualization.curves.series import default_window, running_mean
+from mmrazor_tat.visualization.curves.axes import columns_of
+from mmrazor_tat.visualization.curves.figure import running_mean
 from mmrazor_tat.visualization.figures import plt
 
 NAN = math.nan
@@ -72,6 +73,16 @@ def points(axis) -> list:
     return [(to_hex(line.get_color()), line.get_xydata().tolist()) for line in axis.lines]
 
 
+def logged(table, name: str) -> tuple:
+    """(iterations, values) under a name."""
+    values = series(table, name)
+    return values.index.tolist(), values.tolist()
+
+
+def columns(run, title: str) -> dict:
+    return {name: logged(columns_of(run)[title], name) for name in columns_of(run)[title]}
+
+
 def title(axis) -> str:
     legend = axis.get_legend()
     return axis.get_title(loc='left') if legend is None else legend.get_title().get_text()
@@ -87,25 +98,25 @@ class TestReading:
         log('r', '20260101_000001', plain(6, 7.0), dict(mIoU=2.0, step=6), plain(8), end='{"lr": 0')
         folder = log('r', '20260101_000002', plain(6, 5.0), plain(8, 4.0), dict(mIoU=3.0, step=8))
         run = read_run(folder)
-        assert series.total_loss(run) == ([2, 4, 6, 8], [9.0, 8.0, 5.0, 4.0])
-        assert series.series(run.validation, 'mIoU') == ([2, 8], [1.0, 3.0])
+        assert logged(run.training, 'loss') == ([2, 4, 6, 8], [9.0, 8.0, 5.0, 4.0])
+        assert logged(run.validation, 'mIoU') == ([2, 8], [1.0, 3.0])
         assert run.iterations == 8
 
     def test_a_run_begun_anew_replaces_the_longer_one(self, log):
         log('r', '1', plain(2), plain(4), dict(mIoU=1.0, step=4))
         run = read_run(log('r', '2', plain(2, 5.0)))
-        assert series.total_loss(run) == ([2], [5.0]) and run.validation == []
+        assert logged(run.training, 'loss') == ([2], [5.0]) and run.validation.empty
 
     def test_a_validation_of_the_resumed_weights_keeps_their_training(self, log):
         log('r', '1', plain(2), plain(4), plain(6))
         run = read_run(log('r', '2', dict(mIoU=7.0, step=4), plain(6, 5.0)))
-        assert series.total_loss(run) == ([2, 4, 6], [1.0, 1.0, 5.0])
-        assert series.series(run.validation, 'mIoU') == ([4], [7.0])
+        assert logged(run.training, 'loss') == ([2, 4, 6], [1.0, 1.0, 5.0])
+        assert logged(run.validation, 'mIoU') == ([4], [7.0])
 
     def test_an_evaluation_alone_changes_nothing(self, log):
         log('r', '1', plain(2), dict(mIoU=6.0, step=2))
         run = read_run(log('r', '2', dict(mIoU=99.0, step=0)))
-        assert series.series(run.validation, 'mIoU') == ([2], [6.0])
+        assert logged(run.validation, 'mIoU') == ([2], [6.0])
         assert len(run.training) == 1
 
     def test_epochs_of_validations_become_iterations(self, log):
@@ -113,47 +124,46 @@ class TestReading:
         first = [plain(n, epoch=1) for n in (2, 4, 6)]
         second = [plain(n, epoch=2) for n in (9, 11, 13)]
         run = read_run(log('r', '1', *first, dict(mIoU=1.0, step=1), *second))
-        assert series.series(run.validation, 'mIoU') == ([7], [1.0])
+        assert logged(run.validation, 'mIoU') == ([7], [1.0])
         run = read_run(log('r', '2', plain(16, epoch=3), dict(mIoU=2.0, step=3)))
-        assert series.series(run.validation, 'mIoU') == ([7, 21], [1.0, 2.0])
+        assert logged(run.validation, 'mIoU') == ([7, 21], [1.0, 2.0])
 
     def test_the_only_epoch_ends_at_its_last_line(self, log):
         run = read_run(log('r', '1', plain(4, epoch=1), plain(8, epoch=1), dict(mIoU=1.0, step=1)))
-        assert series.series(run.validation, 'mIoU') == ([8], [1.0])
+        assert logged(run.validation, 'mIoU') == ([8], [1.0])
 
     def test_iterations_of_validations_in_an_epoch_based_run(self, log):
         """As mmseg's own logger counts."""
         run = read_run(log('r', '1', plain(4, epoch=1), dict(mIoU=1.0, step=6), plain(10, epoch=2)))
-        assert series.series(run.validation, 'mIoU') == ([6], [1.0])
+        assert logged(run.validation, 'mIoU') == ([6], [1.0])
 
     def test_not_finite(self, log):
         lines = plain(1), plain(2, NAN), plain(3, math.inf), plain(4, 2.0)
-        iterations, values = series.total_loss(read_run(log('r', '1', *lines)))
+        iterations, values = logged(read_run(log('r', '1', *lines)).training, 'loss')
         assert iterations == [1, 2, 3, 4] and values[0] == 1.0 and values[3] == 2.0
         assert math.isnan(values[1]) and math.isnan(values[2])
 
 
-class TestSeries:
+class TestColumns:
     def test_losses_and_shares(self, log):
         line = {**distilled(5, 2.0, 1.5), 'distill.loss_tat': 0.5, 'loss': 4.0}
         run = read_run(log('r', '1', line))
-        assert series.total_loss(run) == ([5], [4.0])
-        assert series.task_loss(run) == ([5], [2.0])
-        assert series.distillation_losses(run) == dict(kd=([5], [1.5]), tat=([5], [0.5]))
-        shares = series.loss_shares(run)
+        assert columns(run, 'loss') == dict(task=([5], [2.0]), total=([5], [4.0]))
+        weighted = columns(run, 'distillation losses (weighted)')
+        assert weighted == dict(kd=([5], [1.5]), tat=([5], [0.5]))
+        shares = columns(run, 'share of the total loss')
         assert shares == dict(kd=([5], [0.375]), tat=([5], [0.125]))
-        task = series.task_loss(run).values[0] / series.total_loss(run).values[0]
-        assert task + sum(share.values[0] for share in shares.values()) == 1.0
 
     def test_parts(self, log):
         run = read_run(log('r', '1', tat(1, 0.3, 0.1), tat(2, 0.2, 0.1)))
         parts = dict(tat_patch=([1, 2], [0.3, 0.2]), tat_anchor=([1, 2], [0.1, 0.1]))
-        assert series.loss_parts(run) == parts
+        assert columns(run, 'parts of the distillation losses') == parts
 
     def test_a_plain_network(self, log):
         run = read_run(log('r', '1', plain(1, 3.0, **{'aux.loss_ce': 1.0, 'aux.acc_seg': 9.0})))
-        assert series.task_loss(run) == ([1], [4.0])
-        assert series.distillation_losses(run) == series.loss_shares(run) == {}
+        assert columns(run, 'loss') == dict(task=([1], [4.0]))
+        assert columns(run, 'distillation losses (weighted)') == {}
+        assert 'share of the total loss' not in columns_of(run)
 
     def test_gradients_and_factors_are_no_losses(self, log):
         more = {
@@ -163,20 +173,21 @@ class TestSeries:
             'factor/kd': 0.5,
         }
         run = read_run(log('r', '1', distilled(1, **more)))
-        assert series.task_loss(run) == ([1], [3.0])
-        assert series.gradient_shares(run) == dict(feature=dict(kd=([1], [0.75])))
-        assert series.loss_factors(run) == dict(kd=([1], [0.5]))
+        assert columns(run, 'loss') == dict(task=([1], [3.0]), total=([1], [4.0]))
+        assert columns(run, 'share of the gradient at feature') == dict(kd=([1], [0.75]))
+        assert 'share of the gradient at stage' not in columns_of(run)
+        assert columns(run, 'scheduled factor') == dict(kd=([1], [0.5]))
 
     def test_the_learning_rate_of_several_groups(self, log):
         run = read_run(log('r', '1', plain(1, lr=0.1, base_lr=0.7)))
-        assert series.learning_rate(run) == ([1], [0.1])
+        assert columns(run, 'learning rate') == dict(lr=([1], [0.1]))
         run = read_run(log('s', '1', {'loss': 1.0, 'g.lr': 0.3, 'd.lr': 0.4, 'iter': 1, 'step': 1}))
-        assert series.learning_rate(run) == ([1], [0.3])
+        assert columns(run, 'learning rate') == dict(lr=([1], [0.3]))
 
     def test_the_share_of_a_total_of_zero(self, log):
         run = read_run(log('r', '1', distilled(1, 0.0, 0.0), distilled(2)))
-        values = series.loss_shares(run)['kd'].values
-        assert math.isnan(values[0]) and values[1] == 0.25
+        (iterations, values) = columns(run, 'share of the total loss')['kd']
+        assert iterations == [1, 2] and math.isnan(values[0]) and values[1] == 0.25
 
 
 class TestSmoothing:
@@ -188,10 +199,6 @@ class TestSmoothing:
     def test_nan_stays_and_spoils_no_neighbour(self):
         means = running_mean([1.0, NAN, 3.0, 5.0, 1.0], 3)
         assert math.isnan(means[1]) and means[2] == 4.0 and means[3] == 3.0
-
-    @pytest.mark.parametrize(('points', 'window'), [(0, 1), (79, 1), (80, 3), (184, 5), (800, 21)])
-    def test_the_window_follows_the_length(self, points, window):
-        assert default_window(points) == window
 
 
 class TestLabels:
@@ -293,7 +300,9 @@ class TestFigure:
         run = read_run(log('r', '1', plain(1), dict(val, step=2), plain(4)))
         content = axes_of([run])[-1]
         assert content.title == 'validation accuracy/top1'
-        assert [(line.name, *map(list, line.series)) for line in content.lines] == [
+        assert [
+            (line.name, list(line.series.index), list(line.series)) for line in content.lines
+        ] == [
             ('student', [2], [60.0]),
             ('teacher', [0, 4], [70.0, 70.0]),
         ]

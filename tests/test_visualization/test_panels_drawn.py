@@ -19,8 +19,14 @@ from mmrazor_tat.visualization.panels import (
     save_panels,
     scores_table,
 )
-from mmrazor_tat.visualization.panels.legends import MOST_CLASSES, class_legend
-from mmrazor_tat.visualization.panels.paint import ERROR_COLOURS, error_map, paint_label, rgb
+from mmrazor_tat.visualization.panels.paint import (
+    ERROR_COLOURS,
+    MOST_CLASSES,
+    class_legend,
+    error_map,
+    paint_label,
+    rgb,
+)
 
 PALETTE = np.array([[0, 0, 0], [220, 60, 50], [50, 130, 220]], np.uint8)
 WHITE = (255, 255, 255)
@@ -114,41 +120,41 @@ def test_the_page_stands_alone_and_escapes(tmp_path):
     assert re.findall(r'<td>teacher</td><td class="number">(\S+)</td>', bare) == ['62.50']
 
 
-def cell(picture: np.ndarray, column: int, row: float, x: float) -> list[int]:
-    """A pixel of a PNG of one sample of 20 x 50, by its place in the cell (0 to 1)."""
-    dpi, size, gap, margin = 120, 1.8, 0.08, 0.15
-    left, top = margin + column * (size + gap), margin + 2 * 0.2 + 0.42  # two lines, a title
-    tall = size * 20 / 50
-    return picture[round((top + row * tall) * dpi), round((left + x * size) * dpi)].tolist()
-
-
 def test_the_pixels_of_the_png(tmp_path):
     save_panels(comparison(), tmp_path / 'sub/panel.png')
     picture = np.array(Image.open(tmp_path / 'sub/panel.png').convert('RGB'))
     assert picture.shape[1] == pytest.approx((2 * 0.15 + 6 * 1.88 - 0.08) * 120, abs=1)
-    middles = [0.1, 0.3, 0.5, 0.7, 0.9]
-    colours = {**dict(enumerate(PALETTE.tolist())), 255: [255] * 3}
-    assert cell(picture, 0, 0.5, 0.5) == [10, 200, 30]
+    # A stripe of a cell (1.8 inches wide, of 20 x 50 pixels) covers 43 x 86 pixels.
+    stripe = 1.8 / 5 * 120 * (1.8 * 20 / 50) * 120
+    cells = np.array_split(picture, 6, axis=1)
+
+    def stripes_of(column: int, colour) -> float:
+        """How many stripes have a colour, in the upper part: the legends lie below."""
+        part = cells[column][: int(1.9 * 120)]
+        return (part == np.array(colour)).all(-1).sum() / stripe
+
+    assert stripes_of(0, (10, 200, 30)) == pytest.approx(5, rel=0.05)
     for column, ids in enumerate((LABEL, TEACHER, PLAIN, STUDENT), start=1):
-        drawn = [cell(picture, column, 0.5, x) for x in middles]
-        assert drawn == [colours[i] for i in ids[10, 5::10]], column
-    errors = [list(c) for c in (BOTH_RIGHT, GAIN, LOSS, BOTH_WRONG, WHITE)]
-    for row in (0.05, 0.5, 0.95):
-        assert [cell(picture, 5, row, x) for x in middles] == errors
+        shown = ids[10, 5::10].tolist()
+        for index in (1, 2):
+            expected = pytest.approx(shown.count(index), rel=0.06, abs=0.01)
+            assert stripes_of(column, PALETTE[index]) == expected, column
+    errors = [BOTH_RIGHT, GAIN, LOSS, BOTH_WRONG]
+    assert all(stripes_of(5, colour) == pytest.approx(1, rel=0.15) for colour in errors)
     # Every colour of the error map stands once more, in the legend below.
-    below = picture[round((0.97 + 0.72 + 0.4) * 120) :].reshape(-1, 3)
-    for colour in errors[:4]:
+    below = picture[int(1.9 * 120) :].reshape(-1, 3)
+    for colour in errors:
         assert (below == colour).all(-1).sum() > 50
 
 
 def test_without_a_plain_student():
     context = panels_context(comparison(('teacher', 'student')))
-    titles = [title for title, _ in context.columns]
+    titles = [title for title, _ in context['columns']]
     assert titles == ['image', 'label', 'teacher', 'distilled student', 'error map']
-    assert [e.name for e in context.errors] == ['right', 'wrong', 'ignored']
-    assert context.sections[0].rows[0][-1].caption == '+12.3 to teacher'
+    assert [e.name for e in context['errors']] == ['right', 'wrong', 'ignored']
+    assert context['sections'][0]['rows'][0][-1]['caption'] == '+12.3 to teacher'
     alone = panels_context(comparison(('student',)))
-    assert alone.sections[0].rows[0][-1].caption == '' and len(alone.columns) == 4
+    assert alone['sections'][0]['rows'][0][-1]['caption'] == '' and len(alone['columns']) == 4
 
 
 def test_the_legend_is_cut_where_there_are_many_classes():

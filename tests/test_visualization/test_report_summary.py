@@ -101,13 +101,9 @@ def test_all_of_a_killed_and_resumed_run(work_dir):
         last_config=work_dir / '20260102_100000/vis_data/config.py',
         environment=environment,
         versions=dict(torch='2.1.0', mmengine='0.10.7'),
-        starts=2,
         resumed=1,
         iterations=150,
         max_iterations=1000,
-        epochs=None,
-        max_epochs=None,
-        wall_seconds=180.0,
         training_seconds=50 * (0.5 + 0.5 + 1.0 + 0.1),
         gpu_mib=700,
         diverged_at=None,
@@ -123,9 +119,9 @@ def test_without_a_text_log_the_interval_tells_of_a_resume(start, tmp_path):
     start('1', train(50), train(100), config=CONFIG)
     start('2', train(100, float('nan')), config=CONFIG)
     summary = summarize_run(tmp_path / 'run')
-    assert (summary.starts, summary.resumed, summary.diverged_at) == (2, 1, 100)
+    assert (summary.resumed, summary.diverged_at) == (1, 100)
     assert summary.environment == summary.versions == summary.metrics == {}
-    assert summary.wall_seconds is summary.training_seconds is summary.teacher is None
+    assert summary.training_seconds is summary.teacher is None
     assert summary.last_checkpoint is summary.best_checkpoint is summary.config is None
 
 
@@ -134,7 +130,6 @@ def test_epochs(start, tmp_path):
     config = "train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=3)"
     start('1', *lines, train(14, epoch=2), dict(mIoU=6.0, step=2), config=config)
     summary = summarize_run(tmp_path / 'run')
-    assert (summary.epochs, summary.max_epochs) == (2, 3)
     assert (summary.iterations, summary.max_iterations) == (20, 30)
     assert summary.metrics == dict(mIoU=Metric(6.0, 20, 6.0, 20))
     assert summary.training_seconds == 8.0 and summary.resumed == 0
@@ -168,7 +163,6 @@ def test_no_run(tmp_path):
 
 def test_a_text_without_an_environment():
     assert text_log.environment('2026/01/01 10:00:00 - mmengine - INFO - x\n    a: b\n') == {}
-    assert text_log.seconds('2026/01/01 10:00:00 - mmengine - INFO - x\n') is None
     assert text_log.resumed_at('Auto resumed from the latest checkpoint None.') is None
 
 
@@ -179,7 +173,7 @@ def test_a_real_run_that_is_resumed(distillation):
     runner = distillation(3, log_level='INFO', resume=True)
     runner.train()
     summary = summarize_run(work_dir)
-    assert (summary.starts, summary.resumed) == (2, 1)
+    assert summary.resumed == 1
     assert summary.iterations == summary.max_iterations == 3
     assert summary.environment['PyTorch'] == summary.versions['torch'] == torch.__version__
     assert summary.environment['Distributed launcher'] == 'none'
@@ -188,6 +182,6 @@ def test_a_real_run_that_is_resumed(distillation):
     assert summary.last_checkpoint.name == 'iter_3.pth'
     teacher = TeacherIdentity.of(runner.model.teacher, runner.cfg.model.teacher_ckpt)
     assert summary.teacher == teacher
-    assert 0 < summary.training_seconds < summary.wall_seconds + 1
+    assert summary.training_seconds > 0
     assert summary.last_config.parent.parent.name == runner.timestamp
     assert summary.notes == []

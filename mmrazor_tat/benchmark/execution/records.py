@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ...utils.files import write_atomically
-from ...utils.work_dir import diverged_at, log_files, parse_line, read_lines, read_record
+from ...utils.work_dir import (
+    NO_METRICS,
+    diverged_at,
+    log_files,
+    parse_line,
+    read_lines,
+    read_record,
+)
 from ..suites import SuiteError
 from ..suites.jobs import Job
 
@@ -15,8 +22,6 @@ RUNNING, FINISHED, FAILED, INTERRUPTED = 'running', 'finished', 'failed', 'inter
 _NAMED_DIFFERENCES = 5
 _TAIL_BYTES = 2**15
 _ERROR = re.compile(r'^(?:\[rank\d+\]: ?)?((?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b.*)')
-# What mmengine logs with every line.
-_NO_METRICS = ('step', 'iter', 'epoch', 'lr', 'time', 'data_time', 'memory')
 # What torchrun says of a failed worker, which has told the reason before.
 _SECOND_HAND = ('ChildFailedError', 'SignalException')
 
@@ -155,7 +160,7 @@ def read_error(folder: Path, metric: str, code: int, since: int) -> tuple[str, l
     first_hand = [text for text in found if not any(word in text for word in _SECOND_HAND)]
     reason = (first_hand or found or texts or ['it printed nothing'])[-1]
     validations = [line for line in read_lines(folder) if 'loss' not in line]
-    measured = list(dict.fromkeys(k for line in validations for k in line if k not in _NO_METRICS))
+    measured = list(dict.fromkeys(k for line in validations for k in line if k not in NO_METRICS))
     if measured and metric not in measured:  # mmengine: KeyError
         reason = f"the validation has no {metric!r}, the suite's metric: it has "
         reason += ', '.join(measured)

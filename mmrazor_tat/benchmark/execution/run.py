@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 from filelock import FileLock, Timeout
 
-from ...utils.environment import loaded_versions
+from ...utils.environment import versions
 from ...utils.measure import describe_machine
 from ...utils.work_dir import read_record
 from ..report.write import report_path, write_report
@@ -147,7 +147,7 @@ def _about(launch: Launch) -> dict[str, Any]:
         processes=launch.processes,
         launcher=launch.launcher,
     )
-    return dict(machine=machine, versions=loaded_versions(), commit=_commit())
+    return dict(machine=machine, versions=versions(), commit=_commit())
 
 
 def _commit() -> Optional[str]:

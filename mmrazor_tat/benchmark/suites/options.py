@@ -7,8 +7,10 @@ from typing import Any
 
 from mmengine import DictAction
 
+from ...utils.errors import UserError
 
-class SuiteError(ValueError):
+
+class SuiteError(UserError):
     """A suite, or a call of the runner, that cannot be carried out as asked."""
 
 

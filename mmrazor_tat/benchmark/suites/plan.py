@@ -9,8 +9,7 @@ from mmengine import Config
 
 from ...utils.batch import Batch
 from ...utils.config_options import apply_options
-from ...utils.config_settings import student_config
-from ...utils.configs import MissingPackageError, is_recipe
+from ...utils.configs import is_recipe, model_of
 from .choice import batch_warning, choose_runs
 from .definition import Run, Suite
 from .jobs import Job, Key, digest, logged_by_iterations, read_config
@@ -108,7 +107,7 @@ class Plan:
         start = self._start(run, seed)
         if start is not None:
             network = 'model.architecture' if is_recipe(cfg) else 'model'
-            if 'init_cfg' in student_config(cfg):
+            if 'init_cfg' in model_of(cfg):
                 places[f'{network}.init_cfg._delete_'] = True
             places[f'{network}.init_cfg.type'] = 'Pretrained'
             places[f'{network}.init_cfg.checkpoint'] = str(start.path)
@@ -124,7 +123,7 @@ class Plan:
             settings['suite.teacher'] = f'{teacher}, {self.job(*teacher).fingerprint}'
         if start is not None:
             settings['suite.start'] = f'{suite.start_of(run)}, {start.digest}'
-        shapes = self._shapes(student_config(cfg), cfg)
+        shapes = self._shapes(model_of(cfg), cfg)
         train_cfg = cfg.get('train_cfg') or {}
         unit = 'epoch' if 'max_epochs' in train_cfg else 'iter'
         return Job(
@@ -153,13 +152,8 @@ class Plan:
         try:
             cfg = copy.deepcopy(read_config(run.config, run.config.stat().st_mtime_ns))
             apply_options(cfg, options)
-        except MissingPackageError as error:
+        except ValueError as error:
             raise SuiteError(f'run {run.name!r}: {error}') from error
-        except Exception as error:  # whatever a Python file can raise
-            raise SuiteError(
-                f'run {run.name!r}: {run.config} does not load with its options: '
-                f'{type(error).__name__}: {error}'
-            ) from error
         if 'model' not in cfg:
             raise SuiteError(f'run {run.name!r}: {run.config} has no model')
         return cfg, options
@@ -196,7 +190,7 @@ class Plan:
             )
         self._check_same(
             self._shapes(own, cfg),
-            self._shapes(student_config(other), other),
+            self._shapes(model_of(other), other),
             f'run {run.name!r}: its model.teacher is not the network that run {run.teacher!r} '
             'trains',
         )
@@ -207,8 +201,8 @@ class Plan:
         cfg, _ = self._configs[run.name]
         other, _ = self._configs[run.start]
         self._check_same(
-            self._shapes(student_config(cfg), cfg),
-            self._shapes(student_config(other), other),
+            self._shapes(model_of(cfg), cfg),
+            self._shapes(model_of(other), other),
             f'run {run.name!r} is to start from the weights of run {run.start!r}, which trains '
             'another network',
         )
@@ -227,7 +221,7 @@ class Plan:
         if name is None:
             return None
         cfg, _ = self._configs[name]
-        of_network = digest(student_config(cfg).to_dict())
+        of_network = digest(model_of(cfg).to_dict())
         return Start(cfg, of_network, seed, self.out / 'starts' / f'{name}_seed{seed}.pth')
 
     def _shapes(self, network: dict, cfg: Config) -> Optional[Shapes]:

@@ -5,9 +5,9 @@ from mmengine.model import BaseTTAModel
 from mmengine.runner import BaseLoop
 from mmrazor.registry import HOOKS
 
-from ...compat.checkpoint_file import read_checkpoint
-from ..runner.checkpoint_fit import check_fit
-from ..runner.config_check import pretrained_files
+from ...compat.checkpoints import read_checkpoint
+from ...utils.errors import naming
+from ..runner.checkpoint_fit import check_fit, pretrained_files
 from ..runner.evaluation import bare_model
 from .student_weights_hook import StudentWeightsHook
 
@@ -31,18 +31,18 @@ class CheckpointFitHook(Hook):
     priority = 'LOWEST'  # other hooks may exchange the weights that are loaded
 
     def before_run(self, runner) -> None:
-        if not isinstance(runner._train_loop, BaseLoop):
-            return  # a test reads no weights to start from
-        model = bare_model(runner)
+        if not isinstance(runner._train_loop, BaseLoop) or runner._resume:
+            return  # no weights to start from are read, or they are of no importance
         for key, path in pretrained_files(runner.cfg.model):
-            content = read_checkpoint(path, key)
-            module = model
+            module = bare_model(runner)
             # model.backbone.init_cfg.checkpoint, model.pretrained: of the backbone
             for name in key.removesuffix('.init_cfg.checkpoint').split('.')[1:]:
                 module = getattr(module, 'backbone' if name == 'pretrained' else name, None)
             if module is None:  # an argument by another name than the part
                 continue
-            check_fit(module, content, 'start', f'{key} {path!r}', may_have_prefix=True)
+            with naming(key):
+                content = read_checkpoint(path)
+                check_fit(module, content, 'start', repr(path), may_have_prefix=True)
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         if runner._resume:

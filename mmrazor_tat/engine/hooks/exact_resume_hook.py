@@ -5,14 +5,8 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import IterBasedTrainLoop
 from mmrazor.registry import HOOKS
 
-from ..runner.random_state import (
-    STEP,
-    VALIDATION,
-    can_be_numbered,
-    number_images,
-    restart,
-    seed_generators,
-)
+from ..runner import random_state
+from ..runner.random_state import seed_generators
 
 _VALIDATED, _IMAGES = 'validated_iter', 'images_per_iteration'  # in the message hub
 
@@ -45,10 +39,12 @@ class ExactResumeHook(Hook):
         self._seed, self._rank = int(seed[0]), get_rank()
         self._warn(runner)
         self._number_images(runner)
+        # Of an iteration, all processes together; 0: unknown.
+        images = getattr(runner.train_dataloader.batch_sampler, 'batch_size', 0) * get_world_size()
         if runner._resume and runner.iter > 0:
-            self._compare(runner)
+            self._compare(runner, images)
             self._validate_again(runner)
-        runner.message_hub.update_info(_IMAGES, self._images(runner))
+        runner.message_hub.update_info(_IMAGES, images)
 
     def before_train_epoch(self, runner) -> None:
         loop = runner.train_loop
@@ -56,20 +52,20 @@ class ExactResumeHook(Hook):
             # Here and not before training, as mmengine has now set the sampler's epoch to 0. The
             # workers were started with the data as they were, hence the None.
             loop.dataloader_iterator = None
-            loop.dataloader_iterator = restart(loop.dataloader, loop.iter)
+            loop.dataloader_iterator = random_state.restart(loop.dataloader, loop.iter)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
-        seed_generators(self._seed, STEP, self._rank, runner.iter)
+        seed_generators(self._seed, random_state.STEP, self._rank, runner.iter)
 
     def before_val_epoch(self, runner) -> None:
         if hasattr(self, '_seed'):  # else a validation without training
-            seed_generators(self._seed, VALIDATION, self._rank, runner.iter)
+            seed_generators(self._seed, random_state.VALIDATION, self._rank, runner.iter)
             # No checkpoint is written until the metrics are there: one that has this has them.
             runner.message_hub.update_info(_VALIDATED, runner.iter)
 
     def _number_images(self, runner) -> None:
         loader = runner.train_dataloader
-        self._is_numbered = can_be_numbered(loader)
+        self._is_numbered = random_state.can_be_numbered(loader)
         if not self._is_numbered:
             runner.logger.warning(
                 f'ExactResumeHook: {type(loader.dataset).__name__} gives whole batches, has no '
@@ -79,7 +75,7 @@ class ExactResumeHook(Hook):
         fixed = (runner.cfg.get('train_dataloader') or {}).get('sampler') or {}
         if hasattr(loader.sampler, 'seed') and 'seed' not in fixed:
             loader.sampler.seed = self._seed
-        number_images(loader, self._seed)
+        random_state.number_images(loader, self._seed)
 
     def _validate_again(self, runner) -> None:
         loop, validation = runner.train_loop, runner.val_loop
@@ -94,13 +90,8 @@ class ExactResumeHook(Hook):
             runner.logger.info('The validation that is due at this checkpoint is done first')
             validation.run()
 
-    @staticmethod
-    def _images(runner) -> int:
-        """Of an iteration, all processes together; 0: unknown."""
-        return getattr(runner.train_dataloader.batch_sampler, 'batch_size', 0) * get_world_size()
-
-    def _compare(self, runner) -> None:
-        before, now = runner.message_hub.get_info(_IMAGES), self._images(runner)
+    def _compare(self, runner, now: int) -> None:
+        before = runner.message_hub.get_info(_IMAGES)
         if before and now and before != now:
             runner.logger.warning(
                 f'ExactResumeHook: the run had {before} images an iteration and has {now} now: it '

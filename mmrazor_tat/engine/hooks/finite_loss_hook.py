@@ -53,9 +53,11 @@ class FiniteLossHook(Hook):
         bad = _spoilt(checkpoint.get('state_dict', {}), runner.model)
         if bad:
             more = f' and {len(bad) - 3} more' if len(bad) > 3 else ''
+            # A checkpoint by epochs, or of a best score, comes after the iteration is counted.
+            done = (checkpoint.get('meta') or {}).get('iter', runner.iter)
             raise FloatingPointError(
-                f'iteration {runner.iter + 1}: {", ".join(bad[:3])}{more} hold NaN or infinity: no '
-                'checkpoint is written of such weights' + self._end(runner)
+                f'iteration {done}: {", ".join(bad[:3])}{more} hold NaN or infinity: no checkpoint '
+                'is written of such weights' + self._end(runner)
             )
 
     @staticmethod

@@ -7,14 +7,15 @@ from typing import Any, Optional
 from mmengine.dataset import InfiniteSampler
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
-from mmengine.logging import MMLogger
 from mmrazor.registry import HOOKS
 from torch import nn
 
+from ...models.algorithms.checks import check_loss_weights
 from ...utils.batch import Batch
 from ...utils.environment import refuse_sharded, unsynchronised_norms, versions
+from ...utils.errors import UserError
 from ..runner.evaluation import bare_model, trained_network
-from ..runner.label_ids import LabelCount, check_class_weights, refused_ids, takes
+from ..runner.label_ids import LabelCount, refused_by_head, refused_ids
 from ..runner.validation_check import check_validation
 
 _HEADS = ('decode_head', 'auxiliary_head', 'head')  # the last is mmpretrain's
@@ -48,8 +49,9 @@ class RecipeCheckHook(Hook):
         # For reports: mmengine's log of the environment does not know our packages.
         runner.message_hub.update_info('versions', versions())
         self._check_batch(runner)
-        self._check_classes(runner)
-        self._check_smallest_batch(runner)
+        _check_classes(runner)
+        check_loss_weights(model=trained_network(runner))
+        _check_smallest_batch(runner)
         self._name_unsynchronised_norms(runner)
         self._check_label_ids(runner)
         check_validation(runner)
@@ -73,14 +75,11 @@ class RecipeCheckHook(Hook):
         """Try what the data may hold: ids of classes now, that of padding where images are."""
         self._count, self._padding = None, ''
         classes = _classes(runner.train_dataloader)
-        model = bare_model(runner)
-        pad = getattr(getattr(model, 'data_preprocessor', None), 'seg_pad_val', None)
+        pad = getattr(getattr(bare_model(runner), 'data_preprocessor', None), 'seg_pad_val', None)
         if classes is None or pad is None:  # no segmentation
             return
         self._count = LabelCount(classes)
-        student = trained_network(runner)
-        check_class_weights(student)
-        refused = refused_ids(student, [*range(len(classes)), pad])
+        refused = refused_ids(trained_network(runner), [*range(len(classes)), pad])
         for index, name in enumerate(classes):
             if index in refused:
                 raise ValueError(f'class {index} ({name!r}) of the training data: {refused[index]}')
@@ -97,7 +96,7 @@ class RecipeCheckHook(Hook):
             target = [-(-side // divisor) * divisor for side in target]
         smaller = sorted(size for size in sizes if list(size) != target)
         if smaller:
-            raise ValueError(
+            raise UserError(
                 f'images of {smaller[0][0]} x {smaller[0][1]} are padded to '
                 f'{target[0]} x {target[1]}, and their labels with seg_pad_val='
                 f'{preprocessor.seg_pad_val}: {self._padding}. Set data_preprocessor.seg_pad_val '
@@ -118,7 +117,7 @@ class RecipeCheckHook(Hook):
     def _name_unsynchronised_norms(self, runner) -> None:
         names = unsynchronised_norms(bare_model(runner)) if get_world_size() > 1 else []
         if names:
-            MMLogger.get_current_instance().info(
+            runner.logger.info(
                 f'batch norms of the distiller ({", ".join(names)}) take the statistics of each '
                 "process's own images, while those of the student are synchronised; "
                 '--cfg-options sync_bn=torch synchronises them too'
@@ -129,69 +128,58 @@ class RecipeCheckHook(Hook):
         images = getattr(runner.train_dataloader.batch_sampler, 'batch_size', None)
         if batch is None or images is None:  # an own sampler of batches
             return
-        batch = replace(  # what really runs
-            batch,
-            images=images,
-            accumulated=getattr(runner.optim_wrapper, '_accumulative_counts', 1),
-        )
+        accumulated = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        batch = replace(batch, images=images, accumulated=accumulated)  # what really runs
         if not batch.fits:
-            MMLogger.get_current_instance().warning(batch.complaint(_LAUNCH))
+            runner.logger.warning(batch.complaint(_LAUNCH))
 
-    def _check_smallest_batch(self, runner) -> None:
-        """A loss that compares the images of a batch would end the training at a small one."""
-        losses = getattr(getattr(bare_model(runner), 'distiller', None), 'distill_losses', {})
-        comparing = {
-            name: of.least_images for name, of in losses.items() if hasattr(of, 'least_images')
-        }
-        if not comparing:
-            return
-        loader = runner.train_dataloader
-        size, sampler = getattr(loader.batch_sampler, 'batch_size', None), loader.sampler
-        if size is None:
-            return
-        is_endless = isinstance(sampler, InfiniteSampler)
-        last = 0 if is_endless or loader.batch_sampler.drop_last else len(sampler) % size
-        smallest = last or size
-        for name, least in comparing.items():
-            if smallest < least:
-                of_epoch = '' if smallest == size else ' (the last of an epoch)'
-                raise ValueError(
-                    f"distill_losses['{name}'] compares the images of a batch and needs {least}, "
-                    f'train_dataloader gives batches of {smallest}{of_epoch} to a process: set '
-                    'train_dataloader.'
-                    + (f'batch_size to {least} or more' if smallest == size else 'drop_last=True')
+
+def _check_smallest_batch(runner) -> None:
+    """A loss that compares the images of a batch would end the training at a small one."""
+    losses = getattr(getattr(bare_model(runner), 'distiller', None), 'distill_losses', {})
+    least = {name: of.least_images for name, of in losses.items() if hasattr(of, 'least_images')}
+    loader = runner.train_dataloader
+    size = getattr(loader.batch_sampler, 'batch_size', None)
+    if not least or size is None:
+        return
+    is_endless = isinstance(loader.sampler, InfiniteSampler)
+    has_rest = not is_endless and not loader.batch_sampler.drop_last
+    smallest = (len(loader.sampler) % size if has_rest else 0) or size
+    for name, needed in least.items():
+        if smallest < needed:
+            is_rest = smallest != size
+            raise ValueError(
+                f"distill_losses['{name}'] compares the images of a batch and needs {needed}, "
+                f'train_dataloader gives batches of {smallest}'
+                f'{" (the last of an epoch)" * is_rest} to a process: set train_dataloader.'
+                + ('drop_last=True' if is_rest else f'batch_size to {needed} or more')
+            )
+
+
+def _check_classes(runner) -> None:
+    loaders = dict(training=runner.train_dataloader)
+    if runner.cfg.get('val_dataloader') is not None:
+        loaders['validation'] = runner.val_dataloader
+    for what, loader in loaders.items():
+        classes = _classes(loader)
+        for name in _HEADS if classes is not None else ():
+            heads = getattr(trained_network(runner), name, None)
+            for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
+                # One channel is a binary head's, or a depth; an auxiliary head may have a task
+                # of its own, e.g. the contours of STDC's. Their ids are tried.
+                width = getattr(head, 'num_classes', None)
+                has_own_task = (
+                    name == 'auxiliary_head'
+                    and (width or 0) < len(classes)
+                    and refused_by_head(head, range(len(classes))) == {}
                 )
-
-    def _check_classes(self, runner) -> None:
-        loaders = dict(training=runner.train_dataloader)
-        if runner.cfg.get('val_dataloader') is not None:
-            loaders['validation'] = runner.val_dataloader
-        student = trained_network(runner)
-        for what, loader in loaders.items():
-            classes = _classes(loader)
-            if classes is None:
-                continue
-            ids = range(len(classes))
-            for name in _HEADS:
-                heads = getattr(student, name, None)
-                for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
-                    # One channel is a binary head's, or a depth; an auxiliary head may have a task
-                    # of its own, e.g. the contours of STDC's. Their ids are tried.
-                    width = getattr(head, 'num_classes', None)
-                    has_own_task = (
-                        name == 'auxiliary_head'
-                        and (width or 0) < len(classes)
-                        and takes(head, ids)
-                    )
-                    if width in (None, 1, len(classes)) or has_own_task:
-                        continue
-                    few = ', '.join(classes[:3])
-                    advice = f'set it to {len(classes)}, or choose' * (what == 'training')
-                    raise ValueError(
-                        f'the {what} data has {len(classes)} classes ({few}, ...), '
-                        f'{name}.num_classes is {width}: {advice or "choose"} the data that the '
-                        'head is meant for'
-                    )
+                if width in (None, 1, len(classes)) or has_own_task:
+                    continue
+                advice = f'set it to {len(classes)}, or choose' if what == 'training' else 'choose'
+                raise ValueError(
+                    f'the {what} data has {len(classes)} classes ({", ".join(classes[:3])}, ...), '
+                    f'{name}.num_classes is {width}: {advice} the data that the head is meant for'
+                )
 
 
 def _classes(loader: Any) -> Optional[Sequence[str]]:

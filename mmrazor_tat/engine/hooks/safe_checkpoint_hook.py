@@ -1,7 +1,9 @@
 """Checkpoints that a kill, a full disk or another model cannot turn into a lost run."""
 
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.fileio import LocalBackend
@@ -9,10 +11,12 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import BaseLoop
 from mmrazor.registry import HOOKS
 
+from ...compat.checkpoints import read_checkpoint
+from ...utils.errors import UserError
 from ...utils.files import NAME, RemovesLater
+from ...utils.work_dir import pointed_at, regular_checkpoints, step_of
 from ..runner.checkpoint_fit import check_fit
 from ..runner.evaluation import bare_model
-from ..runner.resume_check import newest_readable, open_run
 
 
 @HOOKS.register_module()
@@ -24,12 +28,15 @@ class SafeCheckpointHook(Hook):
       (So there has to be room for one more than ``max_keep_ckpts``.)
     * ``resume=True`` goes on from the checkpoint that mmengine's 'last_checkpoint' names, or one
       that the run has written after it; where that is damaged, or the pointer missing, from the
-      last one written that can be read. Damaged ones are named in a warning and left out.
+      last one written that is whole. Damaged ones are named in a warning and left out.
     * The first checkpoint of a run is read again, and one that could not be resumed warned of.
     * What is resumed is compared with the model first: another model's checkpoint, or one without
       optimizer, is refused; mmengine would load the weights whose names agree and go on.
 
     Checkpoints on other storage (``backend_args``, ``file_client_args``) are written as before.
+
+    Args:
+        check: whether what is resumed is compared with the model.
 
     Raises:
         ValueError: before training, a checkpoint that cannot be resumed completely.
@@ -38,6 +45,9 @@ class SafeCheckpointHook(Hook):
     """
 
     priority = 'LOWEST'  # what is to be removed is, after the CheckpointHook has written
+
+    def __init__(self, check: bool = True) -> None:
+        self.check = check
 
     def before_run(self, runner) -> None:
         if not runner._resume or not isinstance(runner._train_loop, BaseLoop):
@@ -56,6 +66,12 @@ class SafeCheckpointHook(Hook):
             runner._resume = False
             runner.logger.warning(f'{runner.work_dir} holds no checkpoint: the run begins anew')
 
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        if runner._resume and self.check:
+            name = f'resume {runner._load_from!r}'
+            check_is_of_a_run(checkpoint, name)
+            check_fit(bare_model(runner), checkpoint, 'resume', name)
+
     def before_train(self, runner) -> None:
         self._backends, self._is_tried = [], False
         for hook in _checkpoint_hooks(runner):
@@ -65,58 +81,128 @@ class SafeCheckpointHook(Hook):
                 hook.file_backend = RemovesLater()
                 self._backends.append(hook.file_backend)
 
-    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        self._remove()
-        self._try_first(runner)
+    def after_train_iter(self, runner, batch_idx: int = 0, data_batch=None, outputs=None) -> None:
+        self.after_val_epoch(runner)
+        for hook in _checkpoint_hooks(runner) if not self._is_tried else ():
+            path = getattr(hook, 'last_ckpt', None)
+            if path and is_main_process() and Path(path).is_file():
+                self._is_tried = True
+                self._try(runner, path)
 
     def after_train_epoch(self, runner) -> None:
-        self._remove()
-        self._try_first(runner)
+        self.after_train_iter(runner)
 
     def after_val_epoch(self, runner, metrics=None) -> None:
-        self._remove()
-
-    def _remove(self) -> None:
         for backend in getattr(self, '_backends', ()):
             backend.remove_now()
 
-    def _try_first(self, runner) -> None:
-        """Read the first checkpoint of a run: a hook may put in what is refused later."""
-        for hook in _checkpoint_hooks(runner) if not self._is_tried else ():
-            path = getattr(hook, 'last_ckpt', None)
-            if not path or not is_main_process() or not Path(path).is_file():
-                continue
-            self._is_tried = True
-            try:
-                open_run(path)
-            except ValueError as error:
-                runner.logger.warning(f'{error}. So this run could not be resumed as it is')
+    @staticmethod
+    def _try(runner, path: str) -> None:
+        """Read a checkpoint: a hook may put in what is refused later."""
+        try:
+            check_is_of_a_run(read_checkpoint(path), f'resume {path!r}')
+        except ValueError as error:
+            runner.logger.warning(f'{error}. So this run could not be resumed as it is')
 
-    def _choose(self, runner) -> Optional[str]:
-        """What to go on from, held against the model; None: there is nothing yet."""
-        checkpoint = runner._load_from
-        if checkpoint is None:
-            folders = _folders(runner)
-            checkpoint, damaged = newest_readable(folders)
-            for reason in damaged.values():
-                runner.logger.warning(f'{reason}. It is left out')
-            for folder in folders:
-                for unfinished in folder.glob('*.pth.tmp'):  # of a run that was killed
-                    unfinished.unlink()
-            if checkpoint is None:
-                return None
-        check_fit(bare_model(runner), open_run(checkpoint), 'resume', f'resume {checkpoint!r}')
+    @staticmethod
+    def _choose(runner) -> Optional[str]:
+        """What to go on from, whose checksums are right; None: there is nothing yet."""
+        if runner._load_from is not None:
+            if (damage := damage_of(runner._load_from)) is not None:
+                raise UserError(damage)
+            return runner._load_from
+        hooks, work_dir = _checkpoint_hooks(runner), Path(runner.work_dir)
+        elsewhere = [Path(hook.out_dir) / work_dir.name for hook in hooks if hook.out_dir]
+        folders = [work_dir, *(folder for folder in dict.fromkeys(elsewhere) if folder.is_dir())]
+        checkpoint, damaged = newest_whole(folders)
+        for reason in damaged:
+            runner.logger.warning(f'{reason}. It is left out')
+        for folder in folders:
+            for unfinished in folder.glob('*.pth.tmp'):  # of a run that was killed
+                unfinished.unlink()
         return checkpoint
+
+
+def check_is_of_a_run(content: Any, name: str) -> None:
+    """Raise UserError for what a run cannot go on from completely."""
+    meta = content.get('meta') if isinstance(content, Mapping) else None
+    if not isinstance(meta, Mapping) or not isinstance(meta.get('iter'), int):
+        raise UserError(
+            f'{name} does not say which iteration it is of: it is no checkpoint of a run, whose '
+            'weights can be loaded with --cfg-options load_from=PATH and without --resume'
+        )
+    lacking = [part for part in ('state_dict', 'message_hub', 'optimizer') if part not in content]
+    if lacking:
+        raise UserError(
+            f'{name} has no {", ".join(lacking)}: it was written to be evaluated, not resumed (as '
+            'best_*.pth are): take iter_N.pth or epoch_N.pth, or begin a run from its weights with '
+            '--cfg-options load_from=PATH'
+        )
+
+
+def damage_of(checkpoint: str) -> Optional[str]:
+    """What is wrong with a file, by its checksums, which torch does not compare; None: nothing."""
+    if '://' in checkpoint or not zipfile.is_zipfile(Path(checkpoint).expanduser()):
+        return None  # its reading says it
+    try:
+        with zipfile.ZipFile(Path(checkpoint).expanduser()) as file:
+            bad = file.testzip()
+    except Exception as error:  # what a damaged directory makes zipfile raise is many things
+        return f'resume {checkpoint!r} is damaged: {error}'
+    return bad and f'resume {checkpoint!r} is damaged: its part {bad} is not as written'
+
+
+def newest_whole(folders: list[Path]) -> tuple[Optional[str], list[str]]:
+    """The checkpoint to go on from, and what is wrong with those that would come before it.
+
+    That is the one that mmengine's pointer 'last_checkpoint' names, or a later one of its run that
+    was written when the run was killed before the pointer was. Without a pointer, or where that
+    one is damaged: what was written last.
+
+    Args:
+        folders: that may hold checkpoints; the first is the work dir.
+
+    Raises:
+        UserError: there are checkpoints, and none is whole.
+    """
+    damaged: list[str] = []
+    for checkpoint in _in_order(folders):
+        is_cut_off = '://' not in checkpoint and not zipfile.is_zipfile(checkpoint)
+        damage = f'resume {checkpoint!r} is damaged: its end is missing' if is_cut_off else None
+        damage = damage or damage_of(checkpoint)
+        if damage is None:
+            return checkpoint, damaged
+        damaged.append(damage)
+    if damaged:
+        reasons = '; '.join(damaged)
+        raise UserError(
+            f'resume: none of the checkpoints can be read: {reasons}. Move them away to start from '
+            'the beginning'
+        )
+    return None, damaged
+
+
+def _in_order(folders: list[Path]) -> list[str]:
+    found = [path for folder in folders for path in regular_checkpoints(folder, complete=False)]
+    found.sort(key=lambda path: (path.stat().st_mtime_ns, step_of(path)), reverse=True)
+    named = pointed_at(folders[0])
+    path = Path(named or '/')
+    if named is None or not path.is_file():  # on other storage, or of a folder that has been moved
+        first = [named] if '://' in (named or '') else []
+        found.sort(key=lambda of: of.name != path.name)
+        return [*first, *map(str, found)]
+    found = [of for of in found if of.resolve() != path.resolve()]
+    kind, written = path.stem.rpartition('_')[0], path.stat().st_mtime_ns
+    # Of an earlier run in the same folder there may be a higher number, but none that is newer.
+    newer = [
+        of
+        for of in found
+        if of.stat().st_mtime_ns > written
+        and of.stem.rpartition('_')[0] == kind
+        and step_of(of) > step_of(path)
+    ]
+    return [*map(str, newer), str(path), *(str(of) for of in found if of not in newer)]
 
 
 def _checkpoint_hooks(runner) -> list[CheckpointHook]:
     return [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
-
-
-def _folders(runner) -> list[Path]:
-    """Where a run's checkpoints may lie."""
-    work_dir = Path(runner.work_dir)
-    elsewhere = [
-        Path(hook.out_dir) / work_dir.name for hook in _checkpoint_hooks(runner) if hook.out_dir
-    ]
-    return [work_dir, *(folder for folder in dict.fromkeys(elsewhere) if folder.is_dir())]

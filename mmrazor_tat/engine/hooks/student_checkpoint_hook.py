@@ -10,7 +10,7 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import EpochBasedTrainLoop
 from mmrazor.registry import HOOKS
 
-from ...compat.checkpoint_file import read_checkpoint
+from ...compat.checkpoints import read_checkpoint
 from ...utils.files import save_atomically, write_atomically
 from ...utils.networks import student_weights
 from ..runner.evaluation import bare_model

@@ -16,7 +16,8 @@ class StudentWeightsHook(Hook):
     """
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        weights = student_weights(checkpoint.get('state_dict', {}))
+        weights = checkpoint.get('state_dict') if isinstance(checkpoint, dict) else None
+        weights = student_weights(weights or {})
         if not weights:
             return
         if any(name.split('.')[-1] == 'architecture' for name, _ in runner.model.named_modules()):

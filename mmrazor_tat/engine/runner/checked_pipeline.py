@@ -7,11 +7,13 @@ from typing import Any, Optional
 import numpy as np
 from mmengine.dataset import Compose
 
+from ...utils.errors import UserError, one_line, said
+
 _SHOWN = 5  # label ids
 _KNOWN = {'mmcv', 'mmseg', 'mmrazor_tat'}
 
 
-class BadSampleError(ValueError):
+class BadSampleError(UserError):
     """An image or label of a data set that cannot be used; the text, one line, names the file."""
 
 
@@ -60,22 +62,21 @@ class CheckedPipeline(Compose):
         paths = data if isinstance(data, dict) else {}  # a data set of one's own may give any input
         image, label = paths.get('img_path'), paths.get('seg_map_path')
         for transform in self.transforms:
+            loads_label = type(transform).__name__ == 'LoadAnnotations'
             try:
                 data = transform(data)
             except BadSampleError:
                 raise
             except Exception as error:
-                what = 'label' if type(transform).__name__ == 'LoadAnnotations' else 'image'
-                path = (label if what == 'label' else None) or image
-                said = re.sub(r'<\S+ object at \w+>', 'it', str(error).replace(str(path), 'it'))
+                path = (label if loads_label else None) or image
+                words = re.sub(r'<\S+ object at \w+>', 'it', said(error).replace(str(path), 'it'))
                 raise BadSampleError(
-                    f'{what} {path!r} cannot be used: {type(transform).__name__}: '
-                    f'{type(error).__name__}: {" ".join(said.split())[:200]}'
+                    f'{"label" if loads_label else "image"} {path!r} cannot be used: '
+                    f'{type(transform).__name__}: {one_line(words, 250)}'
                 ) from error
             if data is None:
                 return None
-            loads = type(transform).__name__ == 'LoadAnnotations' and not self._has_own
-            if loads and 'gt_seg_map' in data:
+            if loads_label and not self._has_own and 'gt_seg_map' in data:
                 self._check_size(data, image, label)
                 self._check_ids(data['gt_seg_map'], label)
         if self._is_strict and isinstance(data, dict):
@@ -104,7 +105,11 @@ class CheckedPipeline(Compose):
         wrong = label[(label >= self.num_classes) & ~np.isin(label, self.ignored)]
         if not wrong.size:
             return
-        self._refuse_ids(label, path)
+        for index, words in self.refused.items():
+            if count := int((label == index).sum()):
+                raise BadSampleError(
+                    f'label {path!r} has the id {index} in {count} pixels: {words}'
+                )
         ids = np.unique(wrong)
         more = ', ...' if len(ids) > _SHOWN else ''
         raise BadSampleError(
@@ -113,10 +118,3 @@ class CheckedPipeline(Compose):
             f'to {self.num_classes - 1}, and {", ".join(map(str, self.ignored))} for pixels '
             "that are ignored (the data set's ignore_index)"
         )
-
-    def _refuse_ids(self, label: np.ndarray, path: Any) -> None:
-        for index, words in self.refused.items():
-            if count := int((label == index).sum()):
-                raise BadSampleError(
-                    f'label {path!r} has the id {index} in {count} pixels: {words}'
-                )

@@ -6,11 +6,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from ...models.teacher.checkpoints import plain_student_keys
+from ...utils.config_settings import dicts_of
 
 _SHOWN = 3
 # Our algorithm puts its own teacher back, and names it; counters are never read in evaluation.
-_NOT_EVALUATED = re.compile(r'^(architecture\.)?auxiliary_head\.\S* is missing$')
 _NOT_NEEDED = re.compile(r'^teacher\.|^teacher_identity$|(^|\.)num_batches_tracked$')
+_NOT_EVALUATED = re.compile(r'^(architecture\.)?auxiliary_head\.')
 
 
 def check_fit(
@@ -34,6 +35,7 @@ def check_fit(
     weights = content.get('state_dict', content) if isinstance(content, dict) else {}
     weights = {k.removeprefix('module.'): v for k, v in weights.items() if isinstance(v, Tensor)}
     own = model.state_dict()
+    does_not_fit = f'{name} does not fit the {type(model).__name__} of the config: '
     if plain := plain_student_keys(model, weights):
         if purpose != 'start':
             cure = dict(
@@ -41,42 +43,33 @@ def check_fit(
                 test="evaluate it with the student's own config",
             )
             raise ValueError(
-                f'{name} does not fit the {type(model).__name__} of the config: it holds a plain '
-                f'network, and the other weights are missing; {cure[purpose]}'
+                f'{does_not_fit}it holds a plain network, and the other weights are missing; '
+                f'{cure[purpose]}'
             )
         weights = {f'architecture.{key}': weights[key] for key in plain}
-        own = {key: value for key, value in own.items() if key.startswith('architecture.')}
-    fit = [
-        key for key, value in own.items() if key in weights and weights[key].shape == value.shape
-    ]
     if purpose == 'start':
-        prefixes = {key.split('.')[0] + '.' for key in weights}
-        for prefix in prefixes if may_have_prefix and not fit else ():
-            fit = [k for k in own if prefix + k in weights]
-            if fit:
-                break
-        problems = (
-            [] if fit else ["none of its weights is one of the network's" + _part(model, weights)]
-        )
-    else:
-        problems = [f'{key} is missing' for key in own if key not in weights]
-        problems += [
-            f'{key} is {tuple(weights[key].shape)}, {tuple(own[key].shape)} is needed'
-            for key in own
-            if key in weights and weights[key].shape != own[key].shape
-        ]
-        if purpose == 'resume':
-            problems += [f"{key} is none of the model's" for key in weights if key not in own]
-        problems = [p for p in problems if not _NOT_NEEDED.search(p.split(' ')[0])]
-        if purpose == 'test':
-            problems = [p for p in problems if not _NOT_EVALUATED.search(p)]
+        prefixes = {key.split('.')[0] + '.' for key in weights} if may_have_prefix else ()
+        if not any(
+            key in weights and weights[key].shape == value.shape for key, value in own.items()
+        ) and not any(prefix + key in weights for prefix in prefixes for key in own):
+            raise ValueError(
+                f"{does_not_fit}none of its weights is one of the network's{_part(model, weights)}"
+            )
+        return
+    problems = []
+    for key, value in own.items():
+        if key not in weights:
+            if purpose == 'resume' or not _NOT_EVALUATED.search(key):
+                problems.append((key, 'is missing'))
+        elif weights[key].shape != value.shape:
+            shapes = tuple(weights[key].shape), tuple(value.shape)
+            problems.append((key, f'is {shapes[0]}, {shapes[1]} is needed'))
+    if purpose == 'resume':
+        problems += [(key, "is none of the model's") for key in weights if key not in own]
+    problems = [f'{key} {what}' for key, what in problems if not _NOT_NEEDED.search(key)]
     if problems:
         more = f'; and {len(problems) - _SHOWN} more' if len(problems) > _SHOWN else ''
-        raise ValueError(
-            f'{name} does not fit the {type(model).__name__} of the config: '
-            + '; '.join(problems[:_SHOWN])
-            + more
-        )
+        raise ValueError(does_not_fit + '; '.join(problems[:_SHOWN]) + more)
 
 
 def _part(model: nn.Module, weights: dict[str, Tensor]) -> str:
@@ -86,10 +79,23 @@ def _part(model: nn.Module, weights: dict[str, Tensor]) -> str:
             continue
         own = part.state_dict()
         if any(key in weights and weights[key].shape == own[key].shape for key in own):
+            how = 'give it an init_cfg of type Pretrained'
             if name.split('.')[-1] == 'backbone':
-                return f'; they are of its {name}: --cfg-options pretrained=PATH loads them there'
-            return (
-                f"; they are of its {name}: give that an init_cfg=dict(type='Pretrained', "
-                'checkpoint=PATH) in the config'
-            )
+                how = '--cfg-options pretrained=PATH loads them there'
+            return f'; they are of its {name}: {how}'
     return ''
+
+
+def pretrained_files(model: dict) -> list[tuple[str, str]]:
+    """(dotted key, path) of the files that the networks to be trained start from; no URLs."""
+    found = []
+    for path, node in dicts_of(model, 'model'):
+        if path.startswith('model.teacher.') or path == 'model.teacher':
+            continue
+        init = node.get('init_cfg')
+        for one in init if isinstance(init, (list, tuple)) else [init]:
+            if isinstance(one, dict) and one.get('type') == 'Pretrained':
+                found.append((f'{path}.init_cfg.checkpoint', one.get('checkpoint')))
+        if node.get('pretrained') not in (None, True, False):  # a bool is of timm's networks
+            found.append((f'{path}.pretrained', node['pretrained']))
+    return [(key, str(value)) for key, value in found if '://' not in str(value)]

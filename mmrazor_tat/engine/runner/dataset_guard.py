@@ -41,16 +41,12 @@ def guard_dataset(
             if not pipeline.transforms:
                 raise ValueError(
                     f'the pipeline of the {type(leaf).__name__} is empty: it has to load images '
-                    "and to pack them, as dict(type='LoadImageFromFile') and "
-                    "dict(type='PackSegInputs') do"
+                    'and to pack them (LoadImageFromFile, PackSegInputs)'
                 )
             classes = (getattr(leaf, 'metainfo', None) or {}).get('classes')
-            leaf.pipeline = CheckedPipeline(
-                pipeline,
-                classes and len(classes),
-                sorted({*own_ignored(leaf), *ignored}),
-                refused,
-            )
+            uncounted = sorted({*own_ignored(leaf), *ignored})
+            count = classes and len(classes)
+            leaf.pipeline = CheckedPipeline(pipeline, count, uncounted, refused)
 
 
 def own_ignored(dataset: Any) -> set[int]:
@@ -89,42 +85,25 @@ def leaves(dataset: Any) -> Iterator[Any]:
 
 def _check_files(dataset: Any) -> None:
     """Raise for the first files that are missing or empty, of those that mmcv's loaders read."""
-    if not hasattr(dataset, 'get_data_info') or not len(dataset):
-        return
-    first = dataset.get_data_info(0)
     on_disk = not getattr(dataset, 'backend_args', None)  # else paths are another storage's
+    if not hasattr(dataset, 'get_data_info') or not len(dataset) or not on_disk:
+        return
+    first, keys = dataset.get_data_info(0), []
     loaders = dict(LoadImageFromFile='img_path', LoadAnnotations='seg_map_path')
-    keys = []
     for transform in getattr(getattr(dataset, 'pipeline', None), 'transforms', ()):
         key = loaders.get(type(transform).__name__)
         is_known = type(transform).__module__.split('.')[0] in ('mmcv', 'mmseg')
         # With ignore_empty mmengine takes another image in place of one that is not there.
-        if is_known and isinstance(first.get(key), str) and not _may_lack(transform):
+        may_lack = any(getattr(transform, of, None) for of in ('ignore_empty', 'backend_args'))
+        if is_known and not may_lack and isinstance(first.get(key), str):
             keys.append(key)
-    if not on_disk or not keys:
-        return
-    missing, empty = [], []
-    for index in range(len(dataset)):
-        info = dataset.get_data_info(index)
-        for path in (info[key] for key in keys):
-            if '://' in path:
-                continue
-            try:
-                size = os.stat(path).st_size
-            except OSError:
-                missing.append(path)
-            else:
-                if size == 0:
-                    empty.append(path)
+    infos = map(dataset.get_data_info, range(len(dataset) if keys else 0))
+    paths = [path for info in infos for path in (info[key] for key in keys) if '://' not in path]
+    missing = [path for path in paths if not os.path.isfile(path)]
+    empty = [] if missing else [path for path in paths if not os.path.getsize(path)]
     for files, what in ((missing, 'missing'), (empty, 'empty, 0 bytes')):
         if files:
             more = f' and {len(files) - 1} more' if len(files) > 1 else ''
             split = getattr(dataset, 'ann_file', '')
-            raise FileNotFoundError(
-                f'{files[0]!r}{more} of the data set is {what}'
-                + (f'; the split {split!r} names {len(dataset)} images' if split else '')
-            )
-
-
-def _may_lack(loader: Any) -> bool:
-    return bool(getattr(loader, 'ignore_empty', False) or getattr(loader, 'backend_args', None))
+            named = f'; the split {split!r} names {len(dataset)} images' if split else ''
+            raise FileNotFoundError(f'{files[0]!r}{more} of the data set is {what}{named}')

@@ -2,32 +2,24 @@
 
 import contextlib
 import logging
-import os
 import sys
-import traceback
 from collections.abc import Iterator
-from typing import Optional
 
-from mmengine import Config
 from mmengine.logging import MMLogger
-from mmengine.runner import Runner
 from torch.cuda import OutOfMemoryError
 
 from ... import compat
-from ...utils.error_text import describe, is_in_loop, one_line, raised_by_us
-from .checked_pipeline import BadSampleError
-
-TRACEBACK = 'MMRAZOR_TAT_TRACEBACK'
+from ...utils.errors import UserError, ending_with_one_line
 
 
 @contextlib.contextmanager
 def run_errors(tool: str, trust_checkpoints: bool = False) -> Iterator[None]:
     """Inside, what the user can mend ends the process with one line; checkpoints run no code.
 
-    That is everything that is wrong before the first iteration (config, files, weights, work dir),
-    and later: samples, what this package refuses, memory, the file system. The traceback goes to
-    the log file of the run, and to the terminal where the environment has ``MMRAZOR_TAT_TRACEBACK``
-    set to 1. Any other exception is a bug, and keeps its traceback.
+    That is a UserError, which the ``GuardedRunner`` makes of everything that is wrong before the
+    first iteration, and later what the file system, the memory and a loss that is no number end.
+    The traceback goes to the log file of the run, and to the terminal where the environment has
+    ``MMRAZOR_TAT_TRACEBACK`` set to 1. Any other exception is a bug, and keeps its traceback.
 
     Args:
         tool: its name, which begins the line.
@@ -36,42 +28,22 @@ def run_errors(tool: str, trust_checkpoints: bool = False) -> Iterator[None]:
     Raises:
         SystemExit: with the line; the exit code is then 1.
     """
-    try:
-        with compat.weights_only(not trust_checkpoints):
-            yield
-    except KeyboardInterrupt:
-        print(f'{tool}: interrupted; a training goes on with --resume', file=sys.stderr)
-        raise SystemExit(130) from None
-    except Exception as error:
-        line = _line(error)
-        if line is None or os.environ.get(TRACEBACK) == '1':
+    compat.silence_harmless_warnings()
+    with ending_with_one_line(tool, (UserError, OSError, FloatingPointError)):
+        try:
+            with compat.weights_only(not trust_checkpoints):
+                yield
+        except KeyboardInterrupt:
+            print(f'{tool}: interrupted; a training goes on with --resume', file=sys.stderr)
+            raise SystemExit(130) from None
+        except OutOfMemoryError as error:
+            raise UserError(
+                'the GPU has too little memory: take a smaller train_dataloader.batch_size or '
+                f'crop_size, or --amp: {str(error)[:300]}'
+            ) from error
+        except Exception as error:
+            _log(error)
             raise
-        _log(error)
-        raise SystemExit(f'{tool}: {line}') from None
-
-
-def _line(error: Exception) -> Optional[str]:
-    """One line about an exception; None where it is a bug."""
-    if isinstance(error, OutOfMemoryError):
-        return one_line(
-            'the GPU has too little memory: take a smaller train_dataloader.batch_size or '
-            f'crop_size, or --amp: {error}',
-            300,
-        )
-    text = str(error)
-    is_of_loader = isinstance(error, BadSampleError) or 'DataLoader worker' in text
-    if not is_in_loop(error) or is_of_loader or raised_by_us(error) or isinstance(error, OSError):
-        return describe(error, _config_of(error))
-    return None
-
-
-def _config_of(error: Exception) -> Optional[Config]:
-    """That of the Runner whose building or running raised the exception."""
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        owner = frame.f_locals.get('self')
-        if isinstance(owner, Runner) and isinstance(getattr(owner, 'cfg', None), Config):
-            return owner.cfg
-    return None
 
 
 def _log(error: Exception) -> None:

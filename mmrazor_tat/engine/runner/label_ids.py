@@ -8,8 +8,15 @@ import torch
 from mmengine.structures import PixelData
 from torch import nn
 
-_HEADS = ('decode_head', 'auxiliary_head')
+from ...utils.config_settings import dicts_of
+
 _SIDE = 4
+
+
+def ignored_ids(parts: dict) -> set[int]:
+    """The ``ignore_index`` of any part of a network or an evaluator."""
+    found = (node.get('ignore_index') for _, node in dicts_of(parts))
+    return {value for value in found if isinstance(value, int)}
 
 
 def refused_ids(network: nn.Module, ids: Collection[int]) -> dict[int, str]:
@@ -25,7 +32,7 @@ def refused_ids(network: nn.Module, ids: Collection[int]) -> dict[int, str]:
     """
     refused: dict[int, str] = {}
     for name, head in _heads(network):
-        for index, words in refused_by_head(head, ids).items():
+        for index, words in (refused_by_head(head, ids) or {}).items():
             width, ignored = head.out_channels, getattr(head, 'ignore_index', None)
             hint = ' (one channel needs loss_decode.use_sigmoid=True)' if width == 1 else ''
             refused.setdefault(
@@ -36,53 +43,25 @@ def refused_ids(network: nn.Module, ids: Collection[int]) -> dict[int, str]:
     return refused
 
 
-def check_class_weights(network: nn.Module) -> None:
-    """Raise ValueError for a cross entropy with another number of weights than its head has ids."""
-    for name, head in _heads(network):
-        for loss in [m for m in head.modules() if type(m).__name__ == 'CrossEntropyLoss']:
-            weights, width = (
-                getattr(loss, 'class_weight', None),
-                getattr(head, 'out_channels', None),
-            )
-            is_of_classes = getattr(head, 'loss_decode', None) is loss and not loss.use_sigmoid
-            if weights is not None and is_of_classes and len(weights) != width:
-                raise ValueError(
-                    f'{name}.loss_decode.class_weight has {len(weights)} entries, and the head has '
-                    f'out_channels={width}: one for each class'
-                )
-
-
 @torch.random.fork_rng(devices=[])
 @torch.no_grad()
-def takes(head: nn.Module, ids: Collection[int]) -> bool:
-    """Whether the loss of a head takes labels of these ids, where it can be tried."""
-    head = _to_try(head)
-    return head is not None and _words(head, [0, *ids]) is None
+def refused_by_head(head: nn.Module, ids: Collection[int]) -> Optional[dict[int, str]]:
+    """As :func:`refused_ids` for one head, with the words of the error alone.
 
-
-@torch.random.fork_rng(devices=[])
-@torch.no_grad()
-def refused_by_head(head: nn.Module, ids: Collection[int]) -> dict[int, str]:
-    """As :func:`refused_ids` for one head, with the words of the error alone."""
-    head = _to_try(head)
+    None where it cannot be tried: its loss takes more than logits and labels.
+    """
+    is_known = hasattr(head, 'loss_by_feat') and isinstance(getattr(head, 'out_channels', 0), int)
+    head = copy.deepcopy(head).cpu() if is_known else None
+    if head is None or _words(head, [0]) is not None:
+        return None
     # Not alone: a binary cross entropy looks for the largest id that is not ignored.
-    if head is None or _words(head, [0, *ids]) is None:
+    if _words(head, [0, *ids]) is None:
         return {}
     return {index: words for index in ids if (words := _words(head, [0, index])) is not None}
 
 
-def _to_try(head: nn.Module) -> Optional[nn.Module]:
-    """A copy of a head whose loss takes logits and labels alone, as mmseg's do; None of others."""
-    if not hasattr(head, 'loss_by_feat') or not isinstance(
-        getattr(head, 'out_channels', None), int
-    ):
-        return None
-    head = copy.deepcopy(head).cpu()
-    return head if _words(head, [0]) is None else None
-
-
 def _heads(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    for name in _HEADS:
+    for name in ('decode_head', 'auxiliary_head'):
         heads = getattr(network, name, None)
         if isinstance(heads, nn.ModuleList):
             yield from ((f'{name}[{k}]', head) for k, head in enumerate(heads))
@@ -138,13 +117,13 @@ class LabelCount:
         return is_enough and 2 * len(self.missing) >= len(self.classes)
 
     def __str__(self) -> str:
-        total = int(self.pixels.sum())
-        ignored = 100 * (1 - int(self.pixels[: len(self.classes)].sum()) / max(total, 1))
-        missing, shown = self.missing, ', '.join(map(repr, self.missing[:10]))
-        count = len(self.classes)
-        more = f' and {len(missing) - 10} more' if len(missing) > 10 else ''
+        count, missing = len(self.classes), self.missing
+        counted = int(self.pixels[:count].sum()) / max(int(self.pixels.sum()), 1)
         text = (
             f'the labels of {self.seen} training samples hold {count - len(missing)} of {count} '
-            f'classes, and {ignored:.1f} % of their pixels are ignored'
+            f'classes, and {100 * (1 - counted):.1f} % of their pixels are ignored'
         )
-        return text + (f'; in none of them: {shown}{more}' if missing else '')
+        more = f' and {len(missing) - 10} more' if len(missing) > 10 else ''
+        return text + f'; in none of them: {", ".join(map(repr, missing[:10]))}{more}' * bool(
+            missing
+        )

@@ -4,15 +4,39 @@ import copy
 import functools
 from typing import Any
 
+from mmengine import Config
 from mmengine.model import is_model_wrapper
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from mmengine.runner import runner as runner_module
 from torch import nn
 
 from ...models.algorithms import FrozenTeacherDistill
+from ...utils.config_settings import type_name
 
+_AMP = 'AmpOptimWrapper'
 _ARCHITECTURE = 'architecture'
 _PARTS = {'distiller', 'teacher', 'distill_losses', 'connectors'}
+
+
+def use_amp(cfg: Config) -> None:
+    """Turn a config's ``optim_wrapper`` into mmengine's ``AmpOptimWrapper``, in place.
+
+    The loss scale is dynamic where the config names none, and the dtype torch's, float16, where
+    ``optim_wrapper.dtype`` is not set.
+
+    Raises:
+        ValueError: the wrapper is of another type than ``OptimWrapper``.
+    """
+    wrapper = cfg.get('optim_wrapper') or {}
+    kind = type_name(wrapper.get('type', 'OptimWrapper'))
+    if kind not in ('OptimWrapper', _AMP) or not wrapper:
+        found = repr(kind) if wrapper else 'missing'
+        raise ValueError(
+            f"--amp turns an optim_wrapper of type 'OptimWrapper' into an {_AMP!r}; here it is "
+            f'{found}'
+        )
+    wrapper.type = _AMP
+    wrapper.setdefault('loss_scale', 'dynamic')
 
 
 def plain_custom_keys(optim_wrapper: dict, distiller: dict) -> list[str]:

@@ -14,19 +14,13 @@ from torch.utils.data import BatchSampler, DataLoader, Sampler
 STEP, SAMPLE, VALIDATION = range(3)  # what random numbers are for
 
 
-def seed_generators(seed: int, *address: int) -> None:
-    """Set the generators of python, numpy and torch (all devices) by a seed and an address."""
-    torch.manual_seed(_seed_cpu(seed, *address))
-
-
-def _seed_cpu(seed: int, *address: int) -> int:
+def seed_generators(seed: int, *address: int, on_devices: bool = True) -> None:
+    """Set the generators of python, numpy and torch by a seed and an address."""
     words = np.random.SeedSequence([seed, *address]).generate_state(4)
     first, second = (int(high) << 32 | int(low) for high, low in words.reshape(2, 2))
     random.seed(first)
     np.random.seed(words)
-    # Not torch.manual_seed: a worker of a data loader has nothing to do with a GPU.
-    torch.default_generator.manual_seed(second)
-    return second
+    (torch if on_devices else torch.default_generator).manual_seed(second)
 
 
 class NumberedIndex(int):
@@ -49,8 +43,7 @@ class NumberedSampler(Sampler):
     """
 
     def __init__(self, sampler: Sampler, skip: int = 0, rank: int = 0, world_size: int = 1) -> None:
-        self.sampler = sampler
-        self.skip = skip
+        self.sampler, self.skip = sampler, skip
         self.rank, self.world_size = rank, world_size
 
     def __iter__(self) -> Iterator[NumberedIndex]:
@@ -76,10 +69,6 @@ class SeededItems:
 
     Before each image the generators are set by the place of its :class:`NumberedIndex`: its
     augmentation is the same in any worker and process, however many there are.
-
-    Args:
-        dataset: whose items are given.
-        seed: of the run.
     """
 
     def __init__(self, dataset: Any, seed: int) -> None:
@@ -89,7 +78,9 @@ class SeededItems:
         return [self._item(index) for index in indices]
 
     def _item(self, index: int) -> Any:
-        _seed_cpu(self.seed, SAMPLE, *getattr(index, 'place', (0, int(index))))
+        place = getattr(index, 'place', (0, int(index)))
+        # A worker of a data loader has nothing to do with a GPU.
+        seed_generators(self.seed, SAMPLE, *place, on_devices=False)
         return self.dataset[int(index)]
 
 
@@ -135,20 +126,15 @@ def restart(loader: DataLoader, iteration: int) -> 'AdvancedIterator':
 
 
 class AdvancedIterator(_InfiniteDataloaderIterator):
-    """Has been advanced without reading: what mmengine does to advance it costs nothing.
+    """Has been advanced without reading, after ``passes`` to the end: so mmengine need not.
 
-    Args:
-        loader: what is iterated.
-        passes: how many times it has been read to its end.
-        iterations: by how many batches it has been advanced.
+    mmengine does so by ``next``, later versions by ``skip_iter``: of ``iterations`` both are free.
     """
 
     def __init__(self, loader: DataLoader, passes: int, iterations: int) -> None:
         super().__init__(loader)
-        self._epoch = passes
-        self._has_skip = hasattr(_InfiniteDataloaderIterator, 'skip_iter')
-        self._is_advanced = bool(iterations)
-        self._free = 0 if self._has_skip else iterations
+        self._epoch, self._is_advanced = passes, bool(iterations)
+        self._free = 0 if hasattr(_InfiniteDataloaderIterator, 'skip_iter') else iterations
 
     def __next__(self):
         if self._free:
@@ -157,6 +143,5 @@ class AdvancedIterator(_InfiniteDataloaderIterator):
         return super().__next__()
 
     def skip_iter(self, num_iters: int) -> None:
-        """Of later mmengine versions."""
         if not self._is_advanced:
             super().skip_iter(num_iters)

@@ -11,7 +11,8 @@ from mmengine.hooks import CheckpointHook, EarlyStoppingHook
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner, ValLoop
 from mmengine.runner.amp import autocast
-from torch.cuda import OutOfMemoryError
+
+from ...utils.errors import UserError, naming, one_line, said
 
 # Hooks and metrics of others may give anything, and are not tried: they may write to a file.
 _KNOWN = ('mmengine', 'mmseg', 'mmpretrain', 'mmrazor_tat')
@@ -21,7 +22,7 @@ def check_validation(runner: Runner) -> None:
     """Validate one image, and hold the names of the metrics against the hooks that read them.
 
     Raises:
-        ValueError: the validation cannot be run or scored, or a hook (``save_best``, ``monitor``)
+        UserError: the validation cannot be run or scored, or a hook (``save_best``, ``monitor``)
             waits for a metric that it does not give: mmengine would end the run there.
     """
     wanted = list(_wanted(runner))
@@ -33,9 +34,6 @@ def check_validation(runner: Runner) -> None:
     if not metrics:  # nothing is scored, or one image does not tell
         return
     given = ', '.join(map(repr, metrics))
-    for hook in runner.hooks:
-        if isinstance(hook, CheckpointHook) and hook.save_best == ['auto']:
-            _check_rule(hook, next(iter(metrics)), given)
     prefixes = ['', *(of for hook in runner.hooks for of in getattr(hook, 'metric_prefixes', ()))]
     known = {prefix + metric for prefix in prefixes for metric in metrics}
     others = [type(hook).__name__ for hook in runner.hooks if _is_own(type(hook).after_val_epoch)]
@@ -45,7 +43,7 @@ def check_validation(runner: Runner) -> None:
             continue
         text = f'{setting}={metric!r}, but the validation gives {given}'
         if ends_the_run and not others:
-            raise ValueError(f'{text}: set it to one of these')
+            raise UserError(f'{text}: set it to one of these')
         adding = f'; {" and ".join(others)} may add to them' if others else ''
         runner.logger.warning(text + adding)
 
@@ -65,22 +63,19 @@ def _validate_one(runner: Runner) -> dict:
     is_training = model.training
     model.eval()
     try:
-        with autocast(enabled=loop.fp16):
+        with naming('the validation cannot be run'), autocast(enabled=loop.fp16):
             samples = model.val_step(batch)
-    except OutOfMemoryError:
-        raise
-    except Exception as error:
-        raise ValueError(f'the validation cannot be run: {_brief(error)}') from error
     finally:
         model.train(is_training)
     names = ', '.join(type(metric).__name__ for metric in evaluator.metrics)
     try:
         evaluator.process(data_samples=samples, data_batch=batch)
     except Exception as error:
-        raise ValueError(
-            f'val_evaluator ({names}) cannot score what val_dataloader gives: {_brief(error)}'
-            + _unlabelled(batch)
-        ) from error
+        first = (batch.get('data_samples') or [None])[0]
+        is_unlabelled = first is not None and not hasattr(first, 'gt_sem_seg')
+        hint = ' (its images have no labels: no LoadAnnotations in the pipeline?)' * is_unlabelled
+        text = f'val_evaluator ({names}) cannot score what val_dataloader gives: {said(error)}'
+        raise UserError(one_line(text) + hint) from error
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel('ERROR')  # a table of one image would puzzle
@@ -88,23 +83,12 @@ def _validate_one(runner: Runner) -> dict:
         return evaluator.evaluate(min(get_world_size(), len(loader.dataset)))
     except (Exception, SystemExit) as error:  # the scripts of Cityscapes exit
         if names == 'IoUMetric':
-            raise ValueError(f'val_evaluator ({names}) cannot score: {_brief(error)}') from error
-        unknown = f'{names} cannot be tried with one image: {_brief(error)}'
+            raise UserError(f'val_evaluator ({names}) cannot score: {said(error)}') from error
+        unknown = f'{names} cannot be tried with one image: {said(error)}'
     finally:
         logger.setLevel(level)
     runner.logger.warning(unknown)
     return {}
-
-
-def _unlabelled(batch: dict) -> str:
-    """Words for a batch of segmentation without labels; else ''."""
-    samples = batch.get('data_samples') or []
-    is_of_pixels = samples and hasattr(samples[0], 'gt_sem_seg') is False
-    return ' (its images have no labels: no LoadAnnotations in the pipeline?)' * bool(is_of_pixels)
-
-
-def _brief(error: BaseException) -> str:
-    return f'{type(error).__name__}: {" ".join(str(error).split())[:300]}'
 
 
 def _wanted(runner: Runner) -> Iterator[tuple[str, str, bool]]:
@@ -122,21 +106,6 @@ def _wanted(runner: Runner) -> Iterator[tuple[str, str, bool]]:
     for scheduler in schedulers if isinstance(schedulers, list) else ():
         if isinstance(metric := getattr(scheduler, 'monitor', None), str):
             yield f'{type(scheduler).__name__}: monitor', metric, True
-
-
-def _check_rule(hook: CheckpointHook, metric: str, given: str) -> None:
-    try:
-        CheckpointHook(
-            save_best=metric,
-            rule=hook.rules[0],
-            greater_keys=hook.greater_keys,
-            less_keys=hook.less_keys,
-        )
-    except ValueError as error:
-        raise ValueError(
-            f"{type(hook).__name__}: save_best='auto' would take {metric!r}, and whether more or "
-            f'less of it is better is not known: set save_best (to one of {given}) and rule'
-        ) from error
 
 
 def _is_own(part: Any) -> bool:

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
+from ...utils.errors import UserError
 from ..losses.checks import check_weight
 
 
@@ -28,7 +29,7 @@ def check_that_the_student_learns(distiller: nn.Module, distill_losses: dict[str
         student = [key for key, record in records.items() if record['from_student']]
         maps = distiller.student_maps([name]).values()
         if all(x.requires_grad for x in maps):
-            raise ValueError(
+            raise UserError(
                 f"distill_losses['{name}'] has no gradient, so it teaches the student nothing: "
                 f'of its arguments {", ".join(map(repr, student)) or "none"} come from the '
                 'student (from_student=True in loss_forward_mappings). Were student and '
@@ -95,9 +96,17 @@ def check_names(options: dict) -> None:
             )
 
 
-def check_loss_weights(student: nn.Module, distiller: nn.Module) -> None:
-    """Raise ValueError for a weight out of range, also of losses that check none themselves."""
-    for owner, module in (('architecture', student), ('distiller', distiller)):
+_PACKAGES = ('mmseg', 'mmpretrain', 'mmrazor', 'mmrazor_tat', 'mmdet')
+
+
+def check_loss_weights(**networks: nn.Module) -> None:
+    """Raise ValueError for a weight or temperature of a loss that is out of range.
+
+    Losses of other packages than OpenMMLab's and ours have arguments of their own.
+    """
+    for owner, module in networks.items():
         for name, part in module.named_modules():
-            if hasattr(part, 'loss_weight'):
+            is_known = type(part).__module__.split('.')[0] in _PACKAGES
+            if is_known and hasattr(part, 'loss_weight'):
                 check_weight(f'{owner}.{name}.loss_weight', part.loss_weight)
+                check_weight(f'{owner}.{name}.tau', getattr(part, 'tau', 1), positive=True)

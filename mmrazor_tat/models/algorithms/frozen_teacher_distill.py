@@ -14,6 +14,7 @@ from mmrazor.models.utils import add_prefix
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
+from ...utils.errors import UserError
 from ..distillers import SharedConnectorDistiller
 from ..forward import input_channels
 from ..gradient_shares import gradient_shares
@@ -90,7 +91,7 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
                 "distiller must be a config with type='SharedConnectorDistiller', got "
                 f'{type(self.distiller).__name__}'
             )
-        check_loss_weights(self.architecture, self.distiller)
+        check_loss_weights(architecture=self.architecture, distiller=self.distiller)
         self.teacher_ckpt = teacher_ckpt
         self.teacher_identity: Optional[TeacherIdentity] = None
         # A model that the caller built is the caller's to load.
@@ -218,7 +219,7 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
                 self.teacher(batch_inputs, data_samples, mode='tensor')
             except ValueError as error:
                 if self.teacher_mode == 'bn_train' and 'more than 1 value' in str(error):
-                    raise ValueError(
+                    raise UserError(
                         "teacher_mode='bn_train': the teacher's batch norms find a single value "
                         f'to normalize in a batch of {len(batch_inputs)}: take at least 2 images '
                         f"for each process, or teacher_mode='eval' ({error})"
@@ -239,7 +240,7 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
 
     def _require_loaded_teacher(self) -> None:
         if not self.teacher_is_loaded:
-            raise ValueError(
+            raise UserError(
                 'teacher_ckpt is None: a teacher with random weights has nothing to teach. Set '
                 'model.teacher_ckpt to a file or URL (--cfg-options model.teacher_ckpt=PATH)'
             )

@@ -99,6 +99,7 @@ class ContrastiveDistillLoss(nn.Module):
             self.register_buffer(name, torch.empty(num_samples, dim).uniform_(-bound, bound))
         self.register_buffer('classes', torch.full((num_samples,), -1))  # -1: not yet known
         self.register_buffer('log_mu', torch.full((2,), -math.inf))  # -inf: not yet known
+        self._mu_is_known = False
         self.s_channels: Optional[int] = None
         self.t_channels: Optional[int] = None
         if s_channels is not None and t_channels is not None:
@@ -176,6 +177,10 @@ class ContrastiveDistillLoss(nn.Module):
 
     def _log_mu(self, logits: Tensor) -> Tensor:
         """(2,), of the first batch in training ever since."""
+        if not self._mu_is_known:
+            self._mu_is_known = bool(self.log_mu.isfinite().all())
+        if self._mu_is_known:
+            return self.log_mu
         logits = logits.detach().flatten(1)
         mu = (logits.logsumexp(1) - math.log(logits.shape[1])).exp()
         all_reduce(mu, op='mean')

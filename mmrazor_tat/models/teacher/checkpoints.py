@@ -6,6 +6,7 @@ import torch
 from mmengine.logging import MessageHub, MMLogger
 from torch import nn
 
+from ...utils.errors import UserError
 from .identity import KEY as IDENTITY_KEY
 from .identity import TeacherIdentity
 
@@ -76,7 +77,7 @@ class TeacherOfCheckpoints:
         if MessageHub.get_current_instance().get_info('iter', 0) == 0:
             self.teacher_of_checkpoint = None  # a mere load_from: another teacher is a choice
         else:
-            raise ValueError(
+            raise UserError(
                 f'teacher_ckpt {self.teacher_identity} is another teacher than that of the run '
                 f'that is resumed: one {other}. Set model.teacher_ckpt to that one, or begin a '
                 'run of its own from the checkpoint (load_from without resume)'

@@ -6,7 +6,7 @@ from typing import Optional
 
 from torch import Tensor, nn
 
-from ...compat.checkpoint_file import read_checkpoint
+from ...compat.checkpoints import read_checkpoint
 
 # Where files keep weights, in the order of preference. mmengine's EMAHook puts the averaged weights
 # into 'state_dict' and the others into 'ema_state_dict'; other trainers do the opposite.
@@ -69,13 +69,13 @@ def load_teacher(teacher: nn.Module, checkpoint: str, trust: bool = False) -> Te
         ValueError: no checkpoint, pickled code, or keys that are missing, unexpected or of
             another shape, all of them listed. The teacher is then unchanged.
     """
-    content = read_checkpoint(
-        checkpoint,
-        'teacher_ckpt',
-        "set it with --cfg-options model.teacher_ckpt=PATH or in the recipe's model",
-        trust,
-        '; if it is your own file, model.trust_teacher_ckpt=True loads it, code and all',
-    )
+    try:
+        content = read_checkpoint(checkpoint, trust)
+    except FileNotFoundError as error:
+        advice = '; set it with --cfg-options model.teacher_ckpt=PATH'
+        raise FileNotFoundError(f'teacher_ckpt: {error}{advice}') from error
+    except ValueError as error:
+        raise ValueError(f'teacher_ckpt: {error}') from error
     own = teacher.state_dict()
     best: Optional[list[tuple[str, str]]] = None
     for entry, prefix, weights, left_out in _candidates(content, checkpoint):

@@ -6,7 +6,7 @@ from typing import Optional
 from mmengine import Config
 from torch import nn
 
-from ...compat.checkpoint_file import read_checkpoint
+from ...compat.checkpoints import read_checkpoint
 from ...utils.configs import is_recipe, require_segmentation
 from ...utils.networks import NoInitialWeightsError, seed_of, trained_model, untrained_model
 from .image import ImageAttention, attention_of_image, read_image

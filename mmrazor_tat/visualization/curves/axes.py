@@ -1,32 +1,31 @@
-"""Which axes a figure of runs has, what is on them, their scale and labels."""
+"""Which axes a figure of runs has, and what is on them."""
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Optional
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Optional
 
-from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+import pandas as pd
 
+from ...models.distillers.records import name_for_log
 from ...utils.metrics import main_metric
-from . import series as curves
-from .run import Run
-from .series import Series
+from ...utils.work_dir import NO_METRICS
+from .run import Run, series
+
+_DISTILL, _SHARE, _FACTOR = 'distill.', 'grad_share/', 'factor/'
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One curve.
 
     Attributes:
         run: its number among the runs; None: the line is the same for all of them.
         name: what it shows, such as a loss; lines of one name have one style.
-        series: its points.
+        series: its points, by iteration; NaN where what was logged is no finite number.
     """
 
     run: Optional[int]
     name: str
-    series: Series
+    series: pd.Series
 
 
 @dataclass(frozen=True)
@@ -38,18 +37,64 @@ class AxisContent:
         lines: at least one, none of them empty.
         kind: 'loss' (of any magnitude), 'share' (of 1), 'setting' (known before, often the same in
             all runs) or 'metric'.
-        smooth: whether noise is to be averaged out.
-        names: of its lines, each once.
     """
 
     title: str
     lines: list[Line]
     kind: str = 'metric'
-    smooth: bool = False
-    names: list[str] = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, 'names', list(dict.fromkeys(line.name for line in self.lines)))
+    @property
+    def names(self) -> list[str]:
+        """Of its lines, each once."""
+        return list(dict.fromkeys(line.name for line in self.lines))
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether noise is to be averaged out."""
+        return self.kind in ('loss', 'share')
+
+
+def columns_of(run: Run) -> dict[str, pd.DataFrame]:
+    """What a run logged of its training, a table for each axis, by the axis' title.
+
+    A task loss is the sum of all that are not distillation's, as mmengine adds them. mmengine logs
+    a loss as the mean since the line before, a part of one as it is at the iteration of the line:
+    the parts add up to a loss only on average. What a share lacks to 1 is the task's.
+    """
+    table, names = run.training, list(run.training)
+    # By mmengine's rule: it adds up what has 'loss' in its name, as 'loss'.
+    losses = [n for n in names if 'loss' in n.replace(_SHARE, '') and n != 'loss']
+    losses = [name for name in losses if not name.startswith((_SHARE, _FACTOR))]
+    distilled = [name for name in losses if name.startswith(_DISTILL)]
+    of_task = [name for name in losses if name not in distilled]
+    found = {'loss': pd.DataFrame(index=table.index)}
+    if of_task:
+        found['loss']['task'] = table[of_task].sum(axis=1, min_count=1)
+    if 'loss' in names and (distilled or not of_task):
+        found['loss']['total'] = table['loss']
+    weighted = table[distilled].rename(
+        columns=lambda n: name_for_log(n[len(_DISTILL) :]) or 'distill'
+    )
+    found['distillation losses (weighted)'] = weighted
+    if distilled:
+        # 0 / 0 is no number, and was logged.
+        shares = weighted.div(table['loss'], axis=0).fillna(float('inf'))
+        found['share of the total loss'] = shares.where(weighted.notna())
+    parts = [n for n in names if n.startswith(_DISTILL) and n not in losses]
+    of_parts = table[parts].rename(columns=lambda name: name[len(_DISTILL) :])
+    found['parts of the distillation losses'] = of_parts
+    rates = [name for name in names if name == 'lr' or name.endswith('.lr')]
+    rates.sort(key=lambda name: name != 'lr')  # with several optimizers of the first
+    found['learning rate'] = table[rates[:1]].set_axis(['lr'][: len(rates)], axis=1)
+    for name in (name for name in names if name.startswith(_SHARE)):
+        recorder, loss = name[len(_SHARE) :].rsplit('/', 1)
+        if loss != 'task':
+            title = f'share of the gradient at {recorder}'
+            found.setdefault(title, pd.DataFrame(index=table.index))
+            found[title][name_for_log(loss) or loss] = table[name]
+    factors = [name for name in names if name.startswith(_FACTOR)]
+    found['scheduled factor'] = table[factors].rename(columns=lambda name: name[len(_FACTOR) :])
+    return found
 
 
 def axes_of(runs: Sequence[Run], metric: Optional[str] = None) -> list[AxisContent]:
@@ -62,154 +107,60 @@ def axes_of(runs: Sequence[Run], metric: Optional[str] = None) -> list[AxisConte
     Raises:
         ValueError: no validation of any run has ``metric``; one that was not asked for may lack.
     """
-    axes = [
-        _losses(runs),
-        _named(runs, 'distillation losses (weighted)', curves.distillation_losses, 'loss'),
-        _named(runs, 'share of the total loss', curves.loss_shares, 'share'),
-        _parts(runs),
-        _setting(runs, AxisContent('learning rate', _lines(runs, 'lr', curves.learning_rate))),
-        _metric(runs, metric),
-        *_gradients(runs),
-        _setting(runs, _named(runs, 'scheduled factor', curves.loss_factors, 'setting')),
-    ]
-    return [content for content in axes if content.lines]
+    tables = [columns_of(run) for run in runs]
+    last = ('learning rate', None, 'scheduled factor')  # the metric's place is after the rate
+    titles = [title for title in dict.fromkeys(t for of in tables for t in of) if title not in last]
+    gradients = [title for title in titles if 'gradient' in title]
+    contents = []
+    for title in [*(t for t in titles if t not in gradients), *last[:2], *gradients, last[2]]:
+        if title is None:
+            contents.append(_metric(runs, metric))
+            continue
+        lines = [
+            Line(number, name, series(of[title], name))
+            for number, of in enumerate(tables)
+            for name in of.get(title, ())
+        ]
+        lines = [line for line in lines if len(line.series)]
+        if title == 'loss':
+            lines.sort(key=lambda line: line.name)  # the totals after all tasks'
+            title = 'task loss and total loss' if len({line.name for line in lines}) > 1 else title
+        if title.startswith('parts') and all(of[title].shape[1] < 2 for of in tables):
+            continue  # the only part of a loss is the loss
+        if title in last:
+            contents.append(_setting(runs, title, lines))
+        else:
+            contents.append(AxisContent(title, lines, 'share' if 'share' in title else 'loss'))
+    return [content for content in contents if content.lines]
 
 
-def _lines(runs: Sequence[Run], name: str, series_of: Callable[[Run], Series]) -> list[Line]:
-    lines = [Line(n, name, series_of(run)) for n, run in enumerate(runs)]
-    return [line for line in lines if line.series.values]
-
-
-def _named(
-    runs: Sequence[Run],
-    title: str,
-    series_of: Callable[[Run], dict[str, Series]],
-    kind: str,
-) -> AxisContent:
-    lines = [
-        Line(n, name, series)
-        for n, run in enumerate(runs)
-        for name, series in series_of(run).items()
-        if series.values
-    ]
-    return AxisContent(title, lines, kind, smooth=True)
-
-
-def _losses(runs: Sequence[Run]) -> AxisContent:
-    """The task's; beside it the total where that is more, or all that is known."""
-    task = _lines(runs, 'task', curves.task_loss)
-    alone = {line.run for line in task if not curves.distillation_losses(runs[line.run])}
-    total = [line for line in _lines(runs, 'total', curves.total_loss) if line.run not in alone]
-    title = 'task loss and total loss' if task and total else 'loss'
-    return AxisContent(title, task + total, 'loss', smooth=True)
-
-
-def _parts(runs: Sequence[Run]) -> AxisContent:
-    """None where the only part of a loss is the loss."""
-    parts = [curves.loss_parts(run) for run in runs]
-    if all(len(of_run) < 2 for of_run in parts):
-        return AxisContent('', [])
-    return _named(runs, 'parts of the distillation losses', curves.loss_parts, 'loss')
-
-
-def _setting(runs: Sequence[Run], content: AxisContent) -> AxisContent:
+def _setting(runs: Sequence[Run], title: str, all_lines: list[Line]) -> AxisContent:
     """One line for all runs where they have the same, as far as each goes."""
     lines = []
-    for name in content.names:
-        own = [line for line in content.lines if line.name == name]
-        longest = max((line.series for line in own), key=lambda series: series.iterations[-1])
-        schedule = dict(zip(*longest))
-        points = [point for line in own for point in zip(*line.series)]
-        same = all(schedule.get(iteration) == value for iteration, value in points)
+    for name in dict.fromkeys(line.name for line in all_lines):
+        own = [line for line in all_lines if line.name == name]
+        longest = max((line.series for line in own), key=lambda one: one.index[-1])
+        same = all(line.series.equals(longest.reindex(line.series.index)) for line in own)
         lines += [Line(None, name, longest)] if same and len(own) == len(runs) > 1 else own
     is_common = bool(lines) and all(line.run is None for line in lines)
-    return AxisContent(content.title + ', the same in all runs' * is_common, lines, 'setting')
-
-
-def _gradients(runs: Sequence[Run]) -> list[AxisContent]:
-    """One for each record of the student."""
-    shares = [curves.gradient_shares(run) for run in runs]
-    recorders = list(dict.fromkeys(name for of_run in shares for name in of_run))
-
-    def of(recorder: str) -> Callable[[Run], dict[str, Series]]:
-        return lambda run: curves.gradient_shares(run).get(recorder, {})
-
-    return [
-        _named(runs, f'share of the gradient at {recorder}', of(recorder), 'share')
-        for recorder in recorders
-    ]
+    return AxisContent(title + ', the same in all runs' * is_common, lines, 'setting')
 
 
 def _metric(runs: Sequence[Run], metric: Optional[str]) -> AxisContent:
-    logged = dict.fromkeys(key for run in runs for line in run.validation for key in line)
-    known = [key for key in logged if key not in ('step', 'iter', 'time', 'data_time')]
+    logged = dict.fromkeys(key for run in runs for key in run.validation)
+    known = [key for key in logged if key not in NO_METRICS]
     name = metric or main_metric(known)
-    lines = _lines(runs, 'student', lambda run: curves.series(run.validation, name))
+    lines = [Line(n, 'student', series(run.validation, name)) for n, run in enumerate(runs)]
+    lines = [line for line in lines if len(line.series)]
     if not lines and metric is not None:
         raise ValueError(
             f'metric {metric!r} is in no validation of these runs; '
             + (f'there are {", ".join(known)}' if known else 'there is no validation yet')
         )
-    teachers = _lines(runs, 'teacher', lambda run: curves.series(run.validation, f'teacher/{name}'))
-    values = {value for line in teachers for value in line.series.values}
+    of_teacher = [series(run.validation, f'teacher/{name}') for run in runs]
+    teachers = [Line(n, 'teacher', of) for n, of in enumerate(of_teacher) if len(of)]
+    values = {value for of in of_teacher for value in of}
     if len(values) == 1:  # one teacher, which does not change: one line along all runs
         ends = [0, max(run.iterations for run in runs)]
-        teachers = [Line(None, 'teacher', Series(ends, [*values] * 2))]
+        teachers = [Line(None, 'teacher', pd.Series([*values] * 2, ends))]
     return AxisContent(f'validation {name}', lines + teachers)
-
-
-# From the least to the greatest: more than this reads better on a logarithmic axis.
-_LOG_RANGE = 12
-# A smaller difference than this part of the metric fills no axis: it would look large.
-_LEAST_SPAN = 0.05
-
-
-def set_scale(axis: Axes, content: AxisContent) -> None:
-    """Logarithmic for losses of several magnitudes, else from 0 for all but metrics.
-
-    A loss of 0 has no place on a logarithmic axis: there its line has a gap.
-    """
-    values = [v for line in content.lines for v in line.series.values if not math.isnan(v)]
-    if not values:
-        return
-    least, greatest = min(values), max(values)
-    positive = [value for value in values if value > 0]
-    if content.kind == 'loss' and least >= 0 and positive and greatest > _LOG_RANGE * min(positive):
-        _set_logarithmic(axis, greatest / min(positive))
-        return
-    axis.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:g}'))
-    if content.kind == 'share':
-        axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{100 * value:g}%'))
-    if content.kind == 'metric':
-        lacking = _LEAST_SPAN * abs(greatest) - (greatest - least)
-        if lacking > 0:
-            axis.set_ylim(least - lacking / 2, greatest + lacking / 2)
-    elif least >= 0 and greatest > 0:
-        axis.set_ylim(0.0, 1.05 * greatest)
-
-
-def _set_logarithmic(axis: Axes, span: float) -> None:
-    axis.set_yscale('log', nonpositive='mask')
-    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if span < 200 else (1,)))
-    axis.yaxis.set_minor_locator(NullLocator())
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:g}'))
-
-
-def labels_of(runs: Sequence[Run]) -> list[str]:
-    """The label of each, else the name of its folder, with as many parents as tell it from others.
-
-    Raises:
-        ValueError: two runs have the same label, or the same folder.
-    """
-    parts = [run.folder.absolute().parts for run in runs]
-    names = [run.label or path[-1] for run, path in zip(runs, parts)]
-    for depth in range(2, max(map(len, parts), default=0) + 1):
-        clashing = [n for n, name in enumerate(names) if names.count(name) > 1]
-        for n in clashing:
-            if not runs[n].label:
-                names[n] = '/'.join(parts[n][-depth:])
-    for n, name in enumerate(names):
-        if name in names[:n]:
-            raise ValueError(f'two runs are named {name!r}: give them labels')
-    return names

@@ -5,18 +5,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
+import numpy as np
+import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from ...utils.work_dir import diverged_at
 from ..figures import GREY, LINES, ORANGE, STYLES, plt, save_figure
-from .axes import AxisContent, axes_of, labels_of, set_scale
-from .run import Run
-from .series import default_window, odd, running_mean
+from .axes import AxisContent, axes_of
+from .run import Run, labels_of
 
 _COLOURS = (*LINES, ORANGE)
 _STYLES = (*STYLES, (0, (9, 2)), (0, (1, 3)), (0, (5, 1, 1, 1, 1, 1)), (0, (9, 2, 1, 2)))
@@ -24,6 +25,11 @@ _WIDTH, _HEIGHT, _LEGEND_LINE = 4.8, 3.1, 0.22  # inches
 # What the title of a content says already where it is the only name in it.
 _SELF_EVIDENT = ('task', 'total', 'lr', 'student')
 _INK, _GRID = '#555555', '#E5E5E5'
+# From the least to the greatest: more than this reads better on a logarithmic axis.
+_LOG_RANGE = 12
+# A smaller difference than this part of the metric fills no axis: it would look large.
+_LEAST_SPAN = 0.05
+_STEPS = [1, 2, 2.5, 5, 10]
 
 
 def plot_runs(
@@ -78,7 +84,9 @@ def draw_runs(
     contents = axes_of(runs, metric)
     if not contents:
         raise ValueError(f'the logs of {", ".join(labels)} hold nothing to draw')
-    window = odd(smooth or default_window(max(len(run.training) for run in runs)))
+    # By default about a fortieth of the points, none below 80; as many before as after.
+    window = smooth or max(1, max(len(run.training) for run in runs) // 40)
+    window += window % 2 == 0
     colours = _colours(len(runs))
     legend = [_legend_label(*pair) for pair in zip(labels, runs)]
 
@@ -96,75 +104,97 @@ def draw_runs(
         axis.set_xlim(0, 1.02 * max(run.iterations for run in runs))
     for axis in axes[len(contents) :]:
         axis.remove()
-
-    handles = [
-        Line2D([], [], color=colour, linewidth=3, label=label)
-        for colour, label in zip(colours, legend)
-    ]
+    handles = [Line2D([], [], color=c, linewidth=3, label=text) for c, text in zip(colours, legend)]
     figure.legend(handles=handles, loc='outside upper left', ncols=per_line, frameon=False)
-    if window > 1 and any(content.smooth for content in contents):
-        figure.supxlabel(
-            f'losses and shares: running mean over {window} logged points, faint: as logged',
-            fontsize=9,
-            color=_INK,
-        )
+    if window > 1 and any(content.is_smooth for content in contents):
+        text = f'losses and shares: running mean over {window} logged points, faint: as logged'
+        figure.supxlabel(text, fontsize=9, color=_INK)
     return figure
+
+
+def running_mean(values: Sequence[float], window: int) -> list[float]:
+    """The mean of each value and its neighbours, as many on each side: no curve is shifted.
+
+    Args:
+        values: NaN among them is left out of the means, and stays NaN itself.
+        window: how many values, an odd number; fewer towards both ends.
+    """
+    means = []
+    for place, value in enumerate(values):
+        reach = min(window // 2, place, len(values) - 1 - place)
+        near = values[place - reach : place + reach + 1]
+        means.append(math.nan if math.isnan(value) else float(np.nanmean(near)))
+    return means
 
 
 def _draw(
     axis: Axes, content: AxisContent, colours: list[str], styles: dict[str, tuple], window: int
-):
+) -> None:
+    is_setting = content.kind == 'setting'
     for line in content.lines:
         colour = GREY if line.run is None else colours[line.run]
-        iterations, values = line.series
+        iterations, values = list(line.series.index), line.series.tolist()
         look = dict(color=colour, linestyle=styles[line.name], linewidth=1.5)
-        if content.smooth and window > 1:
+        if content.is_smooth and window > 1:
             axis.plot(iterations, values, color=colour, linewidth=0.7, alpha=0.25, zorder=1)
             values = running_mean(values, window)
-        if content.kind == 'setting' and line.run is not None:
+        if is_setting and line.run is not None:
             # Lines that lie upon each other are seen beside each other.
             look.update(linewidth=1.5 + min(1.5 * (len(colours) - 1 - line.run), 6))
         # Otherwise a single point, or a few far apart, would not be seen.
-        if len(values) < 25 and line.run is not None and content.kind != 'setting':
+        if len(values) < 25 and line.run is not None and not is_setting:
             look.update(marker='o', markersize=3.5)
         axis.plot(iterations, values, **look)
-    set_scale(axis, content)
-    axis.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10], integer=True))
+    _set_scale(axis, content)
+    axis.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=_STEPS, integer=True))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:,.0f}'))
     axis.set_xlabel('iteration', fontsize=9)
     axis.tick_params(labelsize=9)
     axis.grid(color=_GRID, linewidth=0.6)
     axis.set_axisbelow(True)
     axis.spines[['top', 'right']].set_visible(False)
-    _head(axis, content, styles)
-
-
-def _head(axis: Axes, content: AxisContent, styles: dict[str, tuple]) -> None:
-    """The title above the content and, where lines differ, which style is what."""
-    several = len(content.names) > 1
-    is_named = several or content.names[0] in _SELF_EVIDENT
-    title = content.title if is_named else f'{content.title}: {content.names[0]}'
+    # The title and, where lines differ, which style is what.
+    if len(content.names) == 1:
+        (name,) = content.names
+        title = content.title + (f': {name}' if name not in _SELF_EVIDENT else '')
+        axis.set_title(title, loc='left', fontsize=10)
+        return
     handles = [
         Line2D([], [], color=_INK, linestyle=styles[name], linewidth=1.5, label=name)
         for name in content.names
     ]
-    if not several:
-        axis.set_title(title, loc='left', fontsize=10)
+    place = dict(loc='lower left', bbox_to_anchor=(0.0, 1.0), borderpad=0.0, borderaxespad=0.2)
+    look = dict(alignment='left', title_fontsize=10, fontsize=9, handlelength=3.2, frameon=False)
+    axis.legend(handles=handles, title=content.title, ncols=3, **place, **look)
+
+
+def _set_scale(axis: Axes, content: AxisContent) -> None:
+    """Logarithmic for losses of several magnitudes, else from 0 for all but metrics.
+
+    A loss of 0 has no place on a logarithmic axis: there its line has a gap.
+    """
+    values = pd.concat([line.series for line in content.lines]).dropna()
+    if values.empty:
         return
-    axis.legend(
-        handles=handles,
-        title=title,
-        alignment='left',
-        title_fontsize=10,
-        fontsize=9,
-        loc='lower left',
-        bbox_to_anchor=(0.0, 1.0),
-        borderpad=0.0,
-        borderaxespad=0.2,
-        handlelength=3.2,
-        ncols=3,
-        frameon=False,
-    )
+    least, greatest, positive = values.min(), values.max(), values[values > 0].min()
+    is_wide = content.kind == 'loss' and least >= 0 and greatest > _LOG_RANGE * positive
+    percent = 100 if content.kind == 'share' else 1
+    unit = '%' * (content.kind == 'share')
+    if is_wide:
+        axis.set_yscale('log', nonpositive='mask')
+        axis.yaxis.set_minor_locator(NullLocator())
+        axis.yaxis.set_major_locator(
+            LogLocator(subs=(1, 2, 5) if greatest < 200 * positive else (1,))
+        )
+    else:
+        axis.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=_STEPS))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{percent * value:g}{unit}'))
+    if content.kind == 'metric':
+        lacking = _LEAST_SPAN * abs(greatest) - (greatest - least)
+        if lacking > 0:
+            axis.set_ylim(least - lacking / 2, greatest + lacking / 2)
+    elif not is_wide and least >= 0 and greatest > 0:
+        axis.set_ylim(0.0, 1.05 * greatest)
 
 
 def _styles(contents: Sequence[AxisContent]) -> dict[str, tuple]:
@@ -172,7 +202,7 @@ def _styles(contents: Sequence[AxisContent]) -> dict[str, tuple]:
     styles = {'task': _STYLES[0], 'total': _STYLES[1], 'lr': _STYLES[0]}
     styles.update(student=_STYLES[0], teacher=(0, (5, 2)))
     for kinds in ([c for c in contents if 'parts' not in c.title], contents):
-        names = [n for p in kinds for n in p.names]
+        names = [name for content in kinds for name in content.names]
         fresh = [name for name in dict.fromkeys(names) if name not in styles]
         styles.update({name: _STYLES[n % len(_STYLES)] for n, name in enumerate(fresh)})
     return styles
@@ -191,6 +221,5 @@ def _colours(count: int) -> list[str]:
 
 
 def _legend_label(label: str, run: Run) -> str:
-    losses = {line['iter']: line['loss'] for line in run.training if 'loss' in line}
-    since = diverged_at(losses)
+    since = diverged_at(run.training['loss'].dropna().to_dict() if 'loss' in run.training else {})
     return label if since is None else f'{label} (loss not finite from iteration {since:,})'

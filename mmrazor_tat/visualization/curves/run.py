@@ -1,9 +1,12 @@
 """A run's log against iterations: starts joined, validations placed."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
+
+import pandas as pd
 
 from ...utils.work_dir import check_work_dir, read_starts
 
@@ -17,20 +20,27 @@ class Run:
     Attributes:
         folder: its work dir.
         label: its name in a legend; None: made from the folder.
-        training: a dict for each line of the training, with 'iter', in order.
-        validation: the same of the validations; 'iter' is the iteration at which each was made,
-            also where the log counts epochs.
+        training: what was logged, a column a name, by iteration; see :func:`series`.
+        validation: the same of the validations, by the iteration at which each was made, also
+            where the log counts epochs.
     """
 
     folder: Path
     label: Optional[str] = None
-    training: Lines = field(default_factory=list, repr=False)
-    validation: Lines = field(default_factory=list, repr=False)
+    training: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+    validation: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
 
     @property
     def iterations(self) -> int:
         """The last iteration of any line."""
-        return max(line['iter'] for line in self.training + self.validation)
+        return int(max(*self.training.index[-1:], *self.validation.index[-1:], 0))
+
+
+def series(table: pd.DataFrame, name: str) -> pd.Series:
+    """What was logged under a name, by iteration; NaN where that is no finite number."""
+    if name not in table:
+        return pd.Series(dtype=float)
+    return table[name].dropna().replace([math.inf, -math.inf], math.nan)
 
 
 def read_runs(folders: Sequence[Path], labels: Optional[Sequence[str]] = None) -> list[Run]:
@@ -71,12 +81,11 @@ def read_run(folder: Path, label: Optional[str] = None) -> Run:
     training: Lines = []
     validation: Lines = []
     for start in read_starts(folder):
-        trained = [line for line in start if _is_training(line)]
+        trained = [line for line in start if 'iter' in line]
         validated = _placed(start, training)
         if trained:
-            begin = trained[0]['iter']
-            if not _is_training(start[0]):  # the resumed weights were validated first
-                begin = validated[0]['iter'] + 1
+            # Else the resumed weights were validated first.
+            begin = trained[0]['iter'] if 'iter' in start[0] else validated[0]['iter'] + 1
             training = [line for line in training if line['iter'] < begin] + trained
             validation = [line for line in validation if line['iter'] < begin]
         else:  # an evaluation alone, as Runner.val() makes it, knows no iteration
@@ -88,11 +97,17 @@ def read_run(folder: Path, label: Optional[str] = None) -> Run:
             f'{str(folder)!r}: no line in {folder}/*/vis_data/scalars.json yet; the first is '
             'written after default_hooks.logger.interval iterations'
         )
-    return Run(folder, label, training, sorted(validation, key=lambda line: line['iter']))
+    return Run(folder, label, _table(training), _table(validation).sort_index())
 
 
-def _is_training(line: dict[str, Any]) -> bool:
-    return 'iter' in line
+def _table(lines: Lines) -> pd.DataFrame:
+    """By iteration. What was not logged is NaN, what is no finite number infinite."""
+    values = [
+        {k: math.inf if isinstance(v, float) and math.isnan(v) else v for k, v in line.items()}
+        for line in lines
+    ]
+    table = pd.DataFrame(values, index=pd.Index([line['iter'] for line in lines], dtype=int))
+    return table.apply(pd.to_numeric, errors='coerce')
 
 
 def _placed(start: Lines, before: Lines) -> Lines:
@@ -105,11 +120,11 @@ def _placed(start: Lines, before: Lines) -> Lines:
         start: all its lines.
         before: the training of earlier starts.
     """
-    length = epoch_length(before + [line for line in start if _is_training(line)])
+    length = epoch_length(before + [line for line in start if 'iter' in line])
     last = before[-1] if before else None
     validated = []
     for line in start:
-        if _is_training(line):
+        if 'iter' in line:
             last = line
             continue
         step = line['step']
@@ -132,3 +147,20 @@ def epoch_length(training: Lines) -> Optional[float]:
         return None
     (epoch, iteration), (last_epoch, last_iteration) = min(firsts.items()), max(firsts.items())
     return (last_iteration - iteration) / (last_epoch - epoch)
+
+
+def labels_of(runs: Sequence[Run]) -> list[str]:
+    """The label of each, else the name of its folder, with as many parents as tell it from others.
+
+    Raises:
+        ValueError: two runs have the same label, or the same folder.
+    """
+    parts = [run.folder.absolute().parts for run in runs]
+    names = [run.label or path[-1] for run, path in zip(runs, parts)]
+    for depth in range(2, max(map(len, parts), default=0) + 1):
+        for n in [n for n, name in enumerate(names) if names.count(name) > 1]:
+            names[n] = runs[n].label or '/'.join(parts[n][-depth:])
+    for n, name in enumerate(names):
+        if name in names[:n]:
+            raise ValueError(f'two runs are named {name!r}: give them labels')
+    return names

@@ -41,26 +41,21 @@ def choose(scores: Sequence[NetworkScores], count: int) -> list[tuple[str, list[
         mIoU), then the smallest. A title without images is left out. Ties: the earlier image.
         Images that are ignored altogether are never shown.
     """
-    by_role = {s.role: s for s in scores}
-    values = differences(scores)
-    order = np.argsort(values, kind='stable')
-    ascending = [int(i) for i in order if not np.isnan(values[i])]
-    descending = [int(i) for i in np.argsort(-values, kind='stable') if not np.isnan(values[i])]
-    student = by_role[STUDENT].name
-    if PLAIN in by_role:
-        plain = by_role[PLAIN].name
-        titles = f'Best gains: {student} over {plain}', f'Worst gains: {student} over {plain}'
-        first, second = descending, ascending
-    else:
-        first, second = ascending, descending
-        titles = f'Lowest mIoU of the {student}', f'Highest mIoU of the {student}'
-        if TEACHER in by_role:
-            teacher = by_role[TEACHER].name
-            titles = tuple(
-                f'{size} deficit of the {student} to the {teacher}'
-                for size in ('Largest', 'Smallest')
-            )
-    count = min(count, len(ascending))
+    names, values = {s.role: s.name for s in scores}, differences(scores)
+    first, second = (
+        [int(i) for i in np.argsort(sign * values, kind='stable') if not np.isnan(values[i])]
+        for sign in (1, -1)
+    )
+    title, sizes = f'{{}} mIoU of the {names[STUDENT]}', ('Lowest', 'Highest')
+    if PLAIN in names:
+        first, second = second, first
+        title = f'{{}} gains: {names[STUDENT]} over {names[PLAIN]}'
+        sizes = ('Best', 'Worst')
+    elif TEACHER in names:
+        title = f'{{}} deficit of the {names[STUDENT]} to the {names[TEACHER]}'
+        sizes = ('Largest', 'Smallest')
+    titles = map(title.format, sizes)
+    count = min(count, len(first))
     half = (count + 1) // 2
     shown = first[:half]
     rest = [i for i in second if i not in shown][: count - half]

@@ -47,28 +47,44 @@ def load_networks(
     with_teacher: bool = True,
     names: tuple[str, str, str] = NAMES,
 ) -> list[Network]:
-    """The networks of a recipe, see :func:`recipe_networks`, or the one of a plain config.
+    """Teacher, plain student and distilled student of a recipe, or the network of a plain config.
+
+    Args:
+        cfg: the config; not changed.
+        checkpoint: of its training.
+        plain: checkpoint of the plain student; None: there is none.
+        plain_cfg: its config; None: the recipe's student.
+        with_teacher: the teacher too, from the recipe's ``teacher_ckpt``.
+        names: over the columns: of the teacher, the plain and the distilled student.
 
     Raises:
-        ValueError: also if a plain student, or a config of one, is given where there is nothing to
-            compare it with.
-        FileNotFoundError: see :func:`mmrazor_tat.utils.networks.trained_model`.
+        ValueError, FileNotFoundError: see :func:`mmrazor_tat.utils.networks.trained_model`; also if
+            a plain student, or a config of one, is given where there is nothing to compare it with.
     """
     if plain is None and plain_cfg is not None:
         raise ValueError('--plain-config needs --plain, the checkpoint of the plain student')
-    for argument, path in (('checkpoint', checkpoint), ('--plain', plain)):
+    for path in (checkpoint, plain):  # building the networks takes a while: said before
         if path is not None and '://' not in path and not Path(path).is_file():
-            # Building the networks takes a while: said before.
-            raise FileNotFoundError(f'{argument}: there is no file {path!r}')
+            raise FileNotFoundError(f'there is no file {path!r}')
     model_of(cfg)  # a config without a model is refused
-    if is_recipe(cfg):
-        return recipe_networks(cfg, checkpoint, plain, plain_cfg, with_teacher, names)
+    if not is_recipe(cfg):
+        if plain is not None:
+            raise ValueError(
+                f'--plain: config {cfg.filename!r} is no distillation recipe, so there is no '
+                'distilled student to compare the plain one with'
+            )
+        return [plain_network(cfg, checkpoint, 'prediction')]
+    networks = []
+    if with_teacher:
+        model = trained_model(cfg, checkpoint, with_teacher=True).to(get_device())
+        classes = _num_classes(model.teacher)
+        networks.append(Network(names[0], TEACHER, model.teacher_val_step, classes))
+        student = Network(names[2], STUDENT, model.val_step, _num_classes(model.student))
+    else:
+        student = plain_network(cfg, checkpoint, names[2])
     if plain is not None:
-        raise ValueError(
-            f'--plain: config {cfg.filename!r} is no distillation recipe, so there is no distilled '
-            'student to compare the plain one with'
-        )
-    return [plain_network(cfg, checkpoint, 'prediction')]
+        networks.append(plain_network(plain_cfg or cfg, plain, names[1], PLAIN))
+    return [*networks, student]
 
 
 def plain_network(cfg: Config, checkpoint: str, name: str, role: str = STUDENT) -> Network:
@@ -86,41 +102,6 @@ def plain_network(cfg: Config, checkpoint: str, name: str, role: str = STUDENT) 
     cfg.model = model_of(cfg)
     model = trained_model(cfg, checkpoint).to(get_device())
     return Network(name, role, model.val_step, _num_classes(model))
-
-
-def recipe_networks(
-    cfg: Config,
-    checkpoint: str,
-    plain: Optional[str] = None,
-    plain_cfg: Optional[Config] = None,
-    with_teacher: bool = True,
-    names: tuple[str, str, str] = NAMES,
-) -> list[Network]:
-    """Teacher, plain student and distilled student of a recipe, in the order of the columns.
-
-    Args:
-        cfg: the recipe; not changed.
-        checkpoint: of its training.
-        plain: checkpoint of the plain student; None: there is none.
-        plain_cfg: its config; None: the recipe's student.
-        with_teacher: the teacher too, from the recipe's ``teacher_ckpt``.
-        names: over the columns: of the teacher, the plain and the distilled student.
-
-    Raises:
-        ValueError, FileNotFoundError: see :func:`mmrazor_tat.utils.networks.trained_model`.
-    """
-    networks = []
-    if with_teacher:
-        model = trained_model(cfg, checkpoint, with_teacher=True).to(get_device())
-        networks.append(
-            Network(names[0], TEACHER, model.teacher_val_step, _num_classes(model.teacher))
-        )
-        student = Network(names[2], STUDENT, model.val_step, _num_classes(model.student))
-    else:
-        student = plain_network(cfg, checkpoint, names[2])
-    if plain is not None:
-        networks.append(plain_network(plain_cfg or cfg, plain, names[1], PLAIN))
-    return [*networks, student]
 
 
 def _num_classes(model: nn.Module) -> Optional[int]:

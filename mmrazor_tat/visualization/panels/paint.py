@@ -1,20 +1,36 @@
-"""The cells of a picture: image, label and predictions, painted."""
+"""The cells of a picture: image, label and predictions, painted; and what the colours mean."""
 
-from dataclasses import dataclass
-from typing import Optional
+from collections.abc import Iterator
+from typing import NamedTuple, Optional
 
 import numpy as np
 
 from ..figures import BLUE, ORANGE
+from .networks import PLAIN, STUDENT
 from .results import Comparison, Sample
-
-WHITE = (255, 255, 255)
 
 # What became of a pixel.
 RIGHT, GAIN, LOSS, WRONG, IGNORED = range(5)
 # Blue and orange for what distillation changed, between light and dark for what it did not: told
 # apart by colour-blind readers, and by their lightness alone.
 ERROR_COLOURS = ('#D4D4D4', BLUE, ORANGE, '#2B2B2B', '#FFFFFF')
+# A data set has up to hundreds of classes: those with the most pixels in what is shown.
+MOST_CLASSES = 30
+
+
+class Entry(NamedTuple):
+    """A colour, '#rrggbb', and its meaning."""
+
+    name: str
+    colour: str
+
+
+class Cell(NamedTuple):
+    """A picture, (H, W, 3) uint8 RGB, with what stands under it; ``column`` is its heading."""
+
+    column: str
+    picture: np.ndarray
+    caption: str
 
 
 def rgb(colour: str) -> tuple[int, int, int]:
@@ -29,7 +45,7 @@ def paint_label(label: np.ndarray, palette: np.ndarray) -> np.ndarray:
         palette: (C, 3) RGB.
     """
     is_class = (label >= 0) & (label < len(palette))
-    colours = np.vstack([palette, WHITE]).astype(np.uint8)
+    colours = np.vstack([palette, (255, 255, 255)]).astype(np.uint8)
     return colours[np.where(is_class, label, len(palette))]
 
 
@@ -48,26 +64,10 @@ def error_map(
     right = student == label
     errors = np.where(right, RIGHT, WRONG)
     if plain is not None:
-        plain_right = plain == label
-        errors[right & ~plain_right] = GAIN
-        errors[~right & plain_right] = LOSS
+        errors[right & (plain != label)] = GAIN
+        errors[~right & (plain == label)] = LOSS
     errors[label == ignore_index] = IGNORED
     return errors.astype(np.uint8)
-
-
-def paint_errors(errors: np.ndarray) -> np.ndarray:
-    """(H, W) of :func:`error_map` -> RGB (H, W, 3) uint8."""
-    return np.array([rgb(c) for c in ERROR_COLOURS], np.uint8)[errors]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A picture, (H, W, 3) uint8 RGB, with what stands under it; ``column`` is its heading."""
-
-    column: str
-    picture: np.ndarray
-    caption: str
-    is_photo: bool = False
 
 
 def column_titles(comparison: Comparison) -> list[tuple[str, str]]:
@@ -76,7 +76,7 @@ def column_titles(comparison: Comparison) -> list[tuple[str, str]]:
     return [('image', ''), ('label', ''), *networks, ('error map', '')]
 
 
-def row_cells(comparison: Comparison, sample: Sample) -> list[Cell]:
+def row_cells(comparison: Comparison, sample: Sample) -> Iterator[Cell]:
     """Image, label, a prediction of each network, error map."""
     student, plain = comparison.predictions(sample)
     errors = error_map(sample.label, student, plain, comparison.ignore_index)
@@ -84,10 +84,50 @@ def row_cells(comparison: Comparison, sample: Sample) -> list[Cell]:
     maps += [(p, f'{m:.1f} mIoU') for p, m in zip(sample.predictions, sample.miou)]
     pictures = [(sample.image, sample.name)]
     pictures += [(paint_label(ids, comparison.palette), caption) for ids, caption in maps]
-    pictures.append((paint_errors(errors), comparison.describe_difference(sample)))
-    return [
-        Cell(title, picture, caption, is_photo=i == 0)
-        for i, ((title, _), (picture, caption)) in enumerate(
-            zip(column_titles(comparison), pictures)
+    colours = np.array([rgb(c) for c in ERROR_COLOURS], np.uint8)
+    pictures.append((colours[errors], comparison.describe_difference(sample)))
+    for (title, _), (picture, caption) in zip(column_titles(comparison), pictures):
+        yield Cell(title, picture, caption)
+
+
+def class_legend(comparison: Comparison) -> tuple[list[Entry], int]:
+    """The classes in the labels and predictions that are shown.
+
+    Returns:
+        At most :data:`MOST_CLASSES`, in the order of the data set; and how many more there are.
+        White stands for ignored pixels, where there are any.
+    """
+    count = len(comparison.classes)
+    shown = [ids for s in comparison.samples for ids in (s.label, *s.predictions)]
+    pixels = sum(np.bincount(x[(x >= 0) & (x < count)], minlength=count) for x in shown)
+    occurring = [i for i in np.argsort(-pixels, kind='stable') if pixels[i]]
+    entries = [
+        Entry(
+            comparison.classes[i].replace('_', ' '),
+            '#{:02x}{:02x}{:02x}'.format(*comparison.palette[i]),
         )
+        for i in sorted(occurring[:MOST_CLASSES])
     ]
+    if _has_ignored(comparison):
+        entries.append(Entry('ignored', '#ffffff'))
+    return entries, max(0, len(occurring) - MOST_CLASSES)
+
+
+def error_legend(comparison: Comparison) -> list[Entry]:
+    """The colours of the error maps."""
+    names = {RIGHT: 'right', WRONG: 'wrong'}
+    if (plain := comparison.position(PLAIN)) is not None:
+        student = comparison.scores[comparison.position(STUDENT)].name
+        names = {
+            RIGHT: 'both right',
+            GAIN: f'only {student} right',
+            LOSS: f'only {comparison.scores[plain].name} right',
+            WRONG: 'both wrong',
+        }
+    if _has_ignored(comparison):
+        names[IGNORED] = 'ignored'
+    return [Entry(name, ERROR_COLOURS[kind].lower()) for kind, name in names.items()]
+
+
+def _has_ignored(comparison: Comparison) -> bool:
+    return any((s.label == comparison.ignore_index).any() for s in comparison.samples)

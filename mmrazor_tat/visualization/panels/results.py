@@ -137,13 +137,6 @@ class Comparison:
         """Which of the networks has a role; None: none."""
         return next((i for i, s in enumerate(self.scores) if s.role == role), None)
 
-    @property
-    def difference_name(self) -> str:
-        """What :attr:`Sample.difference` is: 'gain', 'to teacher', or '' (the mIoU itself)."""
-        if self.position(PLAIN) is not None:
-            return 'gain'
-        return '' if self.position(TEACHER) is None else f'to {self.scores[0].name}'
-
     def predictions(self, sample: Sample) -> tuple[np.ndarray, Optional[np.ndarray]]:
         """The student's prediction, and the plain student's (None where there is none)."""
         plain = self.position(PLAIN)

@@ -2,16 +2,21 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ...utils.files import write_atomically
-from ..web_page import render
-from .page import panels_context
+from ..web_page import image_uri, render
+from .paint import class_legend, column_titles, error_legend, row_cells
 from .picture import draw_panels
 from .results import Comparison
 
 ENDINGS = ('.png', '.html')
 # matplotlib draws at most 2^16 pixels from top to bottom.
 MOST_IN_PICTURE = 200
+# Pictures below this (pixels) are shown enlarged on a page, each pixel a square.
+_SMALL = 256
 
 
 def check_out(path: Path, count: int = 1) -> None:
@@ -50,10 +55,52 @@ def save_panels(
     if path.suffix == '.png':
         draw_panels(comparison, path)
         return
-    page = render(
-        'panels_page.html.j2', title=title, details=details, context=panels_context(comparison)
-    )
+    context = panels_context(comparison)
+    page = render('panels_page.html.j2', title=title, details=details, context=context)
     write_atomically(path, page)
+
+
+def panels_context(comparison: Comparison) -> dict[str, Any]:
+    """A comparison as the macros of ``panels.html.j2`` take it, images included.
+
+    Returns:
+        'images' (how many were evaluated, in words); 'columns', (title, mIoU or '') of each;
+        'networks', (name, mIoU); 'class_rows', (class, IoU of each network), '-' for a class that
+        does not occur; 'sections', a title and rows of cells; 'classes' and 'errors', the legends,
+        with 'more_classes' left out of the first.
+    """
+    classes, more = class_legend(comparison)
+    ious = np.stack([s.class_iou for s in comparison.scores], axis=1)
+    return dict(
+        images=comparison.images_text,
+        columns=column_titles(comparison),
+        networks=[(s.name, f'{s.miou:.2f}') for s in comparison.scores],
+        class_rows=[
+            (name, ['-' if np.isnan(value) else f'{value:.2f}' for value in row])
+            for name, row in zip(comparison.classes, ious)
+        ],
+        sections=[
+            dict(
+                title=section.title,
+                rows=[
+                    [
+                        dict(
+                            uri=image_uri(cell.picture),
+                            alt=f'{sample.name}: {cell.column}',
+                            caption=cell.caption,
+                            pixelated=max(cell.picture.shape[:2]) < _SMALL,
+                        )
+                        for cell in row_cells(comparison, sample)
+                    ]
+                    for sample in section.samples
+                ],
+            )
+            for section in comparison.sections
+        ],
+        classes=classes,
+        more_classes=more,
+        errors=error_legend(comparison),
+    )
 
 
 def scores_table(comparison: Comparison) -> str:

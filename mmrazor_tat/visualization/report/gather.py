@@ -6,14 +6,20 @@ from pathlib import Path
 from typing import Any, Optional
 
 from mmengine import Config
-from PIL import Image
 
 from ...utils.config_options import apply_options
-from ...utils.configs import config_errors, is_classifier, is_recipe, model_of
+from ...utils.configs import is_classifier, is_recipe, model_of, read_config_file
 from ..attention.comparison import compare_attention
 from ..attention.image import ImageAttention
 from ..curves import Run, labels_of, read_runs
-from ..panels import Comparison, check_counts, compare, load_networks, validation_data
+from ..panels import (
+    Comparison,
+    Network,
+    check_counts,
+    compare,
+    load_networks,
+    validation_data,
+)
 from .summary import RunSummary, summarize_run
 
 
@@ -97,12 +103,9 @@ def gather(
         comparison = _attempt(
             'segmentation panels',
             notes,
-            lambda: _compare(
+            lambda: compare(
                 cfg,
-                summaries[0],
-                summaries[1] if plain else None,
-                ('teacher', runs[1].label if plain else '', runs[0].label),
-                notes,
+                _networks(cfg, runs, summaries, plain is not None, notes),
                 count,
                 num_images,
                 progress,
@@ -128,12 +131,10 @@ def gather(
 
 
 def _config(summary: RunSummary, options: dict, notes: list[str]) -> Optional[Config]:
-    for path in (summary.last_config, summary.config):
-        if path is None:
-            continue
+    for path in filter(None, (summary.last_config, summary.config)):
         try:
             cfg = Config.fromfile(path)
-        except Exception as error:  # whatever a half-written Python file may raise
+        except Exception as error:  # half-written
             notes.append(f'{path} cannot be read: {error}')
             continue
         apply_options(cfg, options)
@@ -163,30 +164,21 @@ def checkpoint_of(summary: RunSummary) -> str:
     return str(path)
 
 
-def _compare(
-    cfg: Config,
-    run: RunSummary,
-    plain: Optional[RunSummary],
-    names: tuple[str, str, str],
-    notes: list[str],
-    count: int,
-    num_images: Optional[int],
-    progress: Optional[Callable[[int, int], None]],
-) -> Comparison:
-    plain_cfg = None
-    if plain is not None and plain.last_config is not None:
-        with config_errors(plain.last_config):
-            plain_cfg = Config.fromfile(plain.last_config)
-        own, other = (model_of(c) for c in (cfg, plain_cfg))
+def _networks(
+    cfg: Config, runs: list[Run], summaries: list[RunSummary], has_plain: bool, notes: list[str]
+) -> list[Network]:
+    names = ('teacher', runs[1].label if has_plain else '', runs[0].label)
+    plain = plain_cfg = None
+    if has_plain:
+        plain = checkpoint_of(summaries[1])
+        plain_cfg = summaries[1].last_config and read_config_file(summaries[1].last_config)
+        own, other = model_of(cfg), model_of(plain_cfg or cfg)
         if any(own.get(part) != other.get(part) for part in ('backbone', 'decode_head')):
             notes.append(
                 f'{names[1]} trained another network than the student of {names[2]}: its "gains" '
                 'are not those of the distillation alone'
             )
-    networks = load_networks(
-        cfg, checkpoint_of(run), plain and checkpoint_of(plain), plain_cfg, names=names
-    )
-    return compare(cfg, networks, count, num_images, progress)
+    return load_networks(cfg, checkpoint_of(summaries[0]), plain, plain_cfg, names=names)
 
 
 def _attention(
@@ -220,10 +212,5 @@ def _pictures(folder: Path) -> dict[str, list[tuple[int, Path]]]:
 
 
 def _is_whole(picture: Path) -> bool:
-    """A run that is killed may leave half of one."""
-    try:
-        with Image.open(picture) as image:
-            image.load()
-    except (OSError, SyntaxError):  # Pillow's words for a damaged file
-        return False
-    return True
+    """A run that is killed may leave half of one; a PNG ends so."""
+    return picture.read_bytes().endswith(b'IEND\xaeB`\x82')

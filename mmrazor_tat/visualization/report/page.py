@@ -13,7 +13,7 @@ from ..curves import draw_runs
 from ..panels import panels_context
 from ..web_page import figure_uri, file_uri, render
 from .gather import Report, checkpoint_of
-from .summary import LOGGED_VERSIONS, Metric, RunSummary
+from .summary import LOGGED_VERSIONS, RunSummary
 
 # Half a page of compiler flags, and what mmengine draws while it looks.
 _NO_ENVIRONMENT = ('PyTorch compiling details', 'numpy_random_seed')
@@ -106,17 +106,13 @@ def _table(report: Report) -> tuple[list[str], list[tuple[str, list[str]]]]:
         cells = [
             f'{summary.iterations:,}',
             '' if metric is None else f'{metric.last:.2f}',
-            _best(metric),
+            '' if metric is None else f'{metric.best:.2f} at {metric.best_iteration:,}',
             _duration(summary.training_seconds),
             '' if summary.gpu_mib is None else f'{summary.gpu_mib:,.0f} MiB',
         ]
         rows.append((run.label, cells))
     kept = [k for k in range(len(columns)) if any(cells[k] for _, cells in rows)]
     return [columns[k] for k in kept], [(name, [cells[k] for k in kept]) for name, cells in rows]
-
-
-def _best(metric: Optional[Metric]) -> str:
-    return '' if metric is None else f'{metric.best:.2f} at {metric.best_iteration:,}'
 
 
 def _duration(seconds: Optional[float]) -> str:

@@ -3,27 +3,19 @@
 import math
 import re
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
 from mmengine import Config
 
-from ...compat.checkpoint_file import read_checkpoint
+from ...compat.checkpoints import read_checkpoint
 from ...models.teacher.identity import KEY, TeacherIdentity
 from ...utils import work_dir
-from ...utils.work_dir import (
-    diverged_at,
-    last_checkpoint,
-    log_files,
-    read_record,
-    read_starts,
-    step_of,
-)
-from ..curves.run import Run, epoch_length, read_run
-from ..curves.series import series
+from ...utils.work_dir import NO_METRICS, diverged_at, last_checkpoint, log_files, step_of
+from ..curves.run import Lines, Run, epoch_length, read_run, series
 
-_NO_METRICS = ('step', 'iter', 'epoch', 'time', 'data_time', 'memory')
 # By the name of a module, as the record of a suite has it: mmengine's names.
 LOGGED_VERSIONS = dict(python='Python', torch='PyTorch', mmengine='MMEngine', cv2='OpenCV')
 
@@ -55,12 +47,9 @@ class RunSummary:
             'PyTorch', 'seed', ...
         versions: by module: python, torch, mmengine, cv2; of a run of a suite also mmcv, mmseg,
             mmrazor, mmrazor_tat. mmengine's may come from the checkpoint.
-        starts: how many trained.
-        resumed: how many of them went on from a checkpoint.
+        resumed: how many starts went on from a checkpoint.
         iterations: that the training has come to.
         max_iterations: that it is to make; of epochs, as far as an epoch's length is logged.
-        epochs, max_epochs: the same in epochs; None where the training counts iterations alone.
-        wall_seconds: from the first to the last line of the text log, over all starts.
         training_seconds: of the logged iterations of all starts, also those that were done twice;
             without validations.
         gpu_mib: the peak of torch's allocator.
@@ -78,13 +67,9 @@ class RunSummary:
     last_config: Optional[Path] = None
     environment: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
-    starts: int = 0
     resumed: int = 0
     iterations: int = 0
     max_iterations: Optional[int] = None
-    epochs: Optional[int] = None
-    max_epochs: Optional[int] = None
-    wall_seconds: Optional[float] = None
     training_seconds: Optional[float] = None
     gpu_mib: Optional[float] = None
     diverged_at: Optional[int] = None
@@ -105,63 +90,57 @@ def summarize_run(folder: Path) -> RunSummary:
         FileNotFoundError, ValueError: there is no log, or no line in it: see :func:`read_run`.
     """
     folder = Path(folder)
-    run = read_run(folder)
-    notes: list[str] = []
+    run, notes = read_run(folder), []
     starts = [
         (path.parent.parent, [line for line in lines if 'iter' in line])
-        for path, lines in zip(log_files(folder), read_starts(folder))
+        for path, lines in zip(log_files(folder), work_dir.read_starts(folder))
     ]
     starts = [(start, lines) for start, lines in starts if lines]
     texts = [work_dir.read_text_log(start) for start, _ in starts]
     environment = next(filter(None, map(work_dir.environment, reversed(texts))), {})
-
     configs = [start / 'vis_data/config.py' for start, _ in starts]
     last_config = next((path for path in reversed(configs) if path.is_file()), None)
-    cfg = _read_config(last_config, notes)
+    read = Config.fromfile
+    cfg = _attempt(lambda p: read(p, import_custom_modules=False), last_config, notes)
     interval = cfg.get('default_hooks', {}).get('logger', {}).get('interval')
     begun = [_begun_at(text, lines, interval) for text, (_, lines) in zip(texts, starts)]
-    walls = [seconds for seconds in map(work_dir.seconds, texts) if seconds is not None]
-
     last, best = last_checkpoint(folder), _best_checkpoint(folder)
-    content = _read_checkpoint(last or best, notes)
+    content = _attempt(lambda p: read_checkpoint(str(p)), last or best, notes)
     hub = (content.get('message_hub') or {}).get('runtime_info') or {}
     if hub.get('labels'):  # of RecipeCheckHook
         notes.append(f'{folder.name}: {hub["labels"]}')
     identity = content.get('state_dict', {}).get(KEY)
+    trained = [line for _, lines in starts for line in lines]
     return RunSummary(
         folder=folder,
         config=max(folder.glob('*.py'), key=lambda path: path.stat().st_mtime, default=None),
         last_config=last_config,
         environment=environment,
-        versions=_versions(folder, environment, content),
-        starts=len(starts),
+        versions=_versions(folder, environment, content, hub),
         resumed=sum(iteration > 0 for iteration in begun),
-        wall_seconds=sum(walls) if walls else None,
+        iterations=max(run.iterations, _counted(last)),
+        max_iterations=_max_iterations(cfg.get('train_cfg') or {}, trained),
         training_seconds=_training_seconds(begun, [lines for _, lines in starts]),
-        gpu_mib=max(
-            (x['memory'] for _, lines in starts for x in lines if 'memory' in x), default=None
-        ),
-        diverged_at=diverged_at({x['iter']: x['loss'] for x in run.training if 'loss' in x}),
+        gpu_mib=max((line['memory'] for line in trained if 'memory' in line), default=None),
+        diverged_at=diverged_at(series(run.training, 'loss').to_dict()),
         metrics=_metrics(run),
         last_checkpoint=last,
         best_checkpoint=best,
         teacher=None if identity is None else TeacherIdentity.from_tensor(identity),
         notes=notes,
-        **_progress(run, cfg.get('train_cfg') or {}, last),
     )
 
 
-def _read_config(path: Optional[Path], notes: list[str]) -> dict[str, Any]:
-    if path is None:
-        return {}
+def _attempt(read: Callable[[Path], Any], path: Optional[Path], notes: list[str]) -> Any:
+    """What a file holds; nothing, and a note, where it cannot be read, e.g. is half-written."""
     try:
-        return Config.fromfile(path, import_custom_modules=False)
-    except Exception as error:  # whatever a half-written Python file may raise
+        return {} if path is None else read(path)
+    except Exception as error:
         notes.append(f'{path} cannot be read: {error}')
         return {}
 
 
-def _begun_at(text: str, lines: list[dict], interval: Optional[int]) -> int:
+def _begun_at(text: str, lines: Lines, interval: Optional[int]) -> int:
     """The iteration that a start went on from; 0 of a new training.
 
     Where the text log does not tell: the first line of a new training comes after ``interval``
@@ -176,43 +155,36 @@ def _begun_at(text: str, lines: list[dict], interval: Optional[int]) -> int:
     return max(0, first - interval)
 
 
-def _training_seconds(begun: list[int], starts: list[list[dict]]) -> Optional[float]:
+def _training_seconds(begun: list[int], starts: list[Lines]) -> Optional[float]:
     """A line's 'time' is the mean since the line before."""
-    total, is_known = 0.0, False
+    found = []
     for before, lines in zip(begun, starts):
         for line in lines:
-            if 'time' in line:
-                total += line['time'] * (line['iter'] - before)
-                is_known = True
+            found += [line['time'] * (line['iter'] - before)] if 'time' in line else []
             before = line['iter']
-    return total if is_known else None
+    return sum(found) if found else None
 
 
-def _progress(run: Run, train_cfg: dict, checkpoint: Optional[Path]) -> dict[str, Optional[int]]:
-    iterations = run.iterations
-    if checkpoint is not None and checkpoint.name.startswith('iter_'):
-        iterations = max(iterations, step_of(checkpoint))  # later than the last line
-    epochs = max((line['epoch'] for line in run.training if 'epoch' in line), default=None)
-    length, max_epochs = epoch_length(run.training), train_cfg.get('max_epochs')
-    max_iterations = train_cfg.get('max_iters')
-    if max_iterations is None and max_epochs is not None and length is not None:
-        max_iterations = round(max_epochs * length)
-    return dict(
-        iterations=iterations,
-        max_iterations=max_iterations,
-        epochs=epochs,
-        max_epochs=max_epochs,
-    )
+def _counted(checkpoint: Optional[Path]) -> int:
+    """Iterations by a checkpoint's name, which may be later than the last line."""
+    is_known = checkpoint is not None and checkpoint.name.startswith('iter_')
+    return step_of(checkpoint) if is_known else 0
+
+
+def _max_iterations(train_cfg: dict, trained: Lines) -> Optional[int]:
+    length, epochs = epoch_length(trained), train_cfg.get('max_epochs')
+    by_epochs = round(epochs * length) if epochs is not None and length is not None else None
+    return train_cfg.get('max_iters', by_epochs)
 
 
 def _metrics(run: Run) -> dict[str, Metric]:
-    names = dict.fromkeys(name for line in run.validation for name in line)
     metrics = {}
-    for name in names:
-        points = list(zip(*series(run.validation, name)))
-        if points and name not in _NO_METRICS:
-            best = max(points, key=lambda p: -math.inf if math.isnan(p[1]) else p[1])
-            metrics[name] = Metric(points[-1][1], points[-1][0], best[1], best[0])
+    for name in run.validation:
+        values = series(run.validation, name)
+        if len(values) and name not in NO_METRICS:
+            best = values.fillna(-math.inf).idxmax()
+            ends = values.iloc[-1], int(values.index[-1])
+            metrics[name] = Metric(*ends, values[best], int(best))
     return metrics
 
 
@@ -226,24 +198,14 @@ def _best_checkpoint(folder: Path) -> Optional[Path]:
     return max(found, key=lambda path: (step_of(path), 'mIoU' in path.name), default=None)
 
 
-def _read_checkpoint(path: Optional[Path], notes: list[str]) -> dict[str, Any]:
-    if path is None:
-        return {}
-    try:
-        return read_checkpoint(str(path))
-    except ValueError as error:
-        notes.append(str(error))
-        return {}
-
-
-def _versions(folder: Path, environment: dict[str, str], checkpoint: dict) -> dict[str, str]:
-    meta, hub = checkpoint.get('meta') or {}, checkpoint.get('message_hub') or {}
-    versions = dict(hub.get('runtime_info', {}).get('versions') or {})  # of RecipeCheckHook
-    if meta.get('mmengine_version'):  # with the commit right behind it where mmengine is a clone
-        versions['mmengine'] = re.sub(r'[0-9a-f]{40}$', '', meta['mmengine_version'])
-    for module, name in LOGGED_VERSIONS.items():
-        if name in environment:
-            versions[module] = environment[name]
-    recorded = (read_record(folder) or {}).get('versions') or {}
-    versions.update({module: value for module, value in recorded.items() if value})
-    return versions
+def _versions(
+    folder: Path, environment: dict[str, str], checkpoint: dict, hub: dict
+) -> dict[str, str]:
+    found = dict(hub.get('versions') or {})  # of RecipeCheckHook
+    logged = (checkpoint.get('meta') or {}).get('mmengine_version')
+    if logged:  # with the commit right behind it where mmengine is a clone
+        found['mmengine'] = re.sub(r'[0-9a-f]{40}$', '', logged)
+    named = {module: environment.get(name) for module, name in LOGGED_VERSIONS.items()}
+    recorded = (work_dir.read_record(folder) or {}).get('versions') or {}
+    found.update({module: value for module, value in {**named, **recorded}.items() if value})
+    return found

@@ -66,8 +66,12 @@ def test_spoilt_weights_are_not_saved(runner, name):
     weights['memory'] = torch.tensor(-math.inf)  # of a loss: not yet known
     hook.before_save_checkpoint(runner, dict(state_dict=weights))
     weights[name] = torch.tensor([1.0, math.nan, 2.0])
-    with pytest.raises(FloatingPointError, match=f'42: {name} hold NaN or inf.*no checkpoint is'):
-        hook.before_save_checkpoint(runner, dict(state_dict=weights))
+    # Of an epoch's end, or a best score: the runner has counted the iteration already.
+    checkpoint = dict(state_dict=weights, meta=dict(iter=7))
+    with pytest.raises(
+        FloatingPointError, match=f'iteration 7: {name} hold NaN or inf.*no checkpoint is'
+    ):
+        hook.before_save_checkpoint(runner, checkpoint)
 
 
 def steps(runner, values: dict[int, float]) -> None:

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 import mmrazor_tat
 from mmrazor_tat.engine.hooks import RecipeCheckHook
 from mmrazor_tat.models.losses import SPLoss
-from mmrazor_tat.utils.environment import loaded_versions, versions
+from mmrazor_tat.utils.environment import versions
 
 
 @pytest.fixture
@@ -35,6 +35,7 @@ def runner():
         ),
         optim_wrapper=SimpleNamespace(_accumulative_counts=1),
         hooks=[],
+        logger=MMLogger.get_current_instance(),
         param_schedulers=None,
         val_loop=None,
         message_hub=MessageHub.get_instance('recipe_check'),
@@ -150,10 +151,10 @@ def test_the_head_of_a_classifier_is_looked_at_too(told, runner):
 def test_packages_that_are_not_used_are_not_named(monkeypatch):
     """mmpretrain is no dependency: its version counts where it is imported."""
     monkeypatch.delitem(sys.modules, 'mmpretrain', raising=False)
-    assert 'mmpretrain' not in versions() and 'mmpretrain' not in loaded_versions()
+    assert 'mmpretrain' not in versions() and 'mmpretrain' not in versions()
     monkeypatch.setitem(sys.modules, 'mmpretrain', SimpleNamespace(__version__='9.9'))
-    assert versions()['mmpretrain'] == loaded_versions()['mmpretrain'] == '9.9'
-    assert loaded_versions()['mmseg'] == versions()['mmseg']
+    assert versions()['mmpretrain'] == versions()['mmpretrain'] == '9.9'
+    assert versions()['mmseg'] == versions()['mmseg']
 
 
 def test_both_in_a_run(repo, here, toy_options, tmp_path):
@@ -170,6 +171,9 @@ def test_both_in_a_run(repo, here, toy_options, tmp_path):
     log = here(*train, '--cfg-options', *toy_options, *other, ok=False)
     assert 'train: the training data has 7 classes (background, ' in log
     assert 'Iter(train)' not in log
+    # Without the checks it trains: the labels of 7 classes fit 21 channels.
+    log = here(*train, '--no-checks', '--cfg-options', *toy_options, *other)
+    assert 'Iter(train)' in log and 'training data has 7 classes' not in log
 
 
 @pytest.mark.parametrize(

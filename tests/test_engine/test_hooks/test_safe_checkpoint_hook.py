@@ -5,13 +5,22 @@ import os
 import random
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine import Config
 from mmengine.hooks import Hook
 
+from mmrazor_tat.compat.checkpoints import read_checkpoint
+from mmrazor_tat.engine.hooks.safe_checkpoint_hook import (
+    SafeCheckpointHook,
+    check_is_of_a_run,
+    damage_of,
+    newest_whole,
+)
 from mmrazor_tat.engine.runner.checkpoint_fit import check_fit
-from mmrazor_tat.engine.runner.resume_check import newest_readable, open_run
+from mmrazor_tat.engine.runner.guarded_runner import add_guards, leave_out_checks
 from mmrazor_tat.utils import files
 from mmrazor_tat.utils.files import RemovesLater
 
@@ -47,16 +56,13 @@ def test_a_damaged_checkpoint_is_left_out_or_refused(of_a_run, tmp_path, how):
     good = of_a_run('iter_900.pth', weights=torch.arange(4096))
     bad = of_a_run('iter_1000.pth', weights=torch.arange(4096))
     spoil(bad, how)
-    path, damaged = newest_readable([tmp_path])
-    assert path == str(good) and damaged.keys() == {str(bad)}
-    assert 'iter_1000.pth' in damaged[str(bad)] and '\n' not in damaged[str(bad)]
-    with pytest.raises(ValueError, match='iter_1000.pth.*damaged'):
-        open_run(str(bad))
+    path, (damage,) = newest_whole([tmp_path])
+    assert path == str(good) and 'iter_1000.pth' in damage and '\n' not in damage
     good.unlink()
     with pytest.raises(ValueError, match='none of the checkpoints can be read.*Move them away'):
-        newest_readable([tmp_path])
+        newest_whole([tmp_path])
     bad.unlink()
-    assert newest_readable([tmp_path]) == (None, {})
+    assert newest_whole([tmp_path]) == (None, [])
 
 
 def test_any_damage_is_noted(of_a_run, tmp_path):
@@ -69,11 +75,15 @@ def test_any_damage_is_noted(of_a_run, tmp_path):
         spoilt = bytearray(whole)
         spoilt[place] ^= 1 << random.randrange(8)
         bad.write_bytes(spoilt)
-        path, damaged = newest_readable([tmp_path])
-        assert path in (str(bad), str(good))
-        assert (path == str(good)) == (str(bad) in damaged)
+        path, damaged = newest_whole([tmp_path])
+        assert path in (str(bad), str(good)) and (path == str(good)) == bool(damaged)
+        if path == str(bad):  # then it is read, as it was or with an error that names it
+            try:
+                assert read_checkpoint(path)['weights'].equal(torch.arange(64))
+            except ValueError as error:
+                assert 'iter_2.pth' in str(error)
     bad.write_bytes(Path('/etc/passwd').read_bytes())
-    assert newest_readable([tmp_path])[0] == str(good)
+    assert newest_whole([tmp_path])[0] == str(good)
 
 
 def written_at(path, second: int):
@@ -88,30 +98,29 @@ def test_which_one_a_run_goes_on_from(of_a_run, tmp_path):
     )
     pointer = tmp_path / 'last_checkpoint'
     pointer.write_text(named)
-    assert newest_readable([tmp_path])[0] == late  # killed before the pointer was written
+    assert newest_whole([tmp_path])[0] == late  # killed before the pointer was written
     written_at(late, 4)  # of an earlier run in the same folder
-    assert newest_readable([tmp_path])[0] == named
+    assert newest_whole([tmp_path])[0] == named
     spoil(Path(named), 'empty')
-    assert newest_readable([tmp_path])[0] == old
+    assert newest_whole([tmp_path])[0] == old
     pointer.write_text('')  # cut off
     Path(named).unlink()
-    assert newest_readable([tmp_path])[0] == old  # written last
+    assert newest_whole([tmp_path])[0] == old  # written last
     other = written_at(of_a_run('step_000007.pth'), 1)  # a name of the user's
     pointer.write_text(other)
-    assert newest_readable([tmp_path])[0] == other
+    assert newest_whole([tmp_path])[0] == other
     pointer.write_text('/gone/iter_10000.pth')  # the folder has been moved
-    assert newest_readable([tmp_path])[0] == late
+    assert newest_whole([tmp_path])[0] == late
 
 
-def test_what_is_no_checkpoint_of_a_run(of_a_run, tmp_path):
-    torch.save(dict(state_dict={}), tmp_path / 'weights.pth')
-    with pytest.raises(ValueError, match='weights.pth.*does not say which iteration.*load_from'):
-        open_run(str(tmp_path / 'weights.pth'))
-    torch.save(dict(meta=dict(iter=3), state_dict={}, message_hub={}), tmp_path / 'best.pth')
-    with pytest.raises(ValueError, match='best.pth.*has no optimizer.*take iter_N.pth'):
-        open_run(str(tmp_path / 'best.pth'))
-    with pytest.raises(FileNotFoundError, match='gone.pth'):
-        open_run(str(tmp_path / 'gone.pth'))
+def test_what_is_no_checkpoint_of_a_run():
+    with pytest.raises(ValueError, match='^a.pth does not say which iteration.*load_from'):
+        check_is_of_a_run(dict(state_dict={}), 'a.pth')
+    with pytest.raises(ValueError, match='^a.pth does not say which iteration'):
+        check_is_of_a_run([1], 'a.pth')
+    with pytest.raises(ValueError, match='^a.pth has no optimizer.*take iter_N.pth'):
+        check_is_of_a_run(dict(meta=dict(iter=3), state_dict={}, message_hub={}), 'a.pth')
+    assert damage_of('gone.pth') is None  # mmengine says it
 
 
 def test_weights_of_another_model():
@@ -178,6 +187,26 @@ def test_another_model_s_checkpoint_is_refused_before_anything_is_loaded(distill
     assert all(v.equal(before[k]) for k, v in other.model.state_dict().items())
 
 
+def test_what_is_resumed_is_read_once(distillation, monkeypatch):
+    distillation(1).train()
+    second, load, read = distillation(2, resume=True), torch.load, []
+    monkeypatch.setattr(
+        torch, 'load', lambda file, *a, **k: (read.append(file), load(file, *a, **k))[1]
+    )
+    second.train()
+    assert second.iter == 2 and [str(file) for file in read].count(second._load_from) == 1
+
+
+def test_no_checks_leaves_the_comparison_out():
+    cfg = Config(dict(custom_hooks=[dict(type='mmrazor.SafeCheckpointHook')]))
+    add_guards(cfg)
+    leave_out_checks(cfg)
+    assert cfg.custom_hooks == [dict(type='mmrazor.SafeCheckpointHook', check=False)]
+    assert 'recipe_check' not in cfg.default_hooks
+    hook = SafeCheckpointHook(check=False)
+    hook.after_load_checkpoint(SimpleNamespace(_resume=True, _load_from='a.pth'), [1])
+
+
 def test_a_full_disk_leaves_what_was_there(distillation, monkeypatch):
     runner = distillation(3, **{'default_hooks.checkpoint.max_keep_ckpts': 1})
     calls = []
@@ -192,7 +221,7 @@ def test_a_full_disk_leaves_what_was_there(distillation, monkeypatch):
         runner.train()
     folder = Path(runner.work_dir)
     assert [path.name for path in folder.glob('*.pth*')] == ['iter_1.pth']
-    assert open_run(str(folder / 'iter_1.pth'))['meta']['iter'] == 1
+    assert read_checkpoint(str(folder / 'iter_1.pth'))['meta']['iter'] == 1
 
 
 def test_what_is_removed_later(tmp_path):

@@ -1,0 +1,113 @@
+"""What the user can mend: one exception, one line."""
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from importlib.util import find_spec
+
+from mmengine import registry
+from torch.cuda import OutOfMemoryError
+
+TRACEBACK = 'MMRAZOR_TAT_TRACEBACK'  # set to 1, errors come with their traceback
+_LENGTH = 700
+
+
+class UserError(ValueError):
+    """What the user can mend; the text, one line, names what was given and what would fit."""
+
+
+def one_line(text: str, length: int = _LENGTH) -> str:
+    """A text without its line breaks, at most ``length`` characters of it."""
+    text = ' '.join(text.split())
+    return text if len(text) <= length else text[:length].rsplit(' ', 1)[0] + ' ...'
+
+
+def said(error: BaseException) -> str:
+    """What an exception says, and what those say that it was raised from, the deepest last."""
+    text = _own_words(error)
+    for reason in reasons(error)[1:]:
+        words = _own_words(reason)
+        if str(reason) and words not in text and str(reason) not in text:
+            text += f': {words}'
+    return one_line(text)
+
+
+def reasons(error: BaseException) -> list[BaseException]:
+    """An exception and those that it was raised from, the deepest last."""
+    found = [error]
+    while (reason := found[-1].__cause__ or found[-1].__context__) is not None:
+        if found[-1].__suppress_context__ and found[-1].__cause__ is None:
+            break
+        if any(reason is one for one in found):
+            break
+        found.append(reason)
+    return found
+
+
+def _own_words(error: BaseException) -> str:
+    # A KeyError puts quotes around its text, and mmengine lists the whole path.
+    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    text = text.split(', the current sys.path')[0].strip()
+    if 'Original Traceback' in text:  # torch's report of a worker of a data loader
+        text = text.splitlines()[-1].split(f'{type(error).__name__}: ')[-1]
+    if found := re.match(r'(\S+) is not in the \S+::.* registry', text):
+        return f'{found[0]}{_nearest(found[1])}'
+    if isinstance(error, (OSError, UserError, FloatingPointError)) or type(error) is ValueError:
+        return text
+    return f'{type(error).__name__}: {text or f"without a word ({TRACEBACK}=1 shows where)"}'
+
+
+def _nearest(name: str) -> str:
+    """Of all types that are registered anywhere; with the package that has to be installed."""
+    scope = name.rpartition('.')[0].split('.')[0]
+    if scope and not is_installed(scope):
+        return f': it needs {scope}, which is not installed: {how_to_install(scope)}'
+    roots = [root for root in vars(registry).values() if isinstance(root, registry.Registry)]
+    nodes = [node for root in roots for node in (root, *root.children.values())]
+    known = dict.fromkeys(kind for node in nodes for kind in node.module_dict)
+    close = get_close_matches(name.split('.')[-1], known, n=3)
+    return f'; nearest: {", ".join(close)}' if close else ''
+
+
+@contextlib.contextmanager
+def naming(where: str) -> Iterator[None]:
+    """Inside, what any package raises becomes a UserError: ``where``, then its own words.
+
+    A UserError, missing files and too little memory stay as they are.
+    """
+    try:
+        yield
+    except (UserError, OSError, OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise UserError(one_line(f'{where}: {said(error)}')) from error
+
+
+@contextlib.contextmanager
+def ending_with_one_line(tool: str, errors: tuple[type[Exception], ...]) -> Iterator[None]:
+    """Inside, these errors end the process with one line, which begins with the tool's name."""
+    try:
+        yield
+    except errors as error:
+        if os.environ.get(TRACEBACK) == '1':
+            raise
+        raise SystemExit(f'{tool}: {said(error)}') from error
+
+
+def is_installed(module: str) -> bool:
+    """Whether a module could be imported."""
+    try:
+        return find_spec(module) is not None
+    except ValueError:  # a stand-in without a spec
+        return True
+
+
+def how_to_install(package: str) -> str:
+    """What to type for a package that is not installed."""
+    if package == 'mmpretrain':
+        return (
+            'pip install -r requirements/mmpretrain.txt, or the extra mmrazor_tat[classification]'
+        )
+    return f'pip install {package}'
