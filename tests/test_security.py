@@ -18,9 +18,6 @@ DANGEROUS = {
 # (file, call): why.
 ALLOWED = {
     ('mmrazor_tat/compat/checkpoints.py', 'torch.load'): 'in a weights_only context alone',
-    ('mmrazor_tat/export/origin.py', 'import_module'): (
-        'NAME.registry of an installed package whose scope a config names; configs are code anyway'
-    ),
     ('mmrazor_tat/utils/environment.py', 'import_module'): 'names written in our code',
 }
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from mmengine import Config
 from mmengine.registry import DATASETS, init_default_scope
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def student_checkpoint(
@@ -56,6 +56,34 @@ def dataset_meta(cfg: Config, meta: Optional[Mapping[str, Any]] = None) -> dict[
     )
 
 
+def preprocessing(network: nn.Module) -> dict[str, Any]:
+    """How the data preprocessor of a network makes its input, for those who run it elsewhere.
+
+    Args:
+        network: as ``mmseg.apis.init_model`` gives it, with a ``SegDataPreProcessor``, or
+            ``mmpretrain.get_model``, with a ``ClsDataPreprocessor``.
+
+    Returns:
+        'channel_order' of the network's input ('RGB' or 'BGR'); 'mean' and 'std' in that order, in
+        units of 0 to 255: the input is (image - mean) / std; 'size' and 'size_divisor' that a test
+        image is padded to, with 'pad_value', after that; None: it is not padded.
+    """
+    processor = network.data_preprocessor
+    cfg = getattr(network, 'cfg', None) or network._config
+    own = cfg.model.get('data_preprocessor') or {}
+    padding = getattr(processor, 'test_cfg', None) or {}
+    # mmcv loads BGR; both settings of mmseg's turn the order around.
+    turns = any(own.get(key) for key in ('bgr_to_rgb', 'rgb_to_bgr', 'to_rgb'))
+    return {
+        'channel_order': 'RGB' if turns else 'BGR',
+        'mean': list(own.get('mean') or [0.0] * 3),
+        'std': list(own['std']) if own.get('mean') else [1.0] * 3,
+        'size': list(padding['size']) if padding.get('size') else None,
+        'size_divisor': padding.get('size_divisor'),
+        'pad_value': getattr(processor, 'pad_val', 0),
+    }
+
+
 def _metainfo(dataset: Mapping[str, Any], scope: Optional[str] = None) -> dict[str, Any]:
     """Of a data set's config, as mmseg's data sets put it together; of several, the first's."""
     scope = dataset.get('_scope_') or scope
@@ -65,8 +93,8 @@ def _metainfo(dataset: Mapping[str, Any], scope: Optional[str] = None) -> dict[s
     if not dataset.get('type'):
         return {}
     with DATASETS.switch_scope_and_registry(scope) as registry:
-        cls = registry.get(dataset['type'])
-    by_class, own = getattr(cls, 'METAINFO', {}), dataset.get('metainfo') or {}
+        by_class = getattr(registry.get(dataset['type']), 'METAINFO', {})
+    own = dataset.get('metainfo') or {}
     known = {**by_class, **own}
     if 'classes' in own and 'palette' not in own and by_class.get('palette'):
         colours = dict(zip(by_class['classes'], by_class['palette']))
@@ -78,9 +106,9 @@ def _metainfo(dataset: Mapping[str, Any], scope: Optional[str] = None) -> dict[s
 
 def _stored(value: Tensor) -> Tensor:
     value = value.detach().to('cpu', torch.float32 if value.is_floating_point() else None)
-    if value.untyped_storage().nbytes() > value.numel() * value.itemsize:
-        value = value.clone()  # of a view torch.save would store all that it looks into
-    return value
+    # Of a view torch.save would store all that it looks into.
+    is_view = value.untyped_storage().nbytes() > value.numel() * value.itemsize
+    return value.clone() if is_view else value
 
 
 def _plain(value: Any) -> Any:

@@ -17,16 +17,13 @@ from ..utils.configs import is_classifier
 from ..utils.environment import versions
 from ..utils.files import save_atomically
 from ..utils.networks import trained_model
-from .checkpoint import dataset_meta, student_checkpoint
-from .onnx_check import check_onnx
-from .onnx_file import OnnxInput, WholeImage, preprocessing, require_onnx, write_onnx
+from .checkpoint import dataset_meta, preprocessing, student_checkpoint
+from .onnx_file import OnnxInput, WholeImage, check_onnx, require_onnx, write_onnx
 from .plain_config import plain_config
 from .proof import (
-    load_by_mmpretrain,
-    load_by_mmseg,
-    predict_by_mmpretrain,
-    predict_by_mmseg,
+    load_shipped,
     predict_by_recipe,
+    predict_shipped,
     prove_equal,
     prove_same_weights,
     sha256_of,
@@ -73,9 +70,9 @@ def export_student(
     _check_folder(out, force)
     if onnx is not None:
         require_onnx()
-    for name, path in (('--image', image), ('checkpoint', checkpoint)):
-        if path is not None and not Path(path).is_file():
-            raise FileNotFoundError(f'{name}: there is no file {str(path)!r}')
+    for path in filter(None, (image, checkpoint)):
+        if not Path(path).is_file():
+            raise FileNotFoundError(f'there is no file {str(path)!r}')
     cfg = read_config(str(config), options or {})
     classifies = is_classifier(cfg)
     if onnx is not None and classifies:
@@ -102,12 +99,10 @@ def export_student(
             student_checkpoint(student.state_dict(), text, dataset_meta(cfg, meta), **progress),
             folder / CHECKPOINT,
         )
-        load = load_by_mmpretrain if classifies else load_by_mmseg
-        shipped = load(folder / CONFIG, folder / CHECKPOINT)
+        shipped = load_shipped(folder / CONFIG, folder / CHECKPOINT, classifies)
         prove_same_weights(student, shipped)
-        expected = predict_by_recipe(model, cfg, image)
-        got = (predict_by_mmpretrain if classifies else predict_by_mmseg)(shipped, image)
-        difference = prove_equal(expected, got)
+        got = predict_shipped(shipped, image, classifies)
+        difference = prove_equal(predict_by_recipe(model, cfg, image), got)
         report = {
             'config': Path(config).name,
             'checkpoint': {**_named(checkpoint), **progress},
@@ -221,7 +216,7 @@ def _write_onnx(
         'input': ['batch', image.shape[1], *sizes],
         'logits': ['batch', student.out_channels, *sizes],
         'test_mode': meta['test_mode'],
-        'cases': [case.to_dict() for case in cases],
+        'cases': [case._asdict() for case in cases],
     }
 
 

@@ -1,4 +1,4 @@
-"""What becomes of an image before the network, for those who run it elsewhere."""
+"""A segmentor as ONNX, held against what it computes in torch."""
 
 import contextlib
 import importlib.util
@@ -8,16 +8,19 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 import torch
 from mmengine.model import revert_sync_batchnorm
 from mmengine.utils import digit_version
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 _NEW_EXPORTER = '2.7'  # the torch from which on it takes axes by name
 _OPSETS = dict(new=18, old=17)  # the least of the new exporter, the greatest of the old one
 _AXES = {0: 'batch', 2: 'height', 3: 'width'}
+# Of the greatest logit, and besides. Other kernels sum in another order.
+RELATIVE, ABSOLUTE = 1e-4, 1e-5
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,22 @@ class OnnxInput:
                 'the size of an ONNX file is two positive numbers, or dynamic, not both; got '
                 f'size={self.size}, is_dynamic={self.is_dynamic}'
             )
+
+
+class Case(NamedTuple):
+    """One input in both.
+
+    Attributes:
+        shape: of the input.
+        difference: the greatest between the logits.
+        tolerance: what it may be: ``RELATIVE`` of the greatest logit, plus ``ABSOLUTE``.
+        same_labels: the share of pixels whose greatest logit is the same class.
+    """
+
+    shape: tuple[int, ...]
+    difference: float
+    tolerance: float
+    same_labels: float
 
 
 def require_onnx() -> None:
@@ -71,7 +90,7 @@ class WholeImage(nn.Module):
 
 
 def write_onnx(
-    network: WholeImage, example: Tensor, is_dynamic: bool, meta: dict[str, Any], path: Path
+    network: nn.Module, example: Tensor, is_dynamic: bool, meta: dict[str, Any], path: Path
 ) -> None:
     """Write the file, with one input 'input' and one output 'logits'.
 
@@ -89,41 +108,90 @@ def write_onnx(
     import onnx
 
     axes = {axis: name for axis, name in _AXES.items() if axis == 0 or is_dynamic}
-    names = dict(input_names=['input'], output_names=['logits'])
+    how = dict(dynamic_axes=dict(input=axes, logits=axes), opset_version=_OPSETS['old'])
+    if _exports_programs():
+        how = dict(dynamo=True, dynamic_shapes=dict(input=axes), opset_version=_OPSETS['new'])
+        how.update(external_data=False, verbose=False)
     try:
         with _quiet():
-            if _exports_programs():
-                torch.onnx.export(
-                    network,
-                    (example,),
-                    str(path),
-                    dynamo=True,
-                    dynamic_shapes=dict(input=axes),
-                    external_data=False,
-                    verbose=False,
-                    opset_version=_OPSETS['new'],
-                    **names,
-                )
-            else:
-                torch.onnx.export(
-                    network,
-                    (example,),
-                    str(path),
-                    dynamic_axes=dict(input=axes, logits=axes),
-                    opset_version=_OPSETS['old'],
-                    **names,
-                )
+            names = dict(input_names=['input'], output_names=['logits'])
+            torch.onnx.export(network, (example,), str(path), **how, **names)
     except Exception as error:  # torch's exporters raise anything
         raise ValueError(
             f'torch {torch.__version__} cannot write this network as ONNX'
             + (' with dynamic sizes: try a fixed one (--onnx-size H W)' if is_dynamic else '')
-            + f': {_brief(error)}'
+            + f': {_first_line(error)}'
         ) from error
     model = onnx.load(str(path))
     onnx.helper.set_model_props(
         model, {k: v if isinstance(v, str) else json.dumps(v) for k, v in meta.items()}
     )
     onnx.save(model, str(path))
+
+
+def check_onnx(path: Path, network: nn.Module, image: Tensor, is_dynamic: bool) -> list[Case]:
+    """Run an ONNX file on the CPU, by onnxruntime, beside the network that it was written from.
+
+    Args:
+        path: of the file.
+        network: gives logits (N, classes, H, W) of an input (N, 3, H, W).
+        image: (1, 3, H, W), normalized. It is run alone and as one of three; where the sizes are
+            dynamic, also at two more sizes, odd ones among them.
+        is_dynamic: whether they are.
+
+    Raises:
+        ValueError: the file is no valid ONNX, cannot be run, or computes something else.
+    """
+    import onnx
+    import onnxruntime
+
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+        session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+    except Exception as error:  # each package has its own kinds
+        raise ValueError(f'the ONNX file is not valid: {_first_line(error)}') from error
+    height, width = image.shape[2:]
+    batches = [image, torch.cat([image, image.flip(3), image.flip(2)])]
+    if is_dynamic:
+        sizes = [(height // 2 + 17, width // 2 + 8), (height // 2 + 32, width // 3 + 33)]
+        batches += [
+            F.interpolate(batch, size, mode='bilinear', align_corners=False)
+            for size, batch in zip(sizes, batches)
+        ]
+    return [_compare(session, network, batch) for batch in batches]
+
+
+def _compare(session: Any, network: nn.Module, batch: Tensor) -> Case:
+    shape = tuple(batch.shape)
+    with torch.no_grad():
+        expected = network(batch)
+    try:
+        got = torch.from_numpy(session.run(['logits'], {'input': batch.numpy()})[0])
+    except Exception as error:
+        raise ValueError(
+            f'onnxruntime cannot run the ONNX file on an input of {shape}: {_first_line(error)}. '
+            'If only a size other than that of the test image fails, try a fixed one '
+            '(--onnx-size H W)'
+        ) from error
+    if got.shape != expected.shape:
+        raise ValueError(
+            f'of an input of {shape} the ONNX file gives logits of {tuple(got.shape)}, torch of '
+            f'{tuple(expected.shape)}'
+        )
+    # Of a single logit the label is its sign.
+    labels = [x.argmax(1) if x.shape[1] > 1 else x[:, 0] > 0 for x in (got, expected)]
+    case = Case(
+        shape,
+        (got.double() - expected.double()).abs().max().item(),
+        RELATIVE * expected.abs().max().item() + ABSOLUTE,
+        (labels[0] == labels[1]).double().mean().item(),
+    )
+    if not case.difference <= case.tolerance:  # nan is not
+        raise ValueError(
+            f'of an input of {shape} the logits of the ONNX file differ from those of torch by up '
+            f'to {case.difference:g}; at most {case.tolerance:g} is accepted'
+        )
+    return case
 
 
 def _exports_programs() -> bool:
@@ -148,35 +216,5 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _brief(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300]
-
-
-def preprocessing(network: nn.Module) -> dict[str, Any]:
-    """How the data preprocessor of a network makes its input.
-
-    Args:
-        network: as ``mmseg.apis.init_model`` gives it, with a ``SegDataPreProcessor``, or
-            ``mmpretrain.get_model``, with a ``ClsDataPreprocessor``.
-
-    Returns:
-        'channel_order' of the network's input ('RGB' or 'BGR'); 'mean' and 'std' in that order, in
-        units of 0 to 255: the input is (image - mean) / std; 'size' and 'size_divisor' that a test
-        image is padded to, with 'pad_value', after that; None: it is not padded.
-    """
-    processor = network.data_preprocessor
-    cfg = getattr(network, 'cfg', None) or network._config
-    own = cfg.model.get('data_preprocessor') or {}
-    turns = any(own.get(key) for key in ('bgr_to_rgb', 'rgb_to_bgr', 'to_rgb'))
-    padding = getattr(processor, 'test_cfg', None) or {}
-    has_mean = own.get('mean') is not None
-    return {
-        # mmcv loads BGR; both settings of mmseg's turn the order around.
-        'channel_order': 'RGB' if turns else 'BGR',
-        'mean': list(own['mean']) if has_mean else [0.0, 0.0, 0.0],
-        'std': list(own['std']) if has_mean else [1.0, 1.0, 1.0],
-        'size': list(padding['size']) if padding.get('size') else None,
-        'size_divisor': padding.get('size_divisor'),
-        'pad_value': getattr(processor, 'pad_val', 0),
-    }
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -3,9 +3,9 @@
 import contextlib
 import hashlib
 import io
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from mmengine import Config
@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from ..utils.networks import image_batch
 
 
-@dataclass(frozen=True)
-class Prediction:
+class Prediction(NamedTuple):
     """Of one image.
 
     Attributes:
@@ -35,36 +34,29 @@ def predict_by_recipe(model: nn.Module, cfg: Config, image: str) -> Prediction:
     return _predict(network, lambda: model.test_step(image_batch(cfg, image))[0])
 
 
-def predict_by_mmseg(model: nn.Module, image: str) -> Prediction:
-    """By a model that ``mmseg.apis.init_model`` gave."""
-    from mmseg.apis import inference_model
-
-    return _predict(model, lambda: inference_model(model, image))
-
-
-def load_by_mmseg(config: Path, checkpoint: Path) -> nn.Module:
-    """``mmseg.apis.init_model`` on the CPU."""
-    from mmseg.apis import init_model
-
+def load_shipped(config: Path, checkpoint: Path, classifies: bool) -> nn.Module:
+    """``mmseg.apis.init_model``, or ``mmpretrain.get_model``, on the CPU."""
     with contextlib.redirect_stdout(io.StringIO()):  # mmengine prints the file's name
+        if classifies:
+            from mmpretrain import get_model
+
+            return get_model(str(config), pretrained=str(checkpoint), device='cpu')
+        from mmseg.apis import init_model
+
         return init_model(str(config), str(checkpoint), device='cpu')
 
 
-def predict_by_mmpretrain(model: nn.Module, image: str) -> Prediction:
-    """By a classifier that ``mmpretrain.get_model`` gave."""
-    from mmpretrain.apis import ImageClassificationInferencer
+def predict_shipped(model: nn.Module, image: str, classifies: bool) -> Prediction:
+    """By a model that :func:`load_shipped` gave, as its package runs it."""
+    if classifies:
+        from mmpretrain.apis import ImageClassificationInferencer
 
-    infer = ImageClassificationInferencer(model)
-    infer.show_progress = False
-    return _predict(model, lambda: infer(image, return_datasamples=True)[0])
+        infer = ImageClassificationInferencer(model)
+        infer.show_progress = False
+        return _predict(model, lambda: infer(image, return_datasamples=True)[0])
+    from mmseg.apis import inference_model
 
-
-def load_by_mmpretrain(config: Path, checkpoint: Path) -> nn.Module:
-    """``mmpretrain.get_model`` on the CPU."""
-    from mmpretrain import get_model
-
-    with contextlib.redirect_stdout(io.StringIO()):  # mmengine prints the file's name
-        return get_model(str(config), pretrained=str(checkpoint), device='cpu')
+    return _predict(model, lambda: inference_model(model, image))
 
 
 def prove_equal(expected: Prediction, got: Prediction) -> float:
@@ -80,18 +72,19 @@ def prove_equal(expected: Prediction, got: Prediction) -> float:
     ):
         a, b = getattr(expected, name), getattr(got, name)
         if a.shape != b.shape:
-            raise ValueError(
-                f'the exported student does not predict what the recipe predicts: {name} of '
-                f'{tuple(b.shape)} instead of {tuple(a.shape)}; {cause}'
-            )
-        if not torch.equal(a, b):
+            what = f'{name} of {tuple(b.shape)} instead of {tuple(a.shape)}'
+        elif not torch.equal(a, b):
             different = (a != b).nonzero()
             worst = (a.double() - b.double()).abs().max().item()
-            raise ValueError(
-                'the exported student does not predict what the recipe predicts: '
+            what = (
                 f'{len(different):,} of {a.numel():,} {name} differ, by up to {worst:g}, the first '
-                f'at {tuple(different[0].tolist())} of {tuple(a.shape)}; {cause}'
+                f'at {tuple(different[0].tolist())} of {tuple(a.shape)}'
             )
+        else:
+            continue
+        raise ValueError(
+            f'the exported student does not predict what the recipe predicts: {what}; {cause}'
+        )
     return (expected.logits - got.logits).abs().max().item()
 
 
@@ -109,7 +102,7 @@ def prove_same_weights(expected: nn.Module, got: nn.Module) -> None:
         )
 
 
-def _predict(network: nn.Module, run: Any) -> Prediction:
+def _predict(network: nn.Module, run: Callable[[], Any]) -> Prediction:
     inputs = []
     hook = network.backbone.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
     try:

@@ -13,8 +13,7 @@ from mmseg.registry import MODELS
 from mmrazor_tat import config_path
 from mmrazor_tat.engine.runner.guarded_runner import GUARDS
 from mmrazor_tat.export import OnnxInput, export_student, make, proof
-from mmrazor_tat.export.checkpoint import dataset_meta
-from mmrazor_tat.export.onnx_file import preprocessing
+from mmrazor_tat.export.checkpoint import dataset_meta, preprocessing
 from mmrazor_tat.export.proof import Prediction, prove_equal, prove_same_weights
 from mmrazor_tat.utils.config_options import apply_options
 from mmrazor_tat.utils.networks import student_weights, trained_model
@@ -294,9 +293,9 @@ class TestErrors:
         out = tmp_path / 'out'
         with pytest.raises(FileNotFoundError, match="there is no config 'gone.py'"):
             export_student('gone.py', checkpoint, out)
-        with pytest.raises(FileNotFoundError, match="checkpoint: there is no file 'gone.pth'"):
+        with pytest.raises(FileNotFoundError, match="there is no file 'gone.pth'"):
             export_student(RECIPE, 'gone.pth', out)
-        with pytest.raises(FileNotFoundError, match="--image: there is no file 'gone.jpg'"):
+        with pytest.raises(FileNotFoundError, match="there is no file 'gone.jpg'"):
             export_student(RECIPE, checkpoint, out, 'gone.jpg')
         with pytest.raises(ValueError, match='give no image to prove the export with: set --image'):
             export_student(RECIPE, checkpoint, out, options=dict(data_root=str(tmp_path)))

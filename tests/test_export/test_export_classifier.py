@@ -88,14 +88,14 @@ def test_other_predictions_are_refused(recipe, checkpoint, image, tmp_path, monk
     """Nothing is left of a student that predicts something else."""
     from mmrazor_tat.export import make
 
-    load = make.load_by_mmpretrain
+    load = make.load_shipped
 
     def other(*files):
         model = load(*files)
         model.data_preprocessor.to_rgb = False
         return model
 
-    monkeypatch.setattr(make, 'load_by_mmpretrain', other)
+    monkeypatch.setattr(make, 'load_shipped', other)
     with pytest.raises(ValueError, match='inputs differ, by up to .* the image reaches the netw'):
         export_student(recipe, checkpoint, tmp_path / 'out', image)
     assert not (tmp_path / 'out').exists()

@@ -6,8 +6,7 @@ from mmengine.registry import MODELS
 from torch import nn
 
 from mmrazor_tat.export import onnx_file
-from mmrazor_tat.export.onnx_check import ABSOLUTE, RELATIVE, check_onnx
-from mmrazor_tat.export.onnx_file import WholeImage, write_onnx
+from mmrazor_tat.export.onnx_file import ABSOLUTE, RELATIVE, WholeImage, check_onnx, write_onnx
 
 onnx = pytest.importorskip('onnx')
 onnxruntime = pytest.importorskip('onnxruntime')
