@@ -11,12 +11,12 @@ import multiprocessing
 import statistics
 from pathlib import Path
 
+import measure
 import torch
 import torch.nn.functional as F
 
 from mmrazor_tat.functional import scale_of
 from mmrazor_tat.models import HierarchicalTaTLoss, PatchGroupTaTLoss
-from mmrazor_tat.utils import measure
 
 R18 = (
     dict(type='patch', grid=(16, 16), groups=64, weight=0.1),

@@ -12,6 +12,7 @@ import functools
 import statistics
 from pathlib import Path
 
+import measure
 import torch
 from mmengine import Config
 from mmengine.model import revert_sync_batchnorm
@@ -20,7 +21,6 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 import mmrazor_tat
-from mmrazor_tat.utils import measure
 
 RECIPES = [
     f'tat/tat_deeplabv3plus_r101-d8_{student}_4xb4-40k_voc12aug-512x512.py'

@@ -323,7 +323,7 @@ class TestPrecision:
 
 MEMORY = """
 import torch
-from mmrazor_tat.utils.measure import MIB, peak_memory
+from measure import MIB, peak_memory
 from mmrazor_tat.models import TaTLoss
 
 def step(side):

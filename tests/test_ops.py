@@ -433,7 +433,7 @@ class TestInTraining:
 
 MEMORY = """
 import torch
-from mmrazor_tat.utils.measure import MIB, peak_memory
+from measure import MIB, peak_memory
 from mmrazor_tat.models import HierarchicalTaTLoss
 
 def step(side):

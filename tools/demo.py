@@ -3,9 +3,12 @@
 import argparse
 from pathlib import Path
 
+from mmengine import Config
+
 from mmrazor_tat import compat, config_path
 from mmrazor_tat.benchmark import demo
 from mmrazor_tat.datasets.toy_scenes import write_toy_voc
+from mmrazor_tat.utils.networks import initial_weights
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,7 +36,8 @@ def main() -> None:
         args.work_dir / 'data', num_train=args.num_train, num_val=args.num_val, size=(64, 64)
     )
     print(f'{args.num_train} + {args.num_val} scenes written to {data}')
-    initial = demo.initial_weights('student', args.work_dir / 'student_start.pth', args.seed)
+    student = Config.fromfile(config_path('small/demo/student.py'))
+    initial = initial_weights(student, args.work_dir / 'student_start.pth', args.seed)
 
     def training(name, config, iterations=args.iterations, **kwargs):
         return demo.Training(name, config, data, args.work_dir, iterations, args.seed, **kwargs)

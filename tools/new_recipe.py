@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from mmrazor_tat.recipes import METHODS, Recipe, describe_views, new_recipe, other_classes
-from mmrazor_tat.recipes.cost import distillation_cost
 from mmrazor_tat.utils.command_line import one_line_errors
 
 
@@ -35,7 +34,6 @@ def parse_args() -> argparse.Namespace:
         metavar=('H', 'W'),
         help="of the input; default: the student's training crop",
     )
-    parser.add_argument('--no-cost', action='store_true', help='do not measure time and memory')
     parser.add_argument('--force', action='store_true', help='write over an existing file')
     return parser.parse_args()
 
@@ -66,8 +64,6 @@ def make(args: argparse.Namespace) -> None:
         args.force,
     )
     print_choice(recipe)
-    if not args.no_cost:
-        print_cost(distillation_cost(recipe.algorithm, recipe.size))
     print(f'\n{args.out} is written. It has been built, and its losses have been computed once.')
     if args.teacher_ckpt is None:
         print(f'Train: python tools/train.py {args.out} --cfg-options model.teacher_ckpt=PATH')
@@ -93,15 +89,6 @@ def print_choice(recipe: Recipe) -> None:
     if recipe.views is not None:
         for line in describe_views(recipe.views, recipe.student.points['feature'].size):
             print(f'  {line}')
-
-
-def print_cost(cost: dict[str, tuple[float, float]]) -> None:
-    (plain, plain_memory), (whole, whole_memory) = cost['student'], cost['distilled']
-    print(
-        f'a step of 2 images on this CPU: {plain:.2f} s without, {whole:.2f} s with distillation '
-        f'(x {whole / plain:.2f}); memory beside the weights {plain_memory:,.0f} and '
-        f'{whole_memory:,.0f} MiB'
-    )
 
 
 if __name__ == '__main__':

@@ -10,14 +10,15 @@ from typing import Optional
 
 import torch
 from mmengine import Config
+from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from .. import compat
 from ..compat.checkpoints import read_checkpoint
 from ..engine.runner.guarded_runner import GUARDS
-from ..utils.configs import config_path
-from ..utils.networks import initial_weights as save_initial_weights
+from ..utils.config_settings import set_data_root
+from ..utils.configs import config_path, model_of
 from ..visualization.attention.figure import attention_figure
 from ..visualization.figures import save_figure
 from ..visualization.panels import save_panels
@@ -37,6 +38,23 @@ class Outcome:
     parameters: int
     checkpoint: str
     minutes: Optional[float] = None  # training and validation
+
+
+class _ProgressLine(Hook):
+    """Iteration, losses and time left, now and then: the logger is quiet."""
+
+    priority = 'VERY_LOW'
+
+    def __init__(self, name: str, interval: int) -> None:
+        self.name, self.interval = name, interval
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        if self.every_n_train_iters(runner, self.interval) or runner.iter == 0:
+            tag, _ = runner.log_processor.get_log_after_iter(runner, batch_idx, 'train')
+            losses = '  '.join(f'{key} {value:.3f}' for key, value in tag.items() if 'loss' in key)
+            minutes, seconds = divmod(int(runner.message_hub.get_info('eta', 0)), 60)
+            done = f'{self.name:12s} {runner.iter + 1:4d}/{runner.max_iters}'
+            print(f'{done}  {losses}  {minutes}:{seconds:02d} left', flush=True)
 
 
 @dataclass(frozen=True)
@@ -66,6 +84,7 @@ class Training:
     def train(self) -> list[Outcome]:
         """Train and validate: the network and, of a distillation, its teacher."""
         runner, start = self._runner(), time.perf_counter()
+        runner.register_hook(_ProgressLine(self.name, max(1, self.iterations // 10)))
         runner.train()
         minutes = (time.perf_counter() - start) / 60
         checkpoint = str(Path(runner.work_dir) / f'iter_{self.iterations}.pth')
@@ -76,8 +95,7 @@ class Training:
 
     def _runner(self) -> Runner:
         cfg = Config.fromfile(config_path(f'small/demo/{self.config}.py'))
-        for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
-            loader.dataset.data_root = str(self.data_root)
+        set_data_root(cfg, self.data_root)
         cfg.work_dir = str(self.work_dir / self.config)
         cfg.train_cfg.update(max_iters=self.iterations, val_interval=max(1, self.iterations // 4))
         cfg.default_hooks.checkpoint.interval = self.iterations
@@ -87,19 +105,11 @@ class Training:
         cfg.visualizer.name = cfg.experiment_name = f'demo_{self.config}'  # one of each a run
         for guard in GUARDS:  # it is not resumed, and its figures are those of a run without them
             cfg.default_hooks.pop(guard, None)
-        cfg.custom_hooks = [
-            dict(
-                type='mmrazor.ProgressLineHook',
-                name=self.name,
-                interval=max(1, self.iterations // 10),
-            )
-        ]
         if self.teacher is not None:
             cfg.model.teacher_ckpt = self.teacher
             cfg.default_hooks.teacher = dict(type='mmrazor.TeacherEvaluationHook')
         if self.initial is not None:
-            network = cfg.model.get('architecture', cfg.model)
-            network.init_cfg = dict(type='Pretrained', checkpoint=self.initial)
+            model_of(cfg).init_cfg = dict(type='Pretrained', checkpoint=self.initial)
         return Runner.from_cfg(cfg)
 
     def _outcome(self, runner: Runner, name: str, metric: str, *other) -> Outcome:
@@ -126,44 +136,22 @@ def _one_thread() -> None:
     compat.silence_harmless_warnings()
 
 
-def _quiet() -> None:
-    """mmengine names every checkpoint that it loads."""
-    MMLogger.get_instance('demo', log_level='ERROR')
-
-
 def save_half(checkpoint: str, path: Path) -> Path:
     """The weights of a checkpoint in half precision, as the demo's teacher is shipped."""
-    _quiet()
+    MMLogger.get_instance('demo', log_level='ERROR')  # mmengine names every checkpoint
     state = read_checkpoint(checkpoint)['state_dict']
     torch.save({k: v.half() if v.is_floating_point() else v for k, v in state.items()}, path)
     return path
 
 
-def initial_weights(config: str, path: Path, seed: int) -> str:
-    """Save freshly drawn weights of a demo config, see :mod:`.initial_weights`; gives the path."""
-    cfg = Config.fromfile(config_path(f'small/demo/{config}.py'))
-    return save_initial_weights(cfg, path, seed)
-
-
 def table(outcomes: list[Outcome]) -> str:
     """The outcomes as a text table."""
-    rows = [('', 'mIoU', 'parameters', 'minutes')] + [
-        (
-            o.name,
-            f'{o.miou:.2f}',
-            f'{o.parameters / 1e6:.2f} M',
-            f'{o.minutes:.1f}' if o.minutes else '',
-        )
-        for o in outcomes
-    ]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return '\n'.join(
-        '  '.join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths))
-        )
-        for row in rows
-    )
+    lines = [f'{"":12}  {"mIoU":>6}  {"parameters":>10}  {"minutes":>7}']
+    for of in outcomes:
+        minutes = f'{of.minutes:.1f}' if of.minutes else ''
+        millions = f'{of.parameters / 1e6:.2f} M'
+        lines.append(f'{of.name:12}  {of.miou:6.2f}  {millions:>10}  {minutes:>7}'.rstrip())
+    return '\n'.join(lines)
 
 
 def report(outcomes: list[Outcome], work_dir: Path, count: int = 6) -> list[Path]:
@@ -177,13 +165,10 @@ def report(outcomes: list[Outcome], work_dir: Path, count: int = 6) -> list[Path
     Returns:
         Their paths: the segmentation panels, the attention, the page.
     """
-    _quiet()
-    found = gather(
-        *(Path(o.checkpoint).parent for o in outcomes),
-        labels=[o.name for o in outcomes],
-        count=count,
-        title='The demo',
-    )
+    MMLogger.get_instance('demo', log_level='ERROR')
+    folders = [Path(of.checkpoint).parent for of in outcomes]
+    labels = [of.name for of in outcomes]
+    found = gather(*folders, labels=labels, count=count, title='The demo')
     if found.notes:
         raise RuntimeError('; '.join(found.notes))
     paths = [work_dir / name for name in ('demo.png', 'attention.png', 'report.html')]

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import torch
+from measure import time_in_turns
 from mmengine import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner, save_checkpoint
@@ -73,23 +74,29 @@ def test_the_scripts_measure(repo, command, tmp_path):
 def test_runs_take_turns_and_the_first_round_is_not_counted():
     order = []
     runs = {name: lambda name=name: order.append(name) for name in 'ab'}
-    seconds = measure.time_in_turns(runs, repeats=3)
+    seconds = time_in_turns(runs, repeats=3)
     assert ''.join(order) == 'ab' + 'ba' + 'ab' + 'ba'
     assert [len(times) for times in seconds.values()] == [3, 3]
 
 
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='resident memory: Linux')
-def test_peak_memory_of_a_known_allocation():
+def test_peak_memory_of_a_known_allocation(repo):
     code = (
         'import torch\n'
-        'from mmrazor_tat.utils.measure import MIB, peak_memory\n'
+        'from measure import MIB, peak_memory\n'
         'def run():\n'
         '    x = torch.ones(64 * MIB // 4)\n'
         '    del x\n'
         '    torch.ones(16 * MIB // 4)\n'
         'print(peak_memory(run) / MIB)\n'
     )
-    run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, '-c', code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=repo / 'benchmarks',
+    )
     assert float(run.stdout) == pytest.approx(64, abs=4)
 
 

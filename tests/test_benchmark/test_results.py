@@ -7,7 +7,6 @@ import pytest
 
 from mmrazor_tat.benchmark.execution.records import (
     discard_logs,
-    last_training_line,
     read_error,
     read_results,
 )
@@ -100,15 +99,6 @@ def test_a_value_that_is_no_number(log, tmp_path):
     log('1', dict(mIoU=float('nan'), step=1), dict(mIoU=3.0, step=2), dict(mIoU=3.0, step=3))
     found = read_results(tmp_path, 'mIoU')['metrics']['mIoU']
     assert (found['best'], found['best_step']) == (3.0, 2)
-
-
-def test_the_newest_line_of_the_training(log, tmp_path):
-    assert last_training_line(tmp_path) is None
-    log('1', train(2), train(4))
-    log('2', train(5, 0.25), dict(mIoU=3.0, step=5), end='{"half')
-    line, written = last_training_line(tmp_path)
-    assert (line['step'], line['loss']) == (5, 0.25)
-    assert written == (tmp_path / '2/vis_data/scalars.json').stat().st_mtime
 
 
 def test_discarded_logs_count_no_more(log, tmp_path):

@@ -428,7 +428,10 @@ class TestErrors:
     @pytest.mark.parametrize(
         ('change', 'message'),
         [
-            (dict(type='NoSuch'), "student config '.*fcn.py' cannot be built: KeyError: .*NoSuch"),
+            (
+                dict(type='NoSuch'),
+                "student config '.*fcn.py' cannot be built: NoSuch is not in the mmseg",
+            ),
             (
                 dict(decode_head=head('FCNHead', 24, 8, in_index=3)),
                 "student config '.*fcn.py' cannot be run on an input of 64 x 64: RuntimeError: ",

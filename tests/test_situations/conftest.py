@@ -129,7 +129,7 @@ def pair(make, call, tmp_path):
         recipe = tmp_path / 'recipe.py'
         ended = call(
             *('new_recipe', teacher, student, '--teacher-ckpt', weights, '--out', recipe),
-            *('--method', method, '--no-cost', '--force'),
+            *('--method', method, '--force'),
         )
         assert ended.code is None, ended.line
         return SimpleNamespace(teacher=teacher, student=student, recipe=recipe, weights=weights)

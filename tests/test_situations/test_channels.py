@@ -61,7 +61,7 @@ def test_from_recipe_to_export(pair, call, change, channels, tmp_path):
 
 def test_a_teacher_of_other_channels_is_named(make, call, change, channels, tmp_path):
     student = make('student', change=change)
-    ended = call('new_recipe', make('teacher'), student, '--out', tmp_path / 'r.py', '--no-cost')
+    ended = call('new_recipe', make('teacher'), student, '--out', tmp_path / 'r.py')
     assert (
         f"it takes images of 3 channels, the student's have {channels}, and both see the same"
         in ended.line

@@ -45,7 +45,7 @@ def test_nothing_else_is_printed(demo_run):
 
 def test_table(demo_run):
     _, log = demo_run
-    rows = re.findall(r'^(teacher|student|TaT student) +([\d.]+) +([\d.]+) M +[\d.]*$', log, re.M)
+    rows = re.findall(r'^(teacher|student|TaT student) +([\d.]+) +([\d.]+) M *[\d.]*$', log, re.M)
     assert [name for name, *_ in rows] == ['teacher', 'student', 'TaT student']
     miou, millions = zip(*((float(a), float(b)) for _, a, b in rows))
     assert all(0 <= value <= 100 for value in miou)

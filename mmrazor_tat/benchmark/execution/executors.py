@@ -1,5 +1,6 @@
 """Where trainings run: this machine, or a cluster. Each can submit, poll and cancel."""
 
+import contextlib
 import logging
 import math
 import os
@@ -7,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
@@ -210,3 +211,21 @@ class ClusterExecutor:
             before, now = now, None if run.returncode else set(run.stdout.split())
             self._looks = time.monotonic(), now, before
         return None in (now, before) or name in now | before
+
+
+@contextlib.contextmanager
+def signals_to(stop: Callable[[int], None]) -> Iterator[None]:
+    """Within, the signals that ask a process to end call ``stop``; the second time they end it."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def handle(number: int, _) -> None:
+        stop(number)
+        for other in numbers:
+            signal.signal(other, lambda number, _: os._exit(128 + number))
+
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import time
 from pathlib import Path
 from typing import Any, Optional
 
@@ -10,10 +11,11 @@ from ...utils.files import write_atomically
 from ...utils.work_dir import (
     NO_METRICS,
     diverged_at,
+    last_checkpoint,
     log_files,
-    parse_line,
     read_lines,
     read_record,
+    step_of,
 )
 from ..suites import SuiteError
 from ..suites.jobs import Job
@@ -42,6 +44,58 @@ def read_use(folder: Path, begun: int = 0) -> tuple[int, float, Optional[float]]
     peaks = [start['peak_mib'] for start in starts if start['peak_mib'] is not None]
     seconds = sum(start['seconds'] for start in starts[begun:])
     return len(starts), seconds, max(peaks, default=None)
+
+
+def of_start(job: Job, checkpoint: Optional[Path], about: dict[str, Any]) -> dict[str, Any]:
+    """What is known of a job as it is started, or gone on with from a checkpoint."""
+    before = read_record(job.folder) or {}
+    trains_on = checkpoint is not None and step_of(checkpoint) != job.total
+    starts, _, _ = read_use(job.folder)
+    return dict(
+        run=job.key.run,
+        seed=job.key.seed,
+        status=RUNNING,
+        resumed=before.get('resumed', 0) + trains_on if checkpoint is not None else 0,
+        begun=before.get('begun') or time.strftime('%F %T'),
+        # A start from nothing repeats what an earlier one did before its first checkpoint.
+        begun_anew=before.get('begun_anew', 0) if checkpoint is not None else starts,
+        parameters=job.parameters,
+        batch=None if job.batch is None else job.batch.as_dict(),
+        unit=job.unit,
+        error=None,
+        log_tail=[],
+        results=None,
+        **about,
+        fingerprint=job.fingerprint,
+        settings=job.settings,
+    )
+
+
+def is_complete(job: Job, metric: str, results: dict[str, Any]) -> bool:
+    """Whether a run has its last checkpoint and its last validation."""
+    checkpoint = last_checkpoint(job.folder)
+    if job.total is None or checkpoint is None or step_of(checkpoint) != job.total:
+        return False
+    curve = results['metrics'].get(metric, {}).get('curve', ())
+    return job.total in (step for step, _ in curve)
+
+
+def diverged(results: dict[str, Any]) -> str:
+    since = results['diverged_at']
+    return f'loss is not finite since iteration {since}; to train it anew delete its folder'
+
+
+def teacher_checkpoint(teacher: Job, is_done: bool = True) -> Path:
+    """What a teacher has left, or will leave."""
+    if not is_done:
+        return teacher.folder / f'{teacher.unit}_{teacher.total}.pth'
+    checkpoint = last_checkpoint(teacher.folder)
+    if checkpoint is None:
+        raise SuiteError(
+            f'{teacher.key} is finished, but {teacher.folder} holds no checkpoint of it any more: '
+            'delete that folder to train it again'
+        )
+    return checkpoint
 
 
 def differences(job: Job, record: dict[str, Any]) -> list[str]:
@@ -121,23 +175,6 @@ def _summary(curve: dict[int, float]) -> dict[str, Any]:
     # Of equal values the first; one that is no number is never the best.
     best_step, best = max(points, key=lambda p: -math.inf if math.isnan(p[1]) else p[1])
     return dict(last=points[-1][1], best=best, best_step=best_step, curve=points)
-
-
-def last_training_line(folder: Path, since: float = 0.0) -> Optional[tuple[dict[str, Any], float]]:
-    """The newest line of a training, and when it was written; for the progress.
-
-    Args:
-        folder: of the run.
-        since: a time; what was written before is an earlier start's.
-    """
-    for path in reversed(log_files(folder)):
-        if path.stat().st_mtime < since:
-            return None
-        for text in reversed(_tail(path)):
-            line = parse_line(text)
-            if line is not None and 'loss' in line and 'step' in line:
-                return line, path.stat().st_mtime
-    return None
 
 
 def discard_logs(folder: Path) -> None:

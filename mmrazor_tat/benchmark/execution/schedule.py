@@ -1,19 +1,14 @@
 """Many runs: which is next, what became of each, and what happens when one of them fails."""
 
-import contextlib
-import os
-import signal
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Optional
 
-from ...utils.work_dir import keep_last, last_checkpoint, point_to_last, read_record, step_of
-from ..suites import SuiteError
+from ...utils.work_dir import keep_last, last_checkpoint, point_to_last, read_record
 from ..suites.jobs import Job, Key
 from ..suites.networks import draw
 from . import records
-from .executors import Task
+from .executors import Task, signals_to
 from .launch import Command, Launch, as_line, train_command
 from .progress import Progress, duration
 
@@ -72,14 +67,14 @@ class Schedule:
 
     def run(self) -> None:
         """Run what is not finished; returns when all is done, or a signal asks to end."""
-        with _signals(self._stop):
+        with signals_to(self._stop):
             try:
                 while self.stopped_by is None:
                     self._submit()
                     if not self._running:
                         break
                     self._look()
-                    self.progress.update(*self._states())
+                    self._update()
                     time.sleep(_SECONDS_BETWEEN_LOOKS)
             finally:
                 self._leave()
@@ -90,32 +85,23 @@ class Schedule:
     def _settle_earlier(self, job: Job, record: dict[str, Any]) -> None:
         """Note what has nothing left to train; its record may not say so yet."""
         results = records.read_results(job.folder, self.metric)
-        if record['status'] != records.FINISHED and not self._is_complete(job, results):
-            if record['status'] == records.RUNNING and self.executor.outlives and record.get('job'):
+        status = record['status']
+        is_complete = records.is_complete(job, self.metric, results)
+        if status != records.FINISHED and not is_complete:
+            if status == records.RUNNING and self.executor.outlives and record.get('job'):
                 self._running[job.key] = record['job']  # an earlier call's, which still goes on
                 self.status[job.key] = records.RUNNING
             return
         if results['diverged_at'] is not None:
             # To train on, or once more from the start, would end no better.
-            record.update(status=records.FAILED, error=_diverged(results), results=None)
+            record.update(status=records.FAILED, error=records.diverged(results), results=None)
             records.write_record(job.folder, record)
             self.status[job.key] = records.FAILED
-        elif record['status'] != records.FAILED:
-            if record['status'] == records.FINISHED:
+        elif status != records.FAILED:
+            if status == records.FINISHED:
                 self._note_finished(job, record)
             else:
                 self._conclude(job, record, results)
-
-    def _is_complete(self, job: Job, results: dict[str, Any]) -> bool:
-        """Whether a run has its last checkpoint and its last validation."""
-        checkpoint = last_checkpoint(job.folder)
-        curve = results['metrics'].get(self.metric, {}).get('curve', ())
-        return (
-            job.total is not None
-            and checkpoint is not None
-            and step_of(checkpoint) == job.total
-            and job.total in (step for step, _ in curve)
-        )
 
     def _submit(self) -> None:
         """Hand over what the executor has room for."""
@@ -160,28 +146,8 @@ class Schedule:
 
     def _task(self, job: Job) -> Task:
         """What starts a job, or goes on with it; its record says so."""
-        before = read_record(job.folder) or {}
         checkpoint = point_to_last(job.folder) if job.folder.exists() else None
-        trains_on = checkpoint is not None and step_of(checkpoint) != job.total
-        starts, _, _ = records.read_use(job.folder)
-        record = dict(
-            run=job.key.run,
-            seed=job.key.seed,
-            status=records.RUNNING,
-            resumed=before.get('resumed', 0) + trains_on if checkpoint is not None else 0,
-            begun=before.get('begun') or time.strftime('%F %T'),
-            # A start from nothing repeats what an earlier one did before its first checkpoint.
-            begun_anew=before.get('begun_anew', 0) if checkpoint is not None else starts,
-            parameters=job.parameters,
-            batch=None if job.batch is None else job.batch.as_dict(),
-            unit=job.unit,
-            error=None,
-            log_tail=[],
-            results=None,
-            **self._about,
-            fingerprint=job.fingerprint,
-            settings=job.settings,
-        )
+        record = records.of_start(job, checkpoint, self._about)
         self._note_use(job, record)
         records.write_record(job.folder, record)
         if checkpoint is None:
@@ -190,7 +156,9 @@ class Schedule:
         if job.teacher is not None:
             teacher = self.jobs[job.teacher]
             after = self._running.get(job.teacher)
-            options['model.teacher_ckpt'] = str(teacher_checkpoint(teacher, is_done=after is None))
+            options['model.teacher_ckpt'] = str(
+                records.teacher_checkpoint(teacher, is_done=after is None)
+            )
         if job.start is not None:
             draw(job.start)
         command = self._command(job, options, self.launch)
@@ -215,7 +183,7 @@ class Schedule:
         results = records.read_results(job.folder, self.metric)
         validated = results['metrics'].get(self.metric)
         if code == 0 and results['diverged_at'] is not None:
-            self._fail(job, record, _diverged(results), [])
+            self._fail(job, record, records.diverged(results), [])
         elif code == 0 and validated is not None:
             self._conclude(job, record, results)
             self.progress.event(
@@ -248,33 +216,18 @@ class Schedule:
         self.progress.event(f'{job.key} failed: {reason}', self._numbers[job.key])
         self._after_each()
 
-    def _states(self) -> tuple[list[tuple[int, str]], Optional[float]]:
-        """How far the running jobs are, and the seconds that the suite still takes.
-
-        A job is taken to last as long as the mean of those that are known.
-        """
-        states, left = [], {}
+    def _update(self) -> None:
+        """Say what runs, and how long the suite will take: each run as the mean of those known."""
+        running = [
+            (str(key), time.time() - self._begun.get(key, time.time())) for key in self._running
+        ]
         known = list(self._seconds.values())
-        for key in self._running:
-            job, text = self.jobs[key], f'{key}   waiting or starting'
-            found = records.last_training_line(job.folder, self._begun.get(key, 0.0))
-            if found is not None:
-                line, written = found
-                step = line.get('epoch', 1) if job.unit == 'epoch' else line['step']
-                of = f'/{job.total}' if job.total else ''
-                text = f'{key}   {step:{len(of)}}{of}  loss {line["loss"]:.3f}'
-                if job.total and job.unit == 'iter' and 'time' in line:
-                    left[key] = (job.total - step) * line['time'] - (time.time() - written)
-                    left[key] = max(0.0, left[key])
-                    known.append(job.total * line['time'])
-                    text += f'  {duration(left[key])} left'
-            states.append((self._numbers[key], text))
-        if not known:
-            return states, None
-        typical = sum(known) / len(known)
-        rest = sum(left.get(key, typical) for key in self._running)
-        rest += typical * len(self.keys(WAITING))
-        return states, max(rest / self.launch.jobs, *left.values(), 0.0)
+        left = None
+        if known:
+            typical = sum(known) / len(known)
+            rest = sum(max(0.0, typical - seconds) for _, seconds in running)
+            left = (rest + typical * len(self.keys(WAITING))) / self.launch.jobs
+        self.progress.update(running, left)
 
     def _leave(self) -> None:
         """End what still runs, where it would not go on by itself; its record says so."""
@@ -287,41 +240,3 @@ class Schedule:
             record['status'] = self.status[key] = records.INTERRUPTED
             records.write_record(job.folder, record)
         self._running.clear()
-
-
-def teacher_checkpoint(teacher: Job, is_done: bool = True) -> Path:
-    """What a teacher has left, or will leave."""
-    if not is_done:
-        return teacher.folder / f'{teacher.unit}_{teacher.total}.pth'
-    checkpoint = last_checkpoint(teacher.folder)
-    if checkpoint is None:
-        raise SuiteError(
-            f'{teacher.key} is finished, but {teacher.folder} holds no checkpoint of it any more: '
-            'delete that folder to train it again'
-        )
-    return checkpoint
-
-
-def _diverged(results: dict[str, Any]) -> str:
-    return (
-        f'loss is not finite since iteration {results["diverged_at"]}; to train it anew delete its '
-        'folder'
-    )
-
-
-@contextlib.contextmanager
-def _signals(stop: Callable[[int], None]) -> Iterator[None]:
-    """Within, the signals that ask a process to end call ``stop``; the second time they end it."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def handle(number: int, _) -> None:
-        stop(number)
-        for other in numbers:
-            signal.signal(other, lambda number, _: os._exit(128 + number))
-
-    before = {number: signal.signal(number, handle) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

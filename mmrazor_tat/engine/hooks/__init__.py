@@ -6,7 +6,6 @@ from .exact_resume_hook import ExactResumeHook
 from .finite_loss_hook import FiniteLossHook
 from .gradient_share_hook import GradientShareHook
 from .loss_schedule_hook import LossScheduleHook
-from .progress_line_hook import ProgressLineHook
 from .recipe_check_hook import RecipeCheckHook
 from .safe_checkpoint_hook import SafeCheckpointHook
 from .second_evaluation_hook import SecondEvaluationHook
@@ -22,7 +21,6 @@ __all__ = [
     'FiniteLossHook',
     'GradientShareHook',
     'LossScheduleHook',
-    'ProgressLineHook',
     'RecipeCheckHook',
     'SafeCheckpointHook',
     'SecondEvaluationHook',

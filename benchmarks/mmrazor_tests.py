@@ -159,7 +159,7 @@ def commit(checkout: Path) -> str:
 
 def main() -> None:
     args = parse_args()
-    with one_line_errors('run_mmrazor_tests', (ValueError, OSError)):
+    with one_line_errors('mmrazor_tests'):
         if args.out is not None and args.out.exists() and not args.force:
             raise ValueError(f'--out {args.out} exists; --force writes over it')
         text, good = table(run(args.checkout))

@@ -1,4 +1,4 @@
-"""tools/run_mmrazor_tests.py on a small stand-in for a checkout."""
+"""benchmarks/mmrazor_tests.py on a small stand-in for a checkout."""
 
 import importlib.util
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope='module')
 def tool(repo):
-    spec = importlib.util.spec_from_file_location('tool', repo / 'tools/run_mmrazor_tests.py')
+    spec = importlib.util.spec_from_file_location('tool', repo / 'benchmarks/mmrazor_tests.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -49,7 +49,7 @@ def test_a_checkout(tool, checkout, tmp_path, monkeypatch, capsys):
     assert text.startswith('Checkout unknown, python 3.') and 'mmrazor 1.0.0' in text
     assert '| 1 of 3 | 1 | 0 | 1 | 0 |' in text
     assert text.endswith('needs mmcls, which MMPreTrain has replaced.\n')
-    with pytest.raises(SystemExit, match='^run_mmrazor_tests: --out .* exists; --force writes'):
+    with pytest.raises(SystemExit, match='^mmrazor_tests: --out .* exists; --force writes'):
         tool.main()
 
 
@@ -75,5 +75,5 @@ def test_no_checkout(tool, tmp_path, monkeypatch):
         tool.main()
     path = str(tmp_path / 'none')
     assert end.value.code == (
-        f'run_mmrazor_tests: checkout {path!r} is no checkout of MMRazor 1.0.0: there is no mmrazor'
+        f'mmrazor_tests: checkout {path!r} is no checkout of MMRazor 1.0.0: there is no mmrazor'
     )
