@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from mmrazor_tat.utils.command_line import one_line_errors
-from mmrazor_tat.visualization.curves import axes_of, check_picture, plot_runs, read_runs
+from mmrazor_tat.visualization.curves import axes_of, plot_runs, read_runs
 
 
 def parse_args() -> argparse.Namespace:
@@ -31,7 +31,6 @@ def main() -> None:
 
 
 def make(args: argparse.Namespace) -> None:
-    check_picture(args.out, '--out')
     runs = read_runs(args.work_dirs, args.labels)
     plot_runs(runs, args.out, args.metric, args.smooth)
     for content in axes_of(runs, args.metric):

@@ -6,7 +6,7 @@ from pathlib import Path
 from mmengine.logging import MMLogger
 
 from mmrazor_tat.utils.command_line import add_cfg_options, one_line_errors, point, progress_bar
-from mmrazor_tat.visualization.report import check_page, gather, save_report
+from mmrazor_tat.visualization.report import gather, save_report
 
 
 def parse_args() -> argparse.Namespace:
@@ -50,7 +50,8 @@ def main() -> None:
 
 def report(args: argparse.Namespace) -> None:
     out = args.out or args.work_dir / 'report.html'
-    check_page(out, '--out')
+    if out.suffix != '.html' or out.is_dir():
+        raise ValueError(f'--out {str(out)!r} must be a file .html')
     found = gather(
         args.work_dir,
         args.plain,

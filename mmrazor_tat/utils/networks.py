@@ -143,7 +143,7 @@ class NoInitialWeightsError(UserError):
     """The weights that a training began with cannot be had."""
 
 
-def untrained_model(cfg: Config, seed: int) -> nn.Module:
+def untrained_model(cfg: Config, seed: Optional[int]) -> nn.Module:
     """The model of a config as the Runner starts to train it, in eval mode on the CPU.
 
     That holds for a training on the kind of device at hand: the same seed gives a GPU and a CPU
@@ -151,13 +151,15 @@ def untrained_model(cfg: Config, seed: int) -> nn.Module:
 
     Args:
         cfg: of a plain network or of a distillation recipe, whose teacher is loaded.
-        seed: of the run; mmengine keeps it in the checkpoint, see :func:`seed_of`.
+        seed: of the run, see :func:`seed_of`.
 
     Raises:
         FileNotFoundError, ValueError: the teacher cannot be loaded.
-        NoInitialWeightsError: weights that the config names for the student (a file, or ImageNet's
-            from the internet) cannot be loaded.
+        NoInitialWeightsError: there is no seed, or weights that the config names for the student (a
+            file, or ImageNet's from the internet) cannot be loaded.
     """
+    if seed is None:
+        raise NoInitialWeightsError('neither the checkpoint nor the config has the seed of the run')
     set_random_seed(seed)
     # The Runner draws on the device that it trains on, and a GPU draws other numbers.
     model = trained_model(cfg, with_teacher=is_recipe(cfg)).to(get_device())

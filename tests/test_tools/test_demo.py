@@ -86,7 +86,7 @@ def test_report(demo_run):
     work_dir, log = demo_run
     assert f'Report: {work_dir / "report.html"}' in log
     page = (work_dir / 'report.html').read_text()
-    for title in ('Results', 'Curves', 'Segmentation', 'Attention', 'Environment', 'Config'):
+    for title in ('Results', 'Curves', 'Segmentation', 'Attention', 'Config'):
         assert f'>{title}</h2>' in page
     for name in ('teacher', 'student', 'TaT student'):
         assert f'<td>{name}</td>' in page

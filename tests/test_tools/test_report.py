@@ -63,8 +63,8 @@ def test_the_table_is_the_one_of_the_demo(demo_run, page):
     of_networks = [row for row in page.rows if row[0] in printed and len(row) == 2]
     assert set(map(tuple, of_networks)) == set(printed.items())  # evaluated anew
     titles = next(row for row in page.rows if row[:2] == ['run', 'iterations'])
-    assert titles == ['run', 'iterations', 'last mIoU', 'best mIoU', 'training']  # no GPU
-    first = next(row for row in page.rows if len(row) == 5 and row[0] == 'TaT student')
+    assert titles == ['run', 'iterations', 'last mIoU', 'best mIoU']  # no GPU
+    first = next(row for row in page.rows if len(row) == 4 and row[0] == 'TaT student')
     assert first[1:3] == ['4', printed['TaT student']]
     assert rows.keys() == printed.keys()
 
@@ -88,12 +88,8 @@ def test_attention_is_of_an_image_of_the_panels(page):
     assert f'{name}: label' in page.images
 
 
-def test_config_and_environment(page):
-    text = ''.join(page.text)
-    assert "type='mmrazor.FrozenTeacherDistill'" in text or 'FrozenTeacherDistill' in text
-    assert 'This is the machine that made this page.' in text
-    named = [row[0] for row in page.rows if len(row) == 2]
-    assert 'PyTorch' in named and 'mmseg' in named and 'torch' not in named
+def test_config(page):
+    assert 'FrozenTeacherDistill' in ''.join(page.text)
 
 
 @pytest.fixture
@@ -131,9 +127,7 @@ def test_names_come_from_the_folders(demo_run, tmp_path):
     # The teacher as it was evaluated beside the student, then the runs.
     names = ['teacher', 'tat_student', 'student', 'teacher']
     assert [row[0] for row in page.rows[1:5]] == names
-    before_the_environment = text.split('Environment')[1]  # the first is the link
-    assert 'None' not in before_the_environment
-    assert found.notes == []
+    assert 'None' not in text.split('All settings of the run')[0] and found.notes == []
 
 
 def test_another_plain_network_is_pointed_out(demo_run):
@@ -242,9 +236,8 @@ def test_the_tool(repo, command, run, demo_run):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['--out', 'page.pdf'], "report: --out 'page.pdf' must end with .html"),
+        (['--out', 'page.pdf'], "report: --out 'page.pdf' must be a file .html"),
         (['--count', 0], 'report: count must be at least 1, got 0'),
-        (['--num-images', 0], 'report: num_images must be at least 1, got 0'),
         (['--labels', 'a', 'b'], 'report: 2 labels for 1 runs: a, b'),
     ],
 )

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Optional
 
 from mmengine import Config
-from torch import nn
 
 from ...compat.checkpoints import read_checkpoint
 from ...utils.configs import is_recipe, require_segmentation
@@ -29,8 +28,8 @@ def compare_attention(
         cfg: of a distillation recipe with a TaT loss, with its ``teacher_ckpt``.
         checkpoint: of its training.
         images: paths.
-        points: (x, y) in pixels of the image files, the same for all images. None: chosen in each
-            by the teacher's map, see :func:`.target_points.choose_points`.
+        points: (x, y) in pixels of the image files, the same for all images. None: chosen in each,
+            see :func:`.target_points.choose_points`.
         count: how many, if they are chosen.
         before: what to compare with: :data:`START`, the network as its training began, drawn anew
             with the checkpoint's seed; an earlier checkpoint; or None.
@@ -45,40 +44,24 @@ def compare_attention(
     require_segmentation(cfg, 'attention pictures')
     for image in images:
         read_image(image, points)
-    content = read_checkpoint(checkpoint)
-    meta, notes = content.get('meta', {}), []
-    del content
+    meta, notes = read_checkpoint(checkpoint).get('meta', {}), []
     model = trained_model(cfg, checkpoint, with_teacher=is_recipe(cfg))
     require_tat_loss(model)
-    earlier, label = None, 'before'
+    states, label = {}, _label(meta, 'after')
     if before == START:
-        earlier, note = _as_it_began(cfg, seed_of(cfg, meta))
-        notes += [note] if note else []
+        try:
+            states['before'] = untrained_model(cfg, seed_of(cfg, meta))
+        except NoInitialWeightsError as error:
+            notes.append(f'no "before": {error}')
     elif before is not None:
-        label = _label(read_checkpoint(before).get('meta', {}), 'before')
-        earlier = trained_model(cfg, before, with_teacher=True)
-
-    states = []
-    for image in images:
-        found = {}
-        if earlier is not None:
-            found[label] = attention_of_image(earlier, cfg, image, points, count)
-        after = _label(meta, 'after')
-        if after in found:  # two trainings of one length
-            after = 'after'
-        found[after] = attention_of_image(model, cfg, image, points, count)
-        states.append(found)
-    return states, notes
-
-
-def _as_it_began(cfg: Config, seed: Optional[int]) -> tuple[Optional[nn.Module], Optional[str]]:
-    """The model, or why there is none."""
-    if seed is None:
-        return None, 'no "before": neither the checkpoint nor the config has the seed of the run'
-    try:
-        return untrained_model(cfg, seed), None
-    except NoInitialWeightsError as error:
-        return None, f'no "before": {error}'
+        name = _label(read_checkpoint(before).get('meta', {}), 'before')
+        states[name] = trained_model(cfg, before, with_teacher=True)
+    states['after' if label in states else label] = model  # two trainings of one length
+    found = [
+        {name: attention_of_image(of, cfg, image, points, count) for name, of in states.items()}
+        for image in images
+    ]
+    return found, notes
 
 
 def _label(meta: dict, otherwise: str) -> str:

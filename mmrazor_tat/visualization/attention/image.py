@@ -73,60 +73,51 @@ def attention_of_image(
 ) -> ImageAttention:
     """Run both networks on an image and read the attention of each TaT view at some points.
 
-    The image goes through the test pipeline whole, so its maps may be larger than those of the
+    The image goes through the pipeline whole, so its maps may be larger than those of the
     training's crops; grid, groups and kernel are the recipe's. The model runs in eval mode (a
     teacher of ``bn_train`` too), and is left as it was.
 
     Args:
         model: a ``FrozenTeacherDistill`` with a TaT loss.
-        cfg: its config, for the test pipeline.
+        cfg: its config.
         path: of the image.
-        points: (x, y) in pixels of the image file. None: see
-            :func:`mmrazor_tat.visualization.attention.target_points.choose_points`.
+        points: (x, y) in pixels of the image file. None: see :func:`.target_points.choose_points`.
         count: how many, if they are chosen.
         split: 'test' or 'val', whose pipeline is taken.
 
     Raises:
         FileNotFoundError, ValueError: an image that cannot be read, a point outside it, a model
-            without a TaT loss, a test pipeline that crops the image.
+            without a TaT loss, a pipeline that crops the image.
     """
     require_tat_loss(model)
-    image = read_image(path, points)
+    image, distiller = read_image(path, points), model.distiller
     with undisturbed(model):
         batch = model.data_preprocessor(image_batch(cfg, path, split), False)
         inputs, samples = batch['inputs'], batch.get('data_samples')
-        extent = _extent(image.shape[:2], tuple(inputs.shape[-2:]), samples)
-        distiller = model.distiller
+        height, width = _extent(image.shape[:2], tuple(inputs.shape[-2:]), samples)
         try:
             model.record(inputs, samples)
             feature = teacher_map(distiller)[0]
-            size = tuple(feature.shape[1:])
+            rows, columns = feature.shape[1:]
             if points is None:
-                within = [
-                    max(1, min(covered, int(length * n / whole)))
-                    for covered, length, n, whole in zip(
-                        covered_size(distiller), image.shape[:2], size, extent
-                    )
-                ]
-                cells = choose_points(feature, count, tuple(within))
+                on_image = (
+                    int(image.shape[0] * rows / height),
+                    int(image.shape[1] * columns / width),
+                )
+                within = tuple(max(1, min(*n)) for n in zip(covered_size(distiller), on_image))
+                cells = choose_points(feature, count, within)
                 if not cells:
-                    raise ValueError(
-                        f"the teacher's map of {str(path)!r} holds no finite number to look at"
-                    )
-                pixels = [
-                    ((c + 0.5) / size[1] * extent[1], (r + 0.5) / size[0] * extent[0])
-                    for r, c in cells
+                    raise ValueError(f"the teacher's map of {path!r} holds no finite number")
+                points = [
+                    ((c + 0.5) / columns * width, (r + 0.5) / rows * height) for r, c in cells
                 ]
-            else:
-                pixels = [(float(x), float(y)) for x, y in points]
-                # The middle of the pixel, by proportion.
-                cells = [
-                    cell_at((y + 0.5) / extent[0], (x + 0.5) / extent[1], size) for x, y in pixels
-                ]
+            else:  # the middle of a pixel, by proportion
+                at = [((y + 0.5) / height, (x + 0.5) / width) for x, y in points]
+                cells = [cell_at(*place, (rows, columns)) for place in at]
             maps = attention_maps(distiller, cells)
         finally:
             distiller.reset_records()
-    return ImageAttention(image, pixels, extent, maps)
+    return ImageAttention(image, [tuple(map(float, of)) for of in points], (height, width), maps)
 
 
 @contextlib.contextmanager

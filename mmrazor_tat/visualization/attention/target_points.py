@@ -12,67 +12,48 @@ def choose_points(
 ) -> list[tuple[int, int]]:
     """Positions that are as unlike each other as the map has them.
 
-    Farthest-point traversal over the features, each the mean of its 3 x 3 neighbourhood: first the
-    position whose feature is farthest from the mean of all, then each time the one that is farthest
-    from those chosen, until there are ``count``. So the points lie on different things, a rare one
-    first, and no trained weight has a say: given the frozen teacher's own map (before any
-    projection), the points are the same before and after a training and at all its steps, and
-    attention there can be compared. The smoothing keeps a single noisy position from being taken
-    for a thing; positions at the border are left out, as zero padding makes them unlike the rest
-    whatever the image shows; and two points are at least a quarter of the shorter side apart (less
-    where that leaves no position), or the second would be the neighbour of the first.
+    Farthest-point traversal over the features, each the mean of its 3 x 3 neighbourhood (a single
+    noisy position is no thing): first the position that is farthest from the mean of all, then each
+    time the one farthest from those chosen. So the points lie on different things, a rare one
+    first, and are the same before and after a training: the frozen teacher alone has a say.
+    Positions at the border are left out, as zero padding makes them unlike the rest; two points are
+    at least a quarter of the shorter side apart, less where that leaves no position.
 
     Args:
-        feature: the teacher's map of one image, (C, H, W).
+        feature: the teacher's map of one image, before any projection, (C, H, W).
         count: how many points.
         within: (rows, columns) at the top left that may be chosen from; None: the whole map.
 
     Returns:
         (row, column) of each point, in the order of choice; fewer than ``count`` only where the
         map has no more positions whose features are finite numbers.
-
-    Raises:
-        ValueError: ``count`` is no positive integer, or ``feature`` no map of one image.
     """
-    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-        raise ValueError(f'count must be a positive integer, got {count!r}')
-    if feature.dim() != 3:
-        raise ValueError(f'feature must be one map (C, H, W), got shape {tuple(feature.shape)}')
     # float64 on the CPU: the same choice on every device.
     smooth = feature.detach().cpu().double()
     smooth = F.avg_pool2d(smooth[None], 3, 1, 1, count_include_pad=False)[0]  # (C, H, W)
     height, width = smooth.shape[1:]
-    finite = smooth.isfinite().all(0)
+    allowed = _inner(height, width, within) & smooth.isfinite().all(0)
     smooth = smooth.nan_to_num(0, 0, 0)
-    allowed = _inner(height, width, within) & finite
-    rows = torch.arange(height).view(-1, 1)
-    columns = torch.arange(width).view(1, -1)
-    apart = max(1, min(height, width) // 4)
+    rows, columns = torch.arange(height).view(-1, 1), torch.arange(width).view(1, -1)
 
     chosen: list[tuple[int, int]] = []
     unlike = _distance(smooth, smooth.mean((1, 2)))  # from the mean, then from those chosen
-    while len(chosen) < count and allowed.any():
-        free = allowed
-        spacing = apart
-        while chosen:
-            # The nearest point is at least `spacing` rows or columns away.
-            gaps = [torch.maximum((rows - r).abs(), (columns - c).abs()) for r, c in chosen]
-            free = allowed & (torch.stack(gaps).amin(0) >= spacing)
-            if free.any() or spacing == 1:
-                break
+    gap = torch.full((height, width), height + width)  # rows or columns to the nearest of them
+    while len(chosen) < count and (allowed & (gap >= 1)).any():
+        spacing = max(1, min(height, width) // 4)
+        while not (free := allowed & (gap >= spacing)).any():
             spacing //= 2
-        if not free.any():
-            break
         scores = unlike.masked_fill(~free, -1)
         row, column = (scores == scores.max()).nonzero()[0].tolist()  # of equals the first
         distance = _distance(smooth, smooth[:, row, column])
         unlike = torch.minimum(unlike, distance) if chosen else distance
+        gap = torch.minimum(gap, torch.maximum((rows - row).abs(), (columns - column).abs()))
         chosen.append((row, column))
     return chosen
 
 
 def cell_at(y: float, x: float, size: tuple[int, int]) -> tuple[int, int]:
-    """(row, column) of the cell of a map that holds a place.
+    """(row, column) of the cell that holds a place.
 
     Args:
         y, x: fractions of the map's height and width, from 0 at the top left to 1.
@@ -87,8 +68,7 @@ def _inner(height: int, width: int, within: Optional[tuple[int, int]]) -> Tensor
     rows, columns = within or (height, width)
     allowed[:rows, :columns] = True
     inner = allowed.clone()
-    inner[[0, -1]] = False
-    inner[:, [0, -1]] = False
+    inner[[0, -1]] = inner[:, [0, -1]] = False
     return inner if inner.any() else allowed
 
 

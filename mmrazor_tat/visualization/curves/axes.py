@@ -12,6 +12,8 @@ from ...utils.work_dir import NO_METRICS
 from .run import Run, series
 
 _DISTILL, _SHARE, _FACTOR = 'distill.', 'grad_share/', 'factor/'
+_LOSSES, _RATE, _FACTORS = 'task loss and total loss', 'learning rate', 'scheduled factor'
+_PARTS, _VALIDATION = 'parts of the distillation losses', 'validation '
 
 
 class Line(NamedTuple):
@@ -41,7 +43,7 @@ class AxisContent:
 
     title: str
     lines: list[Line]
-    kind: str = 'metric'
+    kind: str
 
     @property
     def names(self) -> list[str]:
@@ -54,49 +56,6 @@ class AxisContent:
         return self.kind in ('loss', 'share')
 
 
-def columns_of(run: Run) -> dict[str, pd.DataFrame]:
-    """What a run logged of its training, a table for each axis, by the axis' title.
-
-    A task loss is the sum of all that are not distillation's, as mmengine adds them. mmengine logs
-    a loss as the mean since the line before, a part of one as it is at the iteration of the line:
-    the parts add up to a loss only on average. What a share lacks to 1 is the task's.
-    """
-    table, names = run.training, list(run.training)
-    # By mmengine's rule: it adds up what has 'loss' in its name, as 'loss'.
-    losses = [n for n in names if 'loss' in n.replace(_SHARE, '') and n != 'loss']
-    losses = [name for name in losses if not name.startswith((_SHARE, _FACTOR))]
-    distilled = [name for name in losses if name.startswith(_DISTILL)]
-    of_task = [name for name in losses if name not in distilled]
-    found = {'loss': pd.DataFrame(index=table.index)}
-    if of_task:
-        found['loss']['task'] = table[of_task].sum(axis=1, min_count=1)
-    if 'loss' in names and (distilled or not of_task):
-        found['loss']['total'] = table['loss']
-    weighted = table[distilled].rename(
-        columns=lambda n: name_for_log(n[len(_DISTILL) :]) or 'distill'
-    )
-    found['distillation losses (weighted)'] = weighted
-    if distilled:
-        # 0 / 0 is no number, and was logged.
-        shares = weighted.div(table['loss'], axis=0).fillna(float('inf'))
-        found['share of the total loss'] = shares.where(weighted.notna())
-    parts = [n for n in names if n.startswith(_DISTILL) and n not in losses]
-    of_parts = table[parts].rename(columns=lambda name: name[len(_DISTILL) :])
-    found['parts of the distillation losses'] = of_parts
-    rates = [name for name in names if name == 'lr' or name.endswith('.lr')]
-    rates.sort(key=lambda name: name != 'lr')  # with several optimizers of the first
-    found['learning rate'] = table[rates[:1]].set_axis(['lr'][: len(rates)], axis=1)
-    for name in (name for name in names if name.startswith(_SHARE)):
-        recorder, loss = name[len(_SHARE) :].rsplit('/', 1)
-        if loss != 'task':
-            title = f'share of the gradient at {recorder}'
-            found.setdefault(title, pd.DataFrame(index=table.index))
-            found[title][name_for_log(loss) or loss] = table[name]
-    factors = [name for name in names if name.startswith(_FACTOR)]
-    found['scheduled factor'] = table[factors].rename(columns=lambda name: name[len(_FACTOR) :])
-    return found
-
-
 def axes_of(runs: Sequence[Run], metric: Optional[str] = None) -> list[AxisContent]:
     """The axes for which there are data.
 
@@ -107,60 +66,112 @@ def axes_of(runs: Sequence[Run], metric: Optional[str] = None) -> list[AxisConte
     Raises:
         ValueError: no validation of any run has ``metric``; one that was not asked for may lack.
     """
-    tables = [columns_of(run) for run in runs]
-    last = ('learning rate', None, 'scheduled factor')  # the metric's place is after the rate
-    titles = [title for title in dict.fromkeys(t for of in tables for t in of) if title not in last]
-    gradients = [title for title in titles if 'gradient' in title]
+    metric = _metric(runs, metric)
+    tables = [columns_of(run, metric) for run in runs]
     contents = []
-    for title in [*(t for t in titles if t not in gradients), *last[:2], *gradients, last[2]]:
-        if title is None:
-            contents.append(_metric(runs, metric))
-            continue
+    for title in sorted({title for of in tables for title in of}, key=_place):
         lines = [
             Line(number, name, series(of[title], name))
             for number, of in enumerate(tables)
             for name in of.get(title, ())
         ]
         lines = [line for line in lines if len(line.series)]
-        if title == 'loss':
+        if title == _LOSSES:
             lines.sort(key=lambda line: line.name)  # the totals after all tasks'
-            title = 'task loss and total loss' if len({line.name for line in lines}) > 1 else title
-        if title.startswith('parts') and all(of[title].shape[1] < 2 for of in tables):
+            title = title if len({line.name for line in lines}) > 1 else 'loss'
+        if title == _PARTS and all(of[title].shape[1] < 2 for of in tables):
             continue  # the only part of a loss is the loss
-        if title in last:
-            contents.append(_setting(runs, title, lines))
-        else:
-            contents.append(AxisContent(title, lines, 'share' if 'share' in title else 'loss'))
+        kind = 'share' if 'share' in title else 'loss'
+        if title in (_RATE, _FACTORS):
+            lines, kind = _shared(lines, len(runs)), 'setting'
+            title += ', the same in all runs' * all(line.run is None for line in lines)
+        elif title.startswith(_VALIDATION):
+            lines, kind = _one_teacher(lines, runs), 'metric'
+        contents.append(AxisContent(title, lines, kind))
     return [content for content in contents if content.lines]
 
 
-def _setting(runs: Sequence[Run], title: str, all_lines: list[Line]) -> AxisContent:
+def columns_of(run: Run, metric: str = 'mIoU') -> dict[str, pd.DataFrame]:
+    """What a run logged, a table for each axis, by the axis' title.
+
+    A task loss is the sum of all that are not distillation's, as mmengine adds them. mmengine logs
+    a loss as the mean since the line before, a part of one as it is at the iteration of the line:
+    the parts add up to a loss only on average. What a share lacks to 1 is the task's.
+    """
+    table, names = run.training, list(run.training)
+
+    def take(start: str, chosen: list[str]) -> pd.DataFrame:
+        return table[chosen].rename(columns=lambda name: name[len(start) :])
+
+    # By mmengine's rule: it adds up what has 'loss' in its name, as 'loss'.
+    own = [name for name in names if not name.startswith((_SHARE, _FACTOR))]
+    losses = [name for name in own if 'loss' in name and name != 'loss']
+    distilled = [name for name in losses if name.startswith(_DISTILL)]
+    of_task = [name for name in losses if name not in distilled]
+    both = pd.DataFrame(index=table.index)
+    if of_task:
+        both['task'] = table[of_task].sum(axis=1, min_count=1)
+    if 'loss' in names and (distilled or not of_task):
+        both['total'] = table['loss']
+    weighted = take(_DISTILL, distilled).rename(columns=lambda n: name_for_log(n) or 'distill')
+    found = {_LOSSES: both, 'distillation losses (weighted)': weighted}
+    if distilled:
+        # 0 / 0 is no number, and was logged.
+        shares = weighted.div(table['loss'], axis=0).fillna(float('inf'))
+        found['share of the total loss'] = shares.where(weighted.notna())
+    parts = [name for name in own if name.startswith(_DISTILL) and name not in losses]
+    found[_PARTS] = take(_DISTILL, parts)
+    rates = [name for name in names if name == 'lr' or name.endswith('.lr')]
+    rates.sort(key=lambda name: name != 'lr')  # with several optimizers of the first
+    found[_RATE] = table[rates[:1]].set_axis(['lr'][: len(rates)], axis=1)
+    for name in (name for name in names if name.startswith(_SHARE)):
+        recorder, loss = name[len(_SHARE) :].rsplit('/', 1)
+        if loss != 'task':
+            title = f'share of the gradient at {recorder}'
+            found.setdefault(title, pd.DataFrame(index=table.index))
+            found[title][name_for_log(loss) or loss] = table[name]
+    found[_FACTORS] = take(_FACTOR, [name for name in names if name.startswith(_FACTOR)])
+    validated = {metric: 'student', f'teacher/{metric}': 'teacher'}
+    logged = [name for name in validated if name in run.validation]
+    found[_VALIDATION + metric] = run.validation[logged].rename(columns=validated)
+    return found
+
+
+def _place(title: str) -> tuple:
+    """By which the axes are sorted."""
+    starts = (_LOSSES, 'distillation', 'share of the total', _PARTS, _RATE, _VALIDATION)
+    found = [number for number, start in enumerate(starts) if title.startswith(start)]
+    return (*found, len(starts) + (title == _FACTORS))[0], title
+
+
+def _shared(all_lines: list[Line], count: int) -> list[Line]:
     """One line for all runs where they have the same, as far as each goes."""
     lines = []
     for name in dict.fromkeys(line.name for line in all_lines):
         own = [line for line in all_lines if line.name == name]
         longest = max((line.series for line in own), key=lambda one: one.index[-1])
         same = all(line.series.equals(longest.reindex(line.series.index)) for line in own)
-        lines += [Line(None, name, longest)] if same and len(own) == len(runs) > 1 else own
-    is_common = bool(lines) and all(line.run is None for line in lines)
-    return AxisContent(title + ', the same in all runs' * is_common, lines, 'setting')
+        lines += [Line(None, name, longest)] if same and len(own) == count > 1 else own
+    return lines
 
 
-def _metric(runs: Sequence[Run], metric: Optional[str]) -> AxisContent:
+def _one_teacher(lines: list[Line], runs: Sequence[Run]) -> list[Line]:
+    """The students', then the teachers': one that does not change is one line along all runs."""
+    students = [line for line in lines if line.name == 'student']
+    teachers = [line for line in lines if line.name == 'teacher']
+    values = {value for line in teachers for value in line.series}
+    if len(values) == 1:
+        ends = [0, max(run.iterations for run in runs)]
+        teachers = [Line(None, 'teacher', pd.Series([*values] * 2, ends))]
+    return students + teachers
+
+
+def _metric(runs: Sequence[Run], metric: Optional[str]) -> str:
     logged = dict.fromkeys(key for run in runs for key in run.validation)
     known = [key for key in logged if key not in NO_METRICS]
-    name = metric or main_metric(known)
-    lines = [Line(n, 'student', series(run.validation, name)) for n, run in enumerate(runs)]
-    lines = [line for line in lines if len(line.series)]
-    if not lines and metric is not None:
+    if metric is not None and metric not in known:
         raise ValueError(
             f'metric {metric!r} is in no validation of these runs; '
             + (f'there are {", ".join(known)}' if known else 'there is no validation yet')
         )
-    of_teacher = [series(run.validation, f'teacher/{name}') for run in runs]
-    teachers = [Line(n, 'teacher', of) for n, of in enumerate(of_teacher) if len(of)]
-    values = {value for of in of_teacher for value in of}
-    if len(values) == 1:  # one teacher, which does not change: one line along all runs
-        ends = [0, max(run.iterations for run in runs)]
-        teachers = [Line(None, 'teacher', pd.Series([*values] * 2, ends))]
-    return AxisContent(f'validation {name}', lines + teachers)
+    return metric or main_metric(known)

@@ -17,7 +17,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from ...utils.work_dir import diverged_at
 from ..figures import GREY, LINES, ORANGE, STYLES, plt, save_figure
 from .axes import AxisContent, axes_of
-from .run import Run, labels_of
+from .run import Run, labels_of, series
 
 _COLOURS = (*LINES, ORANGE)
 _STYLES = (*STYLES, (0, (9, 2)), (0, (1, 3)), (0, (5, 1, 1, 1, 1, 1)), (0, (9, 2, 1, 2)))
@@ -35,32 +35,14 @@ _STEPS = [1, 2, 2.5, 5, 10]
 def plot_runs(
     runs: Sequence[Run], path: Path, metric: Optional[str] = None, smooth: Optional[int] = None
 ) -> None:
-    """Write the picture of :func:`draw_runs`.
-
-    Args:
-        path: its ending names the format: .png, .svg, .pdf. An existing file is replaced.
-
-    Raises:
-        ValueError: as there; another ending.
-    """
-    check_picture(path)
+    """Write the picture of :func:`draw_runs`; its ending names the format: .png, .svg, .pdf."""
     save_figure(draw_runs(runs, metric, smooth), Path(path))
-
-
-def check_picture(path: Path, argument: str = 'path') -> None:
-    """Raise ValueError where matplotlib cannot write such a file."""
-    endings = sorted(plt.Figure().canvas.get_supported_filetypes())
-    if Path(path).suffix[1:].lower() not in endings:
-        known = ', '.join(f'.{ending}' for ending in endings)
-        raise ValueError(f'{argument} {str(path)!r} must end in the name of a format: {known}')
 
 
 def draw_runs(
     runs: Sequence[Run], metric: Optional[str] = None, smooth: Optional[int] = None
 ) -> Figure:
     """Losses, shares, learning rate and a metric of some runs, in axes, against iterations.
-
-    Axes without data are left out, see :func:`axes_of`.
 
     Args:
         runs: at least one, from :func:`read_run`.
@@ -112,39 +94,23 @@ def draw_runs(
     return figure
 
 
-def running_mean(values: Sequence[float], window: int) -> list[float]:
-    """The mean of each value and its neighbours, as many on each side: no curve is shifted.
-
-    Args:
-        values: NaN among them is left out of the means, and stays NaN itself.
-        window: how many values, an odd number; fewer towards both ends.
-    """
-    means = []
-    for place, value in enumerate(values):
-        reach = min(window // 2, place, len(values) - 1 - place)
-        near = values[place - reach : place + reach + 1]
-        means.append(math.nan if math.isnan(value) else float(np.nanmean(near)))
-    return means
-
-
 def _draw(
     axis: Axes, content: AxisContent, colours: list[str], styles: dict[str, tuple], window: int
 ) -> None:
     is_setting = content.kind == 'setting'
     for line in content.lines:
         colour = GREY if line.run is None else colours[line.run]
-        iterations, values = list(line.series.index), line.series.tolist()
-        look = dict(color=colour, linestyle=styles[line.name], linewidth=1.5)
+        drawn, look = line.series, dict(linestyle=styles[line.name], linewidth=1.5)
         if content.is_smooth and window > 1:
-            axis.plot(iterations, values, color=colour, linewidth=0.7, alpha=0.25, zorder=1)
-            values = running_mean(values, window)
+            axis.plot(drawn, color=colour, linewidth=0.7, alpha=0.25, zorder=1)
+            drawn = drawn.rolling(window, min_periods=1, center=True).mean().where(drawn.notna())
         if is_setting and line.run is not None:
             # Lines that lie upon each other are seen beside each other.
             look.update(linewidth=1.5 + min(1.5 * (len(colours) - 1 - line.run), 6))
         # Otherwise a single point, or a few far apart, would not be seen.
-        if len(values) < 25 and line.run is not None and not is_setting:
+        if len(drawn) < 25 and line.run is not None and not is_setting:
             look.update(marker='o', markersize=3.5)
-        axis.plot(iterations, values, **look)
+        axis.plot(drawn, color=colour, **look)
     _set_scale(axis, content)
     axis.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=_STEPS, integer=True))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:,.0f}'))
@@ -178,20 +144,17 @@ def _set_scale(axis: Axes, content: AxisContent) -> None:
         return
     least, greatest, positive = values.min(), values.max(), values[values > 0].min()
     is_wide = content.kind == 'loss' and least >= 0 and greatest > _LOG_RANGE * positive
-    percent = 100 if content.kind == 'share' else 1
-    unit = '%' * (content.kind == 'share')
+    axis.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=_STEPS))
     if is_wide:
         axis.set_yscale('log', nonpositive='mask')
         axis.yaxis.set_minor_locator(NullLocator())
-        axis.yaxis.set_major_locator(
-            LogLocator(subs=(1, 2, 5) if greatest < 200 * positive else (1,))
-        )
-    else:
-        axis.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=_STEPS))
+        subs = (1, 2, 5) if greatest < 200 * positive else (1,)
+        axis.yaxis.set_major_locator(LogLocator(subs=subs))
+    percent, unit = (100, '%') if content.kind == 'share' else (1, '')
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{percent * value:g}{unit}'))
     if content.kind == 'metric':
-        lacking = _LEAST_SPAN * abs(greatest) - (greatest - least)
-        if lacking > 0:
+        lacking = max(0, _LEAST_SPAN * abs(greatest) - (greatest - least))
+        if lacking:
             axis.set_ylim(least - lacking / 2, greatest + lacking / 2)
     elif not is_wide and least >= 0 and greatest > 0:
         axis.set_ylim(0.0, 1.05 * greatest)
@@ -212,14 +175,9 @@ def _colours(count: int) -> list[str]:
     """All different; colour-blind readers too can tell up to seven apart."""
     if count <= len(_COLOURS):
         return list(_COLOURS[:count])
-    for name in ('tab10', 'tab20'):
-        # Grey is for what belongs to no run.
-        colours = [to_hex(rgb) for rgb in colormaps[name].colors if len(set(rgb)) > 1]
-        if count <= len(colours):
-            return colours[:count]
-    return [to_hex(colormaps['turbo']((n + 0.5) / count)) for n in range(count)]
+    return [to_hex(colour) for colour in colormaps['turbo'](np.linspace(0.05, 0.95, count))]
 
 
 def _legend_label(label: str, run: Run) -> str:
-    since = diverged_at(run.training['loss'].dropna().to_dict() if 'loss' in run.training else {})
+    since = diverged_at(series(run.training, 'loss').to_dict())
     return label if since is None else f'{label} (loss not finite from iteration {since:,})'

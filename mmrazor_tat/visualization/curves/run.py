@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -47,19 +47,13 @@ def read_runs(folders: Sequence[Path], labels: Optional[Sequence[str]] = None) -
     """Several runs, see :func:`read_run`.
 
     Raises:
-        FileNotFoundError, ValueError: as there; a folder given twice; labels of another number than
-            the folders, or twice the same.
+        FileNotFoundError, ValueError: as there; labels of another number than the folders, or twice
+            the same, or a folder given twice.
     """
-    folders = list(map(Path, folders))
-    for n, folder in enumerate(folders):
-        if folder.resolve() in [other.resolve() for other in folders[:n]]:
-            raise ValueError(f'{str(folder)!r} is given twice')
     if labels is not None and len(labels) != len(folders):
         raise ValueError(f'{len(labels)} labels for {len(folders)} runs: {", ".join(labels)}')
-    for label in labels or ():
-        if list(labels).count(label) > 1:
-            raise ValueError(f'label {label!r} is given to several runs')
-    return [read_run(*pair) for pair in zip(folders, labels or [None] * len(folders))]
+    runs = [read_run(*pair) for pair in zip(folders, labels or [None] * len(folders))]
+    return [replace(run, label=label) for run, label in zip(runs, labels_of(runs))]
 
 
 def read_run(folder: Path, label: Optional[str] = None) -> Run:
@@ -120,7 +114,14 @@ def _placed(start: Lines, before: Lines) -> Lines:
         start: all its lines.
         before: the training of earlier starts.
     """
-    length = epoch_length(before + [line for line in start if 'iter' in line])
+    firsts: dict[int, int] = {}  # logged iterations of the epochs
+    for line in (*before, *start):
+        if 'iter' in line and 'epoch' in line:
+            firsts.setdefault(line['epoch'], line['iter'])
+    length = 0
+    if len(firsts) > 1:
+        (epoch, iteration), (last_epoch, last_iteration) = min(firsts.items()), max(firsts.items())
+        length = (last_iteration - iteration) / (last_epoch - epoch)
     last = before[-1] if before else None
     validated = []
     for line in start:
@@ -129,24 +130,9 @@ def _placed(start: Lines, before: Lines) -> Lines:
             continue
         step = line['step']
         if last is not None and step <= last.get('epoch', -1) and step < last['iter']:
-            step = round(step * length) if length else last['iter']
+            step = round(step * length) or last['iter']
         validated.append({**line, 'iter': step})
     return validated
-
-
-def epoch_length(training: Lines) -> Optional[float]:
-    """Iterations in an epoch: from the first line of one to the first line of the next.
-
-    None of one epoch alone, or of a run that counts none.
-    """
-    firsts: dict[int, int] = {}
-    for line in training:
-        if 'epoch' in line:
-            firsts.setdefault(line['epoch'], line['iter'])
-    if len(firsts) < 2:
-        return None
-    (epoch, iteration), (last_epoch, last_iteration) = min(firsts.items()), max(firsts.items())
-    return (last_iteration - iteration) / (last_epoch - epoch)
 
 
 def labels_of(runs: Sequence[Run]) -> list[str]:

@@ -1,6 +1,6 @@
-"""One web page about a run: results, curves, panels, attention, environment, config."""
+"""One web page about a run: results, curves, panels, attention, versions, config."""
 
 from .gather import Report, gather
-from .page import check_page, save_report
+from .page import save_report
 
-__all__ = ['Report', 'check_page', 'gather', 'save_report']
+__all__ = ['Report', 'gather', 'save_report']

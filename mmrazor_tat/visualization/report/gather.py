@@ -1,7 +1,7 @@
 """What a report shows of a run, from its work dir."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
@@ -11,26 +11,18 @@ from ...utils.config_options import apply_options
 from ...utils.configs import is_classifier, is_recipe, model_of, read_config_file
 from ..attention.comparison import compare_attention
 from ..attention.image import ImageAttention
-from ..curves import Run, labels_of, read_runs
-from ..panels import (
-    Comparison,
-    Network,
-    check_counts,
-    compare,
-    load_networks,
-    validation_data,
-)
-from .summary import RunSummary, summarize_run
+from ..curves import read_runs
+from ..panels import Comparison, Network, check_counts, compare, load_networks, validation_data
+from .summary import RunSummary, summarize
 
 
-@dataclass(frozen=True)
+@dataclass
 class Report:
     """What :func:`gather` finds.
 
     Attributes:
         title: of the page.
-        runs: their curves, the reported run first, then the plain student, then the others.
-        summaries: what their work dirs tell, in the same order.
+        runs: the reported run first, then the plain student, then the others.
         config: the complete config of the reported run, as text.
         comparison: the networks on validation images; None where they could not be had.
         attention: by the name of an image, its states ('before', 'after'); see
@@ -41,13 +33,20 @@ class Report:
     """
 
     title: str
-    runs: list[Run]
-    summaries: list[RunSummary]
-    config: str
+    runs: list[RunSummary]
+    config: str = ''
     comparison: Optional[Comparison] = None
     attention: dict[str, dict[str, ImageAttention]] = field(default_factory=dict)
     pictures: dict[str, list[tuple[int, Path]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def attempt(self, what: str, make: Callable[[], Any]) -> Any:
+        """What ``make`` gives; None, and a note, where files are missing or do not fit."""
+        try:
+            return make()
+        except (ValueError, OSError, RuntimeError, KeyError, ImportError) as error:
+            self.notes.append(f'no {what}: {error}')
+            return None
 
 
 def gather(
@@ -88,113 +87,61 @@ def gather(
             option that does not fit.
     """
     check_counts(count, num_images)
-    if attention_images < 0:
-        raise ValueError(f'attention_images must be at least 0, got {attention_images}')
     folders = [Path(f) for f in (folder, *([plain] if plain else []), *others)]
-    runs = read_runs(folders, labels)
-    runs = [replace(run, label=label) for run, label in zip(runs, labels_of(runs))]
-    summaries = [summarize_run(f) for f in folders]
-    notes = [note for summary in summaries for note in summary.notes]
-    cfg = _config(summaries[0], options or {}, notes)
-    comparison, attention = None, {}
-    if with_networks and cfg is not None and is_classifier(cfg):
-        notes.append('no panels and no attention pictures: these are of segmentation')
-    elif with_networks and cfg is not None:
-        comparison = _attempt(
-            'segmentation panels',
-            notes,
-            lambda: compare(
-                cfg,
-                _networks(cfg, runs, summaries, plain is not None, notes),
-                count,
-                num_images,
-                progress,
-            ),
-        )
-        if is_recipe(cfg) and attention_images:
-            found = _attempt(
-                'attention pictures',
-                notes,
-                lambda: _attention(cfg, summaries[0], comparison, attention_images, points, notes),
+    runs = [summarize(run) for run in read_runs(folders, labels)]
+    report = Report(title or f'Report of {runs[0].run.label}', runs, pictures=_pictures(folders[0]))
+    report.notes += [note for run in runs for note in run.notes]
+    path = runs[0].config
+    cfg = path and report.attempt('panels, no attention', lambda: Config.fromfile(path))
+    if cfg is None:
+        report.notes.append(f'{folder} holds no config that can be read: no panels, no attention')
+        return report
+    apply_options(cfg, options or {})
+    report.config = cfg.pretty_text
+    if with_networks and is_classifier(cfg):
+        report.notes.append('no panels and no attention pictures: these are of segmentation')
+    elif with_networks:
+
+        def panels() -> Comparison:
+            networks = _networks(cfg, runs, plain is not None, report.notes)
+            return compare(cfg, networks, count, num_images, progress)
+
+        report.comparison = report.attempt('segmentation panels', panels)
+        if is_recipe(cfg) and attention_images > 0:
+            found = report.attempt(
+                'attention pictures', lambda: _attention(cfg, report, attention_images, points)
             )
-            attention = found or {}
-    return Report(
-        title=title or f'Report of {runs[0].label}',
-        runs=runs,
-        summaries=summaries,
-        config='' if cfg is None else cfg.pretty_text,
-        comparison=comparison,
-        attention=attention,
-        pictures=_pictures(folders[0]),
-        notes=list(dict.fromkeys(notes)),
-    )
-
-
-def _config(summary: RunSummary, options: dict, notes: list[str]) -> Optional[Config]:
-    for path in filter(None, (summary.last_config, summary.config)):
-        try:
-            cfg = Config.fromfile(path)
-        except Exception as error:  # half-written
-            notes.append(f'{path} cannot be read: {error}')
-            continue
-        apply_options(cfg, options)
-        return cfg
-    notes.append(f'{summary.folder} holds no config that can be read: no panels, no attention')
-    return None
-
-
-def _attempt(what: str, notes: list[str], make: Callable[[], Any]) -> Any:
-    """What ``make`` gives; None, and a note, where files are missing or do not fit."""
-    try:
-        return make()
-    except (ValueError, OSError, RuntimeError, KeyError) as error:
-        notes.append(f'no {what}: {error}')
-        return None
-
-
-def checkpoint_of(summary: RunSummary) -> str:
-    """The checkpoint whose networks are shown: the best, else the last.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
-    path = summary.best_checkpoint or summary.last_checkpoint
-    if path is None:
-        raise FileNotFoundError(f'{summary.folder} holds no checkpoint')
-    return str(path)
+            report.attention = found or {}
+    report.notes = list(dict.fromkeys(report.notes))
+    return report
 
 
 def _networks(
-    cfg: Config, runs: list[Run], summaries: list[RunSummary], has_plain: bool, notes: list[str]
+    cfg: Config, runs: list[RunSummary], has_plain: bool, notes: list[str]
 ) -> list[Network]:
-    names = ('teacher', runs[1].label if has_plain else '', runs[0].label)
+    names = ('teacher', runs[1].run.label if has_plain else '', runs[0].run.label)
     plain = plain_cfg = None
     if has_plain:
-        plain = checkpoint_of(summaries[1])
-        plain_cfg = summaries[1].last_config and read_config_file(summaries[1].last_config)
+        plain = runs[1].require_checkpoint()
+        plain_cfg = runs[1].config and read_config_file(runs[1].config)
         own, other = model_of(cfg), model_of(plain_cfg or cfg)
         if any(own.get(part) != other.get(part) for part in ('backbone', 'decode_head')):
             notes.append(
                 f'{names[1]} trained another network than the student of {names[2]}: its "gains" '
                 'are not those of the distillation alone'
             )
-    return load_networks(cfg, checkpoint_of(summaries[0]), plain, plain_cfg, names=names)
+    return load_networks(cfg, runs[0].require_checkpoint(), plain, plain_cfg, names=names)
 
 
 def _attention(
-    cfg: Config,
-    run: RunSummary,
-    comparison: Optional[Comparison],
-    count: int,
-    points: Optional[Sequence[tuple[float, float]]],
-    notes: list[str],
+    cfg: Config, report: Report, count: int, points: Optional[Sequence[tuple[float, float]]]
 ) -> dict[str, dict[str, ImageAttention]]:
-    dataset = validation_data(cfg)
+    dataset, shown = validation_data(cfg), report.comparison
     # Those of the panels, so that a reader can hold one against the other.
-    shown = [sample.index for sample in comparison.samples] if comparison else range(len(dataset))
-    paths = [dataset.get_data_info(index)['img_path'] for index in list(shown)[:count]]
-    states, found = compare_attention(cfg, checkpoint_of(run), paths, points)
-    notes += found
+    indices = [sample.index for sample in shown.samples] if shown else range(len(dataset))
+    paths = [dataset.get_data_info(index)['img_path'] for index in indices[:count]]
+    states, notes = compare_attention(cfg, report.runs[0].require_checkpoint(), paths, points)
+    report.notes += notes
     return {Path(path).stem: state for path, state in zip(paths, states)}
 
 
@@ -203,14 +150,10 @@ def _pictures(folder: Path) -> dict[str, list[tuple[int, Path]]]:
     found: dict[str, dict[int, Path]] = {}
     for path in sorted(folder.glob('*/vis_data/vis_image/attention_*.png')):
         name, _, step = path.stem.rpartition('_')
-        if step.isdigit() and _is_whole(path):
+        # A run that is killed may leave half of one; a PNG ends so.
+        if step.isdigit() and path.read_bytes().endswith(b'IEND\xaeB`\x82'):
             found.setdefault(name.removeprefix('attention_'), {})[int(step)] = path
     return {
         name: [(step, by_step[step]) for step in dict.fromkeys((min(by_step), max(by_step)))]
         for name, by_step in found.items()
     }
-
-
-def _is_whole(picture: Path) -> bool:
-    """A run that is killed may leave half of one; a PNG ends so."""
-    return picture.read_bytes().endswith(b'IEND\xaeB`\x82')

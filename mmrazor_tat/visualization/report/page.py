@@ -1,22 +1,15 @@
 """The report as a web page that stands alone."""
 
 from pathlib import Path
-from typing import Optional
 
-from mmengine.utils.dl_utils import collect_env
-
-from ...utils.environment import versions
 from ...utils.files import write_atomically
 from ...utils.metrics import main_metric
 from ..attention.figure import attention_figure
 from ..curves import draw_runs
 from ..panels import panels_context
 from ..web_page import figure_uri, file_uri, render
-from .gather import Report, checkpoint_of
-from .summary import LOGGED_VERSIONS, RunSummary
-
-# Half a page of compiler flags, and what mmengine draws while it looks.
-_NO_ENVIRONMENT = ('PyTorch compiling details', 'numpy_random_seed')
+from .gather import Report
+from .summary import RunSummary
 
 
 def save_report(report: Report, path: Path) -> None:
@@ -25,59 +18,31 @@ def save_report(report: Report, path: Path) -> None:
     Args:
         report: what to show.
         path: .html; a file of that name is replaced.
-
-    Raises:
-        ValueError: another ending, or a folder.
     """
-    path = Path(path)
-    check_page(path)
-    write_atomically(path, render('report.html.j2', **_context(report)))
-
-
-def check_page(path: Path, argument: str = 'path') -> None:
-    """Raise ValueError for a path that :func:`save_report` does not write."""
-    if path.suffix != '.html':
-        raise ValueError(f'{argument} {str(path)!r} must end with .html')
-    if path.is_dir():
-        raise ValueError(f'{argument} {str(path)!r} is a folder')
-
-
-def _context(report: Report) -> dict:
-    summary = report.summaries[0]
+    first = report.runs[0]
     columns, rows = _table(report)
-    return dict(
+    page = render(
+        'report.html.j2',
         title=report.title,
-        status=_status(summary),
+        status=_status(first),
         columns=columns,
         rows=rows,
-        teacher=summary.teacher,
+        teacher=first.teacher,
         notes=report.notes,
-        curves=figure_uri(draw_runs(report.runs)),
+        curves=figure_uri(draw_runs([summary.run for summary in report.runs])),
         panels=None if report.comparison is None else panels_context(report.comparison),
-        checkpoint=Path(checkpoint_of(summary)).name if report.comparison else '',
-        attention=[
-            (name, figure_uri(attention_figure(states)))
-            for name, states in report.attention.items()
-        ],
-        pictures=[
-            (name, [(step, file_uri(path)) for step, path in steps])
+        checkpoint=first.checkpoint,
+        attention={
+            name: figure_uri(attention_figure(states)) for name, states in report.attention.items()
+        },
+        pictures={
+            name: [(step, file_uri(path)) for step, path in steps]
             for name, steps in report.pictures.items()
-        ],
-        # A quiet run logs none: then it is that of the machine at hand.
-        is_logged=bool(summary.environment),
-        environment=_environment(summary),
+        },
+        versions=first.versions,
         config=report.config,
     )
-
-
-def _environment(summary: RunSummary) -> list[tuple[str, str]]:
-    environment, packages = summary.environment, summary.versions
-    if not environment:
-        environment, packages = collect_env(), packages if 'mmseg' in packages else versions()
-    # mmengine's words for some of the packages stand there already.
-    rows = {k: v for k, v in packages.items() if LOGGED_VERSIONS.get(k) not in environment}
-    rows.update(environment)
-    return [(name, value) for name, value in rows.items() if name not in _NO_ENVIRONMENT]
+    write_atomically(Path(path), page)
 
 
 def _status(summary: RunSummary) -> str:
@@ -86,8 +51,6 @@ def _status(summary: RunSummary) -> str:
     parts = [f'{done:,} of {of:,} iterations' if of else f'{done:,} iterations']
     if of and done < of:
         parts.append('not finished')
-    if summary.resumed:
-        parts.append(f'resumed {summary.resumed} time{"s" * (summary.resumed > 1)}')
     if summary.diverged_at is not None:
         parts.append(f'the loss is no finite number from iteration {summary.diverged_at:,} on')
     return ', '.join(parts)
@@ -95,28 +58,17 @@ def _status(summary: RunSummary) -> str:
 
 def _table(report: Report) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """Titles and rows (run, cells); columns that no run fills are left out."""
-    main = main_metric(report.summaries[0].metrics)
-    columns = ['iterations', f'last {main}', f'best {main}', 'training', 'GPU memory']
+    main = main_metric(report.runs[0].metrics)
+    columns = ['iterations', f'last {main}', f'best {main}', 'GPU memory']
     rows = []
-    teacher = report.summaries[0].metrics.get(f'teacher/{main}')
-    if teacher is not None:  # as it was evaluated in the first validation
-        rows.append(('teacher', ['', f'{teacher.last:.2f}', '', '', '']))
-    for run, summary in zip(report.runs, report.summaries):
-        metric = summary.metrics.get(main)
-        cells = [
-            f'{summary.iterations:,}',
-            '' if metric is None else f'{metric.last:.2f}',
-            '' if metric is None else f'{metric.best:.2f} at {metric.best_iteration:,}',
-            _duration(summary.training_seconds),
-            '' if summary.gpu_mib is None else f'{summary.gpu_mib:,.0f} MiB',
-        ]
-        rows.append((run.label, cells))
+    if teacher := report.runs[0].metrics.get(f'teacher/{main}'):
+        rows.append(('teacher', ['', f'{teacher.last:.2f}', '', '']))
+    for summary in report.runs:
+        cells = [f'{summary.iterations:,}', '', '', '']
+        if metric := summary.metrics.get(main):
+            cells[1:3] = f'{metric.last:.2f}', f'{metric.best:.2f} at {metric.best_iteration:,}'
+        if summary.gpu_mib is not None:
+            cells[3] = f'{summary.gpu_mib:,.0f} MiB'
+        rows.append((summary.run.label, cells))
     kept = [k for k in range(len(columns)) if any(cells[k] for _, cells in rows)]
     return [columns[k] for k in kept], [(name, [cells[k] for k in kept]) for name, cells in rows]
-
-
-def _duration(seconds: Optional[float]) -> str:
-    if seconds is None:
-        return ''
-    minutes = seconds / 60
-    return f'{minutes:.1f} min' if minutes < 90 else f'{minutes / 60:.1f} h'
