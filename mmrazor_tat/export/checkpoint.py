@@ -1,12 +1,10 @@
 """A student's checkpoint as mmseg has it: its weights, its classes, nothing else."""
 
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 import torch
-from mmengine import Config
-from mmengine.registry import DATASETS, init_default_scope
 from torch import Tensor, nn
 
 
@@ -24,36 +22,20 @@ def student_checkpoint(
     Returns:
         'state_dict', on the CPU, floating point in float32, and 'meta'; safe content all of it, so
         that a load that runs no code takes it.
+
+    Raises:
+        ValueError: there are no classes.
     """
+    if not dataset_meta.get('classes'):
+        raise ValueError(
+            "neither the checkpoint (meta['dataset_meta']) nor the data set names the classes: set "
+            'metainfo=dict(classes=..., palette=...) in its config'
+        )
     own = {key: dataset_meta.get(key) for key in ('classes', 'palette')}
     return {
         'meta': {'dataset_meta': _plain(own), 'cfg': config_text, **_plain(meta)},
         'state_dict': {name: _stored(value) for name, value in weights.items()},
     }
-
-
-def dataset_meta(cfg: Config, meta: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:
-    """The classes and colours that a network was trained with.
-
-    Args:
-        cfg: its config, whose data set is asked where ``meta`` does not tell; no file is read.
-        meta: of its checkpoint.
-
-    Raises:
-        ValueError: neither tells.
-    """
-    known = (meta or {}).get('dataset_meta') or {}
-    if known.get('classes'):
-        return dict(known)
-    init_default_scope(cfg.get('default_scope') or 'mmseg')
-    for loader in ('test_dataloader', 'val_dataloader', 'train_dataloader'):
-        known = _metainfo((cfg.get(loader) or {}).get('dataset') or {})
-        if known.get('classes'):
-            return known
-    raise ValueError(
-        "neither the checkpoint (meta['dataset_meta']) nor a data set of the config names the "
-        'classes: set metainfo=dict(classes=..., palette=...) in test_dataloader.dataset'
-    )
 
 
 def preprocessing(network: nn.Module) -> dict[str, Any]:
@@ -82,26 +64,6 @@ def preprocessing(network: nn.Module) -> dict[str, Any]:
         'size_divisor': padding.get('size_divisor'),
         'pad_value': getattr(processor, 'pad_val', 0),
     }
-
-
-def _metainfo(dataset: Mapping[str, Any], scope: Optional[str] = None) -> dict[str, Any]:
-    """Of a data set's config, as mmseg's data sets put it together; of several, the first's."""
-    scope = dataset.get('_scope_') or scope
-    inner = dataset.get('dataset') or dataset.get('datasets')
-    if inner:
-        return _metainfo(inner[0] if isinstance(inner, (list, tuple)) else inner, scope)
-    if not dataset.get('type'):
-        return {}
-    with DATASETS.switch_scope_and_registry(scope) as registry:
-        by_class = getattr(registry.get(dataset['type']), 'METAINFO', {})
-    own = dataset.get('metainfo') or {}
-    known = {**by_class, **own}
-    if 'classes' in own and 'palette' not in own and by_class.get('palette'):
-        colours = dict(zip(by_class['classes'], by_class['palette']))
-        known['palette'] = [colours.get(name) for name in own['classes']]
-        if None in known['palette']:
-            del known['palette']
-    return known
 
 
 def _stored(value: Tensor) -> Tensor:

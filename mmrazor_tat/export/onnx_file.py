@@ -6,15 +6,16 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.model import revert_sync_batchnorm
 from mmengine.utils import digit_version
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from ..utils.errors import naming
 
 _NEW_EXPORTER = '2.7'  # the torch from which on it takes axes by name
 _OPSETS = dict(new=18, old=17)  # the least of the new exporter, the greatest of the old one
@@ -23,40 +24,13 @@ _AXES = {0: 'batch', 2: 'height', 3: 'width'}
 RELATIVE, ABSOLUTE = 1e-4, 1e-5
 
 
-@dataclass(frozen=True)
-class OnnxInput:
-    """Which sizes the file takes, besides any number of images.
-
-    Attributes:
-        size: (height, width) of the input; None: that of the test image.
-        is_dynamic: any height and width.
-    """
-
-    size: Optional[tuple[int, int]] = None
-    is_dynamic: bool = False
-
-    def __post_init__(self) -> None:
-        if self.size is not None and (self.is_dynamic or min(self.size) < 1):
-            raise ValueError(
-                'the size of an ONNX file is two positive numbers, or dynamic, not both; got '
-                f'size={self.size}, is_dynamic={self.is_dynamic}'
-            )
-
-
 class Case(NamedTuple):
-    """One input in both.
-
-    Attributes:
-        shape: of the input.
-        difference: the greatest between the logits.
-        tolerance: what it may be: ``RELATIVE`` of the greatest logit, plus ``ABSOLUTE``.
-        same_labels: the share of pixels whose greatest logit is the same class.
-    """
+    """One input in both: its shape, the greatest difference between the logits, and what that may
+    be (``RELATIVE`` of the greatest logit, plus ``ABSOLUTE``)."""
 
     shape: tuple[int, ...]
     difference: float
     tolerance: float
-    same_labels: float
 
 
 def require_onnx() -> None:
@@ -64,10 +38,8 @@ def require_onnx() -> None:
     needed = ['onnx', 'onnxruntime'] + ['onnxscript'] * _exports_programs()
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
-        raise ValueError(
-            f'ONNX needs {" and ".join(missing)}, not installed here: pip install '
-            + ' '.join(missing)
-        )
+        how = f'pip install {" ".join(missing)}'
+        raise ValueError(f'ONNX needs {" and ".join(missing)}, not installed here: {how}')
 
 
 class WholeImage(nn.Module):
@@ -112,16 +84,10 @@ def write_onnx(
     if _exports_programs():
         how = dict(dynamo=True, dynamic_shapes=dict(input=axes), opset_version=_OPSETS['new'])
         how.update(external_data=False, verbose=False)
-    try:
-        with _quiet():
-            names = dict(input_names=['input'], output_names=['logits'])
-            torch.onnx.export(network, (example,), str(path), **how, **names)
-    except Exception as error:  # torch's exporters raise anything
-        raise ValueError(
-            f'torch {torch.__version__} cannot write this network as ONNX'
-            + (' with dynamic sizes: try a fixed one (--onnx-size H W)' if is_dynamic else '')
-            + f': {_first_line(error)}'
-        ) from error
+    advice = ' with dynamic sizes: try a fixed one (--onnx-size H W)' if is_dynamic else ''
+    with naming(f'torch {torch.__version__} cannot write this network as ONNX{advice}'), _quiet():
+        names = dict(input_names=['input'], output_names=['logits'])
+        torch.onnx.export(network, (example,), str(path), **how, **names)
     model = onnx.load(str(path))
     onnx.helper.set_model_props(
         model, {k: v if isinstance(v, str) else json.dumps(v) for k, v in meta.items()}
@@ -145,11 +111,9 @@ def check_onnx(path: Path, network: nn.Module, image: Tensor, is_dynamic: bool) 
     import onnx
     import onnxruntime
 
-    try:
+    with naming('the ONNX file is not valid'):
         onnx.checker.check_model(str(path), full_check=True)
         session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
-    except Exception as error:  # each package has its own kinds
-        raise ValueError(f'the ONNX file is not valid: {_first_line(error)}') from error
     height, width = image.shape[2:]
     batches = [image, torch.cat([image, image.flip(3), image.flip(2)])]
     if is_dynamic:
@@ -165,33 +129,22 @@ def _compare(session: Any, network: nn.Module, batch: Tensor) -> Case:
     shape = tuple(batch.shape)
     with torch.no_grad():
         expected = network(batch)
-    try:
+    advice = 'if only another size than that of the test image fails, try --onnx-size H W'
+    with naming(f'onnxruntime cannot run the ONNX file on an input of {shape} ({advice})'):
         got = torch.from_numpy(session.run(['logits'], {'input': batch.numpy()})[0])
-    except Exception as error:
-        raise ValueError(
-            f'onnxruntime cannot run the ONNX file on an input of {shape}: {_first_line(error)}. '
-            'If only a size other than that of the test image fails, try a fixed one '
-            '(--onnx-size H W)'
-        ) from error
     if got.shape != expected.shape:
         raise ValueError(
             f'of an input of {shape} the ONNX file gives logits of {tuple(got.shape)}, torch of '
             f'{tuple(expected.shape)}'
         )
-    # Of a single logit the label is its sign.
-    labels = [x.argmax(1) if x.shape[1] > 1 else x[:, 0] > 0 for x in (got, expected)]
-    case = Case(
-        shape,
-        (got.double() - expected.double()).abs().max().item(),
-        RELATIVE * expected.abs().max().item() + ABSOLUTE,
-        (labels[0] == labels[1]).double().mean().item(),
-    )
-    if not case.difference <= case.tolerance:  # nan is not
+    difference = (got.double() - expected.double()).abs().max().item()
+    tolerance = RELATIVE * expected.abs().max().item() + ABSOLUTE
+    if not difference <= tolerance:  # nan is not
         raise ValueError(
             f'of an input of {shape} the logits of the ONNX file differ from those of torch by up '
-            f'to {case.difference:g}; at most {case.tolerance:g} is accepted'
+            f'to {difference:g}; at most {tolerance:g} is accepted'
         )
-    return case
+    return Case(shape, difference, tolerance)
 
 
 def _exports_programs() -> bool:
@@ -214,7 +167,3 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

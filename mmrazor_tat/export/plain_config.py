@@ -1,6 +1,7 @@
 """A recipe's config without its distillation: what mmseg alone can train, test and deploy."""
 
 import copy
+import re
 from typing import Any, Optional
 
 from mmengine import Config, ConfigDict
@@ -64,48 +65,44 @@ def plain_config(cfg: Config) -> tuple[Config, list[str]]:
         if not plain['model'].get('data_preprocessor') and owner.get('data_preprocessor'):
             own = part.plain(owner['data_preprocessor'], 'data_preprocessor')
             plain['model']['data_preprocessor'] = own
-    # First all hooks that go: the metrics that they give go with them.
-    hooks = {f'default_hooks.{k}': v for k, v in (settings.get('default_hooks') or {}).items()}
-    hooks |= {f'custom_hooks[{i}]': v for i, v in enumerate(settings.get('custom_hooks') or [])}
-    hooks = {key: hook for key, hook in hooks.items() if part.keeps_hook(hook, key)}
-    hooks = {key: part.plain(hook, key) for key, hook in hooks.items()}
-    named = {k.split('.', 1)[1]: v for k, v in hooks.items() if k.startswith('default')}
-    plain.update(default_hooks=named)
-    if listed := [hook for key, hook in hooks.items() if key.startswith('custom')]:
-        plain.update(custom_hooks=listed)
+    plain['default_hooks'] = part.hooks(settings.get('default_hooks') or {}, 'default_hooks.{}')
+    listed = dict(enumerate(settings.get('custom_hooks') or []))
+    if listed := part.hooks(listed, 'custom_hooks[{}]'):
+        plain['custom_hooks'] = list(listed.values())
     plain.update({key: part.plain(settings[key], key) for key in _READ if key in settings})
-    left_out = part.left_out
     if plain.get('optim_wrapper'):
-        left_out += plain_custom_keys(plain['optim_wrapper'], model.get('distiller') or {})
+        distiller = model.get('distiller') or {}
+        part.left_out += plain_custom_keys(plain['optim_wrapper'], distiller)
     plain.update(load_from=None, resume=False)
     if plain.get('test_dataloader'):
         plain['test_pipeline'] = copy.deepcopy(pipeline_of(ConfigDict(plain)))
-    return Config(plain), left_out
+    return Config(plain), part.left_out
 
 
 class _Parts:
-    """Copies parts of a config without mmrazor's scope.
-
-    Args:
-        scope: in which the types without one are looked up.
-    """
+    """Copies parts of a config without mmrazor's scope, the one in which types are looked up."""
 
     def __init__(self, scope: str) -> None:
         self._scope = scope
-        self._gone = {'teacher'}  # the prefixes of metrics that a plain validation has not
         self.left_out: list[str] = []
 
-    def keeps_hook(self, hook: Optional[dict], where: str) -> bool:
-        if not isinstance(hook, dict) or not is_ours(hook.get('type'), hook.get('_scope_')):
-            return True
-        self.left_out.append(f'{where} ({hook["type"]})')
-        self._gone.add(hook.get('prefix'))
-        return False
+    def hooks(self, hooks: dict, where: str) -> dict:
+        """Those that are not of a distillation, by the same keys."""
+        plain = {}
+        for key, hook in hooks.items():
+            is_set = isinstance(hook, dict)
+            if is_set and is_ours(hook.get('type'), hook.get('_scope_')):
+                self.left_out.append(f'{where.format(key)} ({hook["type"]})')
+            else:
+                plain[key] = self.plain(hook, where.format(key))
+        return plain
 
     def plain(self, node: Any, path: str, scope: Optional[str] = None) -> Any:
         """Raises ValueError for a type of mmrazor or mmrazor_tat: it is needed."""
         if isinstance(node, (list, tuple)):
             return type(node)(self.plain(v, f'{path}[{i}]', scope) for i, v in enumerate(node))
+        if isinstance(node, str) and re.search(r'\.(save_best|monitor)(\[\d+\])?$', path):
+            return node.removeprefix('student/')  # as a plain validation names it
         if not isinstance(node, dict):
             return node
         scope, plain = node.get('_scope_') or scope, {}
@@ -119,23 +116,9 @@ class _Parts:
                         'mmengine, in the recipe or with --cfg-options'
                     )
                 plain[key] = value.removeprefix('mmrazor.')
-            elif key in ('save_best', 'monitor'):
-                plain[key] = self._metric(value, here)
             elif not (key == '_scope_' and value == 'mmrazor'):
                 plain[key] = self.plain(value, here, scope)
         return plain
-
-    def _metric(self, name: Any, where: str) -> Any:
-        """The same metric, or metrics, under the name that a plain validation gives."""
-        if isinstance(name, (list, tuple)):
-            return [self._metric(item, where) for item in name]
-        prefix, _, metric = str(name).rpartition('/')
-        if prefix in self._gone - {''}:
-            raise ValueError(
-                f'{where} = {name!r}: a plain validation has no such metric, as the hook that '
-                f'gives it is of mmrazor_tat; choose another (--cfg-options {where}={metric})'
-            )
-        return name.removeprefix('student/') if isinstance(name, str) else name
 
 
 def is_ours(kind: Any, scope: Optional[str] = None) -> bool:

@@ -7,13 +7,12 @@ import pytest
 import torch
 from mmengine import Config
 from mmengine.hooks import EMAHook
-from mmengine.model import revert_sync_batchnorm
 from mmseg.registry import MODELS
 
 from mmrazor_tat import config_path
 from mmrazor_tat.engine.runner.guarded_runner import GUARDS
-from mmrazor_tat.export import OnnxInput, export_student, make, proof
-from mmrazor_tat.export.checkpoint import dataset_meta, preprocessing
+from mmrazor_tat.export import export_student, make
+from mmrazor_tat.export.checkpoint import preprocessing
 from mmrazor_tat.export.proof import Prediction, prove_equal, prove_same_weights
 from mmrazor_tat.utils.config_options import apply_options
 from mmrazor_tat.utils.networks import student_weights, trained_model
@@ -68,7 +67,7 @@ def test_what_is_written(checkpoint, options, toy_voc, tmp_path):
     assert report['checkpoint']['name'] == 'iter_9.pth' and report['config'] == 'tat_student.py'
     assert report['proof']['image']['name'] == 'val_00000.jpg'
     assert report['proof']['logits'] == [7, 64, 64]
-    assert report['proof']['max_difference'] == 0 and report['proof']['same_labels']
+    assert report['proof']['equal']
     assert report['preprocessing'] == {
         'channel_order': 'RGB',
         'mean': [123.675, 116.28, 103.53],
@@ -76,7 +75,7 @@ def test_what_is_written(checkpoint, options, toy_voc, tmp_path):
         **dict(size=None, size_divisor=None, pad_value=0),
     }
     assert report['sha256'].keys() == {'student.py', 'student.pth'}
-    assert report['sha256']['student.pth'] == proof.sha256_of(out / 'student.pth')
+    assert report['sha256']['student.pth'] == make.sha256_of(out / 'student.pth')
     assert str(tmp_path) not in (out / 'export.json').read_text()
 
 
@@ -124,7 +123,7 @@ def test_another_image_over_an_earlier_export(checkpoint, options, toy_voc, tmp_
     with pytest.raises(ValueError, match='has student.py, student.onnx: choose another folder, or'):
         export_student(RECIPE, checkpoint, out, options=options)
     image = sorted((toy_voc / 'JPEGImages').glob('val_*.jpg'))[2]
-    report = export_student(RECIPE, checkpoint, out, str(image), force=True)  # no data needed
+    report = export_student(RECIPE, checkpoint, out, str(image), force=True, options=options)
     assert report['proof']['image']['name'] == image.name
     # An ONNX file of another student would be worse than none.
     assert {p.name for p in out.iterdir()} == {
@@ -190,7 +189,7 @@ def test_without_proof_nothing_is_left(checkpoint, options, tmp_path, monkeypatc
     monkeypatch.setattr(make, 'save_atomically', wrong_weights)
     message = {
         'model': r'does not predict what the recipe predicts: [\d,]+ of 28,672 logits differ, by '
-        r'up to .* the first at \(\d, \d+, \d+\) of \(7, 64, 64\); the networks differ',
+        'up to .*; the networks differ',
         'test_pipeline': r'inputs of \(1, 3, 96, 96\) instead of \(1, 3, 64, 64\); the image '
         'reaches the network differently',
         'weights': 'has other weights than the recipe: decode_head.conv_seg.bias$',
@@ -214,9 +213,7 @@ def test_of_a_wrong_onnx_file_nothing_is_left(checkpoint, options, tmp_path, mon
     monkeypatch.setattr(make, 'write_onnx', write)
     monkeypatch.setattr(make, 'check_onnx', check)
     with pytest.raises(ValueError, match='wrong logits'):
-        export_student(
-            RECIPE, checkpoint, tmp_path / 'out', onnx=OnnxInput((32, 48)), options=options
-        )
+        export_student(RECIPE, checkpoint, tmp_path / 'out', onnx=(32, 48), options=options)
     assert sizes == [(2, 3, 32, 48)] and list(tmp_path.iterdir()) == []
 
 
@@ -224,10 +221,10 @@ def test_the_proof_itself():
     torch.manual_seed(0)
     image, logits = torch.rand(1, 3, 4, 4), torch.rand(2, 4, 4)
     same = Prediction(image, logits, logits.argmax(0, keepdim=True))
-    assert prove_equal(same, Prediction(image.clone(), logits.clone(), same.labels.clone())) == 0
+    prove_equal(same, Prediction(image.clone(), logits.clone(), same.labels.clone()))
     other = logits.clone()
     other[1, 2, 3] = torch.nextafter(other[1, 2, 3], torch.tensor(9.0))  # one bit
-    with pytest.raises(ValueError, match=r'1 of 32 logits differ.*at \(1, 2, 3\) of \(2, 4, 4\)'):
+    with pytest.raises(ValueError, match='1 of 32 logits differ, by up to'):
         prove_equal(same, Prediction(image, other, same.labels))
     with pytest.raises(ValueError, match='1 of 16 labels differ'):
         labels = same.labels.clone()
@@ -263,7 +260,7 @@ def test_a_mobilenet_recipe_of_the_mmseg_protocol(toy_voc, tmp_path):
     torch.save(dict(state_dict=model.state_dict(), meta={}), path)
     report = export_student(config_path(name), path, tmp_path / 'out', options=settings)
     assert report['proof']['inputs'] == [1, 3, 512, 512]
-    assert report['proof']['logits'] == [21, 64, 64] and report['proof']['max_difference'] == 0
+    assert report['proof']['logits'] == [21, 64, 64]
     assert report['left_out'] == [
         *(f'default_hooks.{name} (mmrazor.{hook})' for name, hook in GUARDS.items()),
         'default_hooks.teacher_check (mmrazor.TeacherCheckHook)',
@@ -273,18 +270,6 @@ def test_a_mobilenet_recipe_of_the_mmseg_protocol(toy_voc, tmp_path):
     assert meta['classes'][-1] == 'tvmonitor' and meta['palette'][-1] == [0, 64, 128]  # VOC's own
     shipped = Config.fromfile(tmp_path / 'out/student.py')
     assert shipped.model.pretrained is None and shipped.model.backbone.type == 'MobileNetV2'
-
-
-def test_classes_of_a_config_where_the_checkpoint_names_none():
-    """Without the data: PascalVOCDataset would look for its files."""
-    cfg = Config.fromfile(config_path('small/voc_small/tat_student.py'))
-    meta = dataset_meta(cfg)
-    assert meta['classes'][:3] == ('background', 'cat', 'cow')
-    assert meta['palette'][:3] == [[0, 0, 0], [64, 0, 0], [64, 128, 0]]  # VOC's
-    for name in ('test_dataloader', 'val_dataloader'):
-        cfg.pop(name)  # the ConcatDataset of the training is asked then
-    assert dataset_meta(cfg) == meta
-    assert dataset_meta(cfg, dict(dataset_meta=dict(classes=['a']))) == dict(classes=['a'])
 
 
 class TestErrors:
@@ -297,7 +282,7 @@ class TestErrors:
             export_student(RECIPE, 'gone.pth', out)
         with pytest.raises(FileNotFoundError, match="there is no file 'gone.jpg'"):
             export_student(RECIPE, checkpoint, out, 'gone.jpg')
-        with pytest.raises(ValueError, match='give no image to prove the export with: set --image'):
+        with pytest.raises(ValueError, match='no validation data to prove the export with'):
             export_student(RECIPE, checkpoint, out, options=dict(data_root=str(tmp_path)))
         (tmp_path / 'file').write_text('')
         with pytest.raises(ValueError, match="OUT .*: '.*file' is a file, not a folder"):
@@ -317,13 +302,7 @@ class TestErrors:
         monkeypatch.setattr('importlib.util.find_spec', lambda name: name == 'onnx' or None)
         message = 'ONNX needs onnxruntime and onnxscript, not installed here: pip install onnxrunt'
         with pytest.raises(ValueError, match=message):
-            export_student('gone.py', checkpoint, tmp_path / 'out', onnx=OnnxInput())
-
-    def test_sizes(self):
-        with pytest.raises(ValueError, match=r'got size=\(0, 5\), is_dynamic=False'):
-            OnnxInput(size=(0, 5))
-        with pytest.raises(ValueError, match='or dynamic, not both'):
-            OnnxInput(size=(64, 64), is_dynamic=True)
+            export_student(RECIPE, checkpoint, tmp_path / 'out', onnx=True)
 
     def test_no_classes_anywhere(self, checkpoint, options, tmp_path):
         cfg = Config.fromfile(RECIPE)
@@ -334,7 +313,3 @@ class TestErrors:
             ValueError, match='neither the checkpoint .* names the classes: set met'
         ):
             export_student(tmp_path / 'nameless.py', checkpoint, tmp_path / 'out', options=options)
-
-    def test_no_segmentor(self):
-        with pytest.raises(ValueError, match='the student is a Linear, and what is exported are'):
-            make._check_kind(revert_sync_batchnorm(torch.nn.Linear(2, 2)), classifies=False)

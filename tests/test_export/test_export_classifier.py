@@ -9,7 +9,7 @@ import torch
 from mmengine import Config
 
 from mmrazor_tat import config_path
-from mmrazor_tat.export import OnnxInput, export_student
+from mmrazor_tat.export import export_student
 from mmrazor_tat.utils.networks import student_weights, trained_model
 
 RECIPE = 'kd/kd_resnet34_resnet18_8xb256-100e_imagenet.py'
@@ -72,7 +72,6 @@ def test_for_mmpretrain_alone(recipe, checkpoint, image, tmp_path, command):
     )
     assert network['parameters'] == 11_689_512 and len(network['classes']) == 1000
     assert report['proof']['inputs'] == [1, 3, 224, 224] and report['proof']['logits'] == [1000]
-    assert report['proof']['max_difference'] == 0
     assert report['preprocessing']['channel_order'] == 'RGB'
     assert report['preprocessing']['mean'] == [123.675, 116.28, 103.53]
     assert report['versions']['mmpretrain']
@@ -104,5 +103,5 @@ def test_other_predictions_are_refused(recipe, checkpoint, image, tmp_path, monk
 def test_onnx_is_for_segmentors(recipe, checkpoint, image, tmp_path):
     pytest.importorskip('onnxscript')
     with pytest.raises(ValueError, match='--onnx is for segmentors, and the student of .* is a c'):
-        export_student(recipe, checkpoint, tmp_path / 'out', image, OnnxInput())
+        export_student(recipe, checkpoint, tmp_path / 'out', image, True)
     assert not (tmp_path / 'out').exists()

@@ -58,7 +58,6 @@ def test_a_fixed_size_with_any_number_of_images(network, tmp_path, monkeypatch, 
         greatest = network(image).abs().max().item()
     assert cases[0].tolerance == pytest.approx(RELATIVE * greatest + ABSOLUTE)
     assert all(case.difference < case.tolerance / 10 for case in cases)
-    assert all(case.same_labels == 1 for case in cases)
 
 
 def test_a_file_that_computes_something_else_is_refused(tmp_path):
@@ -87,7 +86,7 @@ def test_a_fixed_file_does_not_pass_as_a_dynamic_one(tmp_path):
     path = tmp_path / 'a.onnx'
     image = torch.rand(1, 3, 8, 8)
     write_onnx(Scale(2.0), image.repeat(2, 1, 1, 1), False, {}, path)
-    message = r'cannot run the ONNX file on an input of \(1, 3, 21, 12\).*try a fixed one'
+    message = r'cannot run the ONNX file on an input of \(1, 3, 21, 12\) .*try --onnx-size'
     with pytest.raises(ValueError, match=message):
         check_onnx(path, Scale(2.0), image, is_dynamic=True)
     path.write_bytes(b'no onnx')

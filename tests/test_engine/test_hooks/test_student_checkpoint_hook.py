@@ -90,7 +90,6 @@ def test_the_newest_and_the_best_stay_and_a_resumed_run_knows_the_best(distillat
     steer(fourth, {6: 31.0, 7: 30.5})
     fourth.train()
     assert load(fourth, 'student_best.pth')['meta']['iter'] == 6
-    assert fourth.message_hub.get_info('student_best_value') == 31.0
 
     anew = distillation(2, 'run', **settings)
     steer(anew, {1: 5.0, 2: 4.0})
@@ -143,19 +142,11 @@ def test_by_epoch_of_a_plain_model_in_another_folder(toy_voc, tmp_path):
     assert Config.fromfile(tmp_path / 'out/student.py').default_hooks.checkpoint is None
 
 
-@pytest.mark.parametrize(
-    ('settings', 'message'),
-    [
-        ({}, 'nothing to write: set interval=4000'),
-        (dict(interval=0), 'interval must be a number of iterations or epochs, or None, got 0'),
-        (dict(interval=1, max_keep=0), 'max_keep must be a number of checkpoints, or -1 .* got 0'),
-        (dict(save_best='F', rule='most'), "save_best='F', rule='most': .*'greater' or 'less'"),
-        (dict(save_best='sharpness'), '.* must be set where mmengine cannot tell'),
-    ],
-)
-def test_arguments(settings, message):
-    with pytest.raises(ValueError, match=f'StudentCheckpointHook: {message}'):
-        StudentCheckpointHook(**settings)
+def test_arguments():
+    with pytest.raises(ValueError, match='StudentCheckpointHook: nothing to write: set interval'):
+        StudentCheckpointHook()
+    with pytest.raises(ValueError, match='rule'):  # mmengine's
+        StudentCheckpointHook(save_best='sharpness')
 
 
 def test_the_rule():
