@@ -14,6 +14,7 @@ from mmengine import DictAction
 from mmrazor_tat import compat
 from mmrazor_tat.benchmark.execution import LAUNCHERS, Launch, dry_run, report_only, run_suite
 from mmrazor_tat.benchmark.suites import Plan, SuiteError, load_suite
+from mmrazor_tat.benchmark.suites.jobs import batch_warning
 from mmrazor_tat.benchmark.suites.options import read_options
 
 
@@ -77,7 +78,7 @@ def main() -> int:
         launch = Launch(args.jobs, args.launcher, args.processes, args.slurm)
         if args.dry_run:
             print('\n'.join(dry_run(plan, args.only, launch)))
-            warning = plan.batch_warning(plan.jobs(args.only))
+            warning = batch_warning(plan.jobs(args.only))
             if warning is not None:
                 print(warning, file=sys.stderr)
         elif args.report_only:

@@ -1,10 +1,12 @@
 """The batch of a run against the one that its learning rate is meant for: hand-worked."""
 
+from types import SimpleNamespace
+
 import pytest
 from mmengine import Config
 
-from mmrazor_tat.benchmark.suites.choice import batch_warning
 from mmrazor_tat.benchmark.suites.definition import load_suite
+from mmrazor_tat.benchmark.suites.jobs import Key, batch_warning
 from mmrazor_tat.benchmark.suites.options import SuiteError
 from mmrazor_tat.benchmark.suites.plan import Plan
 from mmrazor_tat.utils.batch import Batch
@@ -53,10 +55,14 @@ def test_which_batch_fits(of, fits):
     assert of.fits is fits
 
 
+def jobs(**batches):
+    return [SimpleNamespace(key=Key(name, 0), batch=of) for name, of in batches.items()]
+
+
 def test_one_warning_for_each_kind_of_batch():
     small, other = batch(), batch(images=6, meant=12, config_lr=0.004)
     runs = {**dict.fromkeys(['a', 'b', 'c', 'd', 'e'], small), 'm': other, 'f': batch(4), 'n': None}
-    assert batch_warning(runs).splitlines() == [
+    assert batch_warning(jobs(**runs)).splitlines() == [
         'warning: a, b, c and 2 more train with a batch of 4 (1 process x 4 images), but the '
         'learning rate 0.01 is meant for 16; scaled linearly it is 0.0025. Train with '
         '--launcher pytorch --processes 4, or --auto-scale-lr',
@@ -64,8 +70,8 @@ def test_one_warning_for_each_kind_of_batch():
         'is meant for 12; scaled linearly it is 0.002. Train with --launcher pytorch '
         '--processes 2, or --auto-scale-lr',
     ]
-    assert batch_warning(dict(a=small, b=small)).startswith('warning: all 2 runs train with')
-    assert batch_warning(dict(a=batch(4), b=None)) is None
+    assert batch_warning(jobs(a=small, b=small)).startswith('warning: all 2 runs train with')
+    assert batch_warning(jobs(a=batch(4), b=None)) is None
 
 
 def test_no_number_of_processes_is_named_where_none_fits():
@@ -97,11 +103,11 @@ def test_a_suite_in_mmseg_s_protocol(tmp_path):
     """Meant for 4 processes x 4 images."""
     (tmp_path / 'two.py').write_text(MMSEG)
     suite = load_suite(str(tmp_path / 'two.py'))
-    warning = Plan.batch_warning(Plan(suite, tmp_path).jobs())
+    warning = batch_warning(Plan(suite, tmp_path).jobs())
     assert 'all 2 runs train with a batch of 4 (1 process x 4 images)' in warning
-    assert Plan.batch_warning(Plan(suite, tmp_path, processes=4).jobs()) is None
+    assert batch_warning(Plan(suite, tmp_path, processes=4).jobs()) is None
     scaled = Plan(suite, tmp_path, {'auto_scale_lr.enable': True})
-    assert Plan.batch_warning(scaled.jobs()) is None
+    assert batch_warning(scaled.jobs()) is None
     job, plain = scaled.job('r18', 0), Plan(suite, tmp_path).job('r18', 0)
     assert job.batch.lr == pytest.approx(plain.batch.lr / 4)
     assert job.options['auto_scale_lr.enable'] is True

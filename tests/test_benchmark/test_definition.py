@@ -139,8 +139,8 @@ FAULTS = [
         dict(runs=with_run('tat', options={'model.teacher_ckpt': 'x.pth'})),
         "run 'tat' has a teacher and the option model.teacher_ckpt: one of the two",
     ),
-    (dict(toy_data=dict(num=3)), "toy_data has no key 'num'; nearest: 'num_val'"),
-    (dict(toy_data=3), 'toy_data must be a dict of num_train, num_val, size, seed, got 3'),
+    (dict(toy_data=dict(num=3)), "toy_data of layout 'voc' has no key 'num'; nearest: 'num_val'"),
+    (dict(toy_data=3), r'toy_data must be a dict \(.*num_train, num_val, size, seed; .*, got 3'),
 ]
 
 

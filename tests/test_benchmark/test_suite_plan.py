@@ -109,7 +109,7 @@ def test_options_of_a_job(plan, tmp_path):
     }
     assert tat.folder == out / 'runs/tat/seed1'
     assert tat.teacher == Key('teacher', 0)
-    assert (tat.unit, tat.total, tat.val_interval) == ('iter', 50, 1000)
+    assert (tat.unit, tat.total) == ('iter', 50)
     student = plan(options={'train_cfg.max_iters': 60}).job('student', 1)
     assert student.total == 60
     assert student.options['model.init_cfg.checkpoint'] == str(out / 'starts/student_seed1.pth')
@@ -169,7 +169,7 @@ FAULTS = [
     ),
     (
         ("teacher='teacher'", "teacher='student'"),
-        "run 'tat': its model.teacher is not the network that run 'student' trains",
+        "run 'tat' has a model.teacher that is not the network that run 'student' trains",
     ),
     (("teacher='teacher', ", ''), "run 'tat': .* has a teacher without weights: name the run"),
     (

@@ -48,7 +48,7 @@ def jobs(suite, tmp_path) -> dict[Key, Job]:
             teacher = Key('teacher', 0) if name == 'tat' else None
             folder = tmp_path / f'runs/{name}/seed{seed}'
             key = Key(name, seed)
-            job = Job(key, suite.runs[name], folder, {}, {'a': '1'}, teacher, None, 'iter', 8, 4, 7)
+            job = Job(key, suite.runs[name], folder, {}, {'a': '1'}, teacher, None, 'iter', 8, 7)
             found[key] = job
             curve = [(4, last + 1.5), (8, last)]
             metrics = dict(mIoU=dict(last=last, best=last + 1.5, best_step=4, curve=curve))
@@ -291,7 +291,7 @@ def test_commits_and_versions_are_in_the_header(suite, jobs, tmp_path):
         change(job, commit='ab'[number == 0] * 40, versions=dict(torch='2.13', mmseg='1.2.2'))
     write_report(suite, list(jobs.values()), tmp_path, '', with_plots=False)
     header = (tmp_path / 's.md').read_text().split('| run |')[0]
-    assert 'Made with torch 2.13, mmsegmentation 1.2.2.' in header
+    assert 'Made with torch 2.13, mmseg 1.2.2.' in header
     assert 'several commits' in header and 'aaaaaaaaaa (6 runs)' in header
 
 

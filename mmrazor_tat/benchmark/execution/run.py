@@ -15,6 +15,7 @@ from ...utils.measure import describe_machine
 from ...utils.work_dir import read_record
 from ..report.write import report_path, write_report
 from ..suites import Plan, SuiteError
+from ..suites.jobs import batch_warning
 from ..suites.plan import TOY_FOLDER
 from ..suites.toy_data import make_toy_data
 from . import records
@@ -85,7 +86,7 @@ def _run(plan, jobs, launch, command, progress, executor) -> Schedule:
     finished = len(schedule.keys(records.FINISHED))
     if finished:
         progress.event(f'{finished} of {len(jobs)} runs are finished already')
-    warning = plan.batch_warning([schedule.jobs[key] for key in schedule.keys(WAITING)])
+    warning = batch_warning([schedule.jobs[key] for key in schedule.keys(WAITING)])
     if warning is not None:
         progress.event(warning)
     schedule.run()

@@ -68,9 +68,9 @@ def collect(jobs: Sequence[Job]) -> pd.DataFrame:
     lines = []
     for job in jobs:
         record = found[job.key] or {}
-        teacher = None if job.teacher is None else found.get(job.teacher)
         status, error = record.get('status', NOT_RUN), record.get('error')
-        if not record and teacher is not None and teacher['status'] == records.FAILED:
+        teacher = found.get(job.teacher) or {}
+        if not record and teacher.get('status') == records.FAILED:
             status, error = 'skipped', f'{job.teacher.run} failed'
         results = record.get('results') or {}
         gpu = results.get('gpu_mib')
@@ -127,11 +127,8 @@ def _row(run: Run, seeds: pd.DataFrame, last: pd.DataFrame, metric: str) -> Row:
     done = seeds[seeds.status == records.FINISHED]
 
     def spreads(which: str) -> dict[str, Spread]:
-        found = {
-            n: Spread.of(done[f'{which} {n}'].dropna())
-            for n in metrics_of(done, metric)
-            if f'{which} {n}' in done
-        }
+        names = [name for name in metrics_of(done, metric) if f'{which} {name}' in done]
+        found = {name: Spread.of(done[f'{which} {name}'].dropna()) for name in names}
         return {name: of for name, of in found.items() if of is not None}
 
     gains = pd.Series(dtype=float)
@@ -164,41 +161,28 @@ def roles(suite: Suite) -> tuple[set[str], list[str]]:
 def as_json(suite: Suite, table: Sequence[Row]) -> dict[str, Any]:
     """What SUITE.json holds of the suite and its runs."""
 
-    def spread(of: Optional[Spread], with_interval: bool = False) -> Optional[dict[str, Any]]:
-        if of is None:
-            return None
-        return of._asdict() | (dict(interval=of.interval) if with_interval else {})
+    def texts(options: dict[str, Any]) -> dict[str, str]:
+        return {key: repr(value) for key, value in options.items()}
 
-    return dict(
-        suite=dict(
-            name=suite.name,
-            title=suite.title,
-            metric=suite.metric,
-            seeds=list(suite.seeds),
-            options={key: repr(value) for key, value in suite.options.items()},
-            toy_data=suite.toy_data,
-        ),
-        runs={
-            row.run.name: dict(
-                label=row.run.label,
-                group=row.run.group,
-                config='/'.join(row.run.config.parts).rpartition('configs/')[2],
-                baseline=row.run.baseline,
-                paper=row.run.paper,
-                note=row.run.note,
-                last={name: spread(of) for name, of in row.last.items()},
-                best={name: spread(of) for name, of in row.best.items()},
-                gain=spread(row.gain, with_interval=True),
-                teacher=row.run.teacher,
-                start=row.run.start,
-                options={key: repr(value) for key, value in row.run.options.items()},
-                # Without the settings, which are long: they stay in run.json.
-                seeds=[
-                    {k: v for k, v in line.record.items() if k != 'settings'}
-                    | dict(seed=line.seed, status=line.status, error=line.error)
-                    for line in row.seeds.itertuples()
-                ],
-            )
-            for row in table
-        },
-    )
+    def spreads(of: dict[str, Spread]) -> dict[str, dict]:
+        return {name: spread._asdict() for name, spread in of.items()}
+
+    shown = {key: getattr(suite, key) for key in ('name', 'title', 'metric', 'seeds', 'toy_data')}
+    runs = {
+        row.run.name: dict(
+            vars(row.run),
+            config='/'.join(row.run.config.parts).rpartition('configs/')[2],
+            options=texts(row.run.options),
+            last=spreads(row.last),
+            best=spreads(row.best),
+            gain=row.gain and dict(row.gain._asdict(), interval=row.gain.interval),
+            # Without the settings, which are long: they stay in run.json.
+            seeds=[
+                {k: v for k, v in line.record.items() if k != 'settings'}
+                | dict(seed=line.seed, status=line.status, error=line.error)
+                for line in row.seeds.itertuples()
+            ],
+        )
+        for row in table
+    }
+    return dict(suite=dict(shown, options=texts(suite.options)), runs=runs)

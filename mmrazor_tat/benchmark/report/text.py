@@ -1,6 +1,5 @@
 """The report of a suite as text."""
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Optional
 from urllib.parse import quote
@@ -26,12 +25,10 @@ def as_markdown(
     lines = pd.concat([row.seeds for row in table])
     notes = list(dict.fromkeys(row.run.note for row in table if row.run.note is not None))
     numbers = {note: number for number, note in enumerate(notes, start=1)}
-    machines = dict.fromkeys(
-        machine_line(record['machine']) for record in lines.record if record.get('machine')
-    )
+    found = list(lines.record)
+    machines = dict.fromkeys(machine_line(of['machine']) for of in found if of.get('machine'))
     where = f'Run on {"; ".join(machines) or "no machine yet"}.'
-    parts = [f'# {suite.title}', f'{where} {provenance(list(lines.record))}'.strip()]
-    parts.append(f'`{command}`')
+    parts = [f'# {suite.title}', f'{where} {provenance(found)}'.strip(), f'`{command}`']
     groups = by_group(table)
     rest = groups.pop(None, [])
     parts += [run_table(suite, rest, numbers)] if rest else []
@@ -40,7 +37,7 @@ def as_markdown(
         parts += [f'## {group}', run_table(suite, of, numbers)]
     parts += ['## Notes'] if groups else []  # they are of all groups
     parts += [f'<sup>{number}</sup> {note}' for note, number in numbers.items()]
-    parts.append(_caution(suite, table))
+    parts += _caution(suite, table)
     if with_other_settings:
         parts.append(
             'Made with other settings than the suite now asks for, so not to be compared: '
@@ -66,12 +63,14 @@ def as_markdown(
 def run_table(suite: Suite, table: Sequence[Row], notes: dict[str, int]) -> str:
     """A line for each run; ``notes``: the number of each."""
     names = metrics_of(pd.concat([row.finished for row in table]), suite.metric)
-    has_paper = any(row.run.paper is not None for row in table)
     baselines = list(dict.fromkeys(row.run.baseline for row in table if row.run.baseline))
     over = suite.runs[baselines[0]].label if len(baselines) == 1 else 'the baseline'
-    header = ['run', 'seeds', *(f'{which} {n}' for n in names for which in ('last', 'best'))]
-    header += [f'gain over {over}'] * bool(baselines) + ['baseline'] * (len(baselines) > 1)
-    header += ['minutes per run', 'peak MiB'] + ['paper (its own training)'] * has_paper
+    columns = ['run', 'seeds', *(f'{which} {n}' for n in names for which in ('last', 'best'))]
+    columns += [f'gain over {over}', 'baseline', 'minutes per run', 'peak MiB']
+    columns += ['paper (its own training)']
+    dropped = {'baseline'} if len(baselines) < 2 else set()
+    dropped |= set() if baselines else {f'gain over {over}'}
+    dropped |= set() if any(row.run.paper is not None for row in table) else {columns[-1]}
     lines = []
     for row in table:
         mark = '' if row.run.note is None else f'<sup>{notes[row.run.note]}</sup>'
@@ -79,15 +78,12 @@ def run_table(suite: Suite, table: Sequence[Row], notes: dict[str, int]) -> str:
         line = [f'{row.run.label}{mark}', str(done) if done == asked else f'{done} of {asked}']
         for name in names:
             line += [spread(row.last.get(name)), spread(row.best.get(name))]
-        line += [_gain(row)] * bool(baselines)
-        if len(baselines) > 1:
-            line.append('' if row.run.baseline is None else suite.runs[row.run.baseline].label)
+        base = suite.runs[row.run.baseline].label if row.run.baseline else ''
         minutes, peak = row.finished.seconds.mean() / 60, row.finished.peak_mib.max()
-        line += ['' if pd.isna(minutes) else f'{minutes:.1f}']
-        line += ['' if pd.isna(peak) else f'{peak:,.0f}']
-        line += ['' if row.run.paper is None else f'{row.run.paper:.2f}'] * has_paper
-        lines.append(line)
-    return markdown_table(header, lines)
+        line += [_gain(row), base, _number(minutes, '.1f'), _number(peak, ',.0f')]
+        lines.append([*line, _number(row.run.paper, '.2f')])
+    shown = pd.DataFrame(lines, columns=columns).drop(columns=list(dropped))
+    return markdown_table(list(shown), shown.values.tolist())
 
 
 def _comparison(metric: str, groups: dict[str, list[Row]]) -> list[str]:
@@ -107,6 +103,10 @@ def _comparison(metric: str, groups: dict[str, list[Row]]) -> list[str]:
     has_paper = any(row.run.paper is not None for rows in groups.values() for row in rows)
     title = f'Last {metric} by group' + (", in brackets the paper's:" if has_paper else ':')
     return [title, markdown_table(['run', *groups], lines)]
+
+
+def _number(value: Optional[float], form: str) -> str:
+    return '' if value is None or pd.isna(value) else f'{value:{form}}'
 
 
 def spread(of: Optional[Spread], sign: str = '') -> str:
@@ -129,25 +129,22 @@ def _gain(row: Row) -> str:
     return text
 
 
-def _caution(suite: Suite, table: Sequence[Row]) -> str:
+def _caution(suite: Suite, table: Sequence[Row]) -> list[str]:
     teachers = {run.teacher for run in suite.runs.values()}
     held = [row for row in table if row.run.name not in teachers] or table
     counts = sorted({len(row.finished) for row in held if len(row.finished)})
     if not counts:
-        return 'No run that is to be compared has finished yet.'
+        return ['No run that is to be compared has finished yet.']
     few = str(counts[0]) if len(counts) == 1 else f'{counts[0]} to {counts[-1]}'
     parts = ['One seed a run.' if counts == [1] else f'{few} seeds a run.']
     if counts[-1] > 1:
         parts.append('Mean ± standard deviation over the seeds.')
     parts.append('Minutes are those of the whole process, imports and validation included.')
-    gains = _about_gains(table)
-    return ' '.join(parts) + ('\n\n' + ' '.join(gains) if gains else '')
-
-
-def _about_gains(table: Sequence[Row]) -> list[str]:
     gains = [row for row in table if row.gain is not None]
-    if not gains:
-        return []
+    return [' '.join(parts)] + ([' '.join(_about_gains(gains))] if gains else [])
+
+
+def _about_gains(gains: Sequence[Row]) -> list[str]:
     parts = [
         'A gain is the mean of the differences of the last values, seed by seed, ± their standard '
         'deviation.'
@@ -201,28 +198,18 @@ def _unfinished(lines: pd.DataFrame) -> list[str]:
     return found + [f'* not run: {"; ".join(runs)}'] * bool(runs)
 
 
-# As the report names them, by the name of their module.
-_PACKAGES = dict(
-    torch='torch',
-    mmengine='mmengine',
-    mmseg='mmsegmentation',
-    mmpretrain='mmpretrain',
-    mmrazor='mmrazor',
-    mmrazor_tat='mmrazor_tat',
-)
-
-
 def provenance(found: Sequence[dict[str, Any]]) -> str:
-    """One or two sentences about versions and commits; empty where the records do not tell."""
-    commits = Counter(
-        record['commit'].rstrip('+')[:10] + '+' * record['commit'].endswith('+')
+    """Sentences about versions and commits; empty where the records do not tell."""
+    made = pd.Series([of['commit'] for of in found if of.get('commit')], dtype=str)
+    # Ten digits, and the + of changes that were not committed.
+    commits = made.str.replace(r'^(.{10})[^+]*', r'\1', regex=True).value_counts(sort=False)
+    versions = dict.fromkeys(
+        ', '.join(f'{name} {of}' for name, of in record['versions'].items() if of)
         for record in found
-        if record.get('commit')
+        if record.get('versions')
     )
-    versions = dict.fromkeys(_versions(record) for record in found if record.get('versions'))
     made_with = [' or '.join(versions)] if versions else []
-    if len(commits) == 1:
-        made_with.append(f'commit {next(iter(commits))}')
+    made_with += [f'commit {commits.index[0]}'] if len(commits) == 1 else []
     parts = [f'Made with {", ".join(made_with)}.'] if made_with else []
     if len(versions) > 1:
         parts.append('The runs had several versions: differences may come from these.')
@@ -231,18 +218,6 @@ def provenance(found: Sequence[dict[str, Any]]) -> str:
         parts.append(
             f'The runs had several commits, differences may come from these: {", ".join(of)}.'
         )
-    if any(name.endswith('+') for name in commits):
+    if any(name.endswith('+') for name in commits.index):
         parts.append('+: with changes that were not committed.')
     return ' '.join(parts)
-
-
-def _versions(record: dict[str, Any]) -> str:
-    """Without the package of the other task, which may have been imported all the same."""
-    # The settings are kept as text.
-    scope = record.get('settings', {}).get('default_scope')
-    other = 'mmseg' if scope == repr('mmpretrain') else 'mmpretrain'
-    return ', '.join(
-        f'{name} {record["versions"][module]}'
-        for module, name in _PACKAGES.items()
-        if record['versions'].get(module) and module != other
-    )

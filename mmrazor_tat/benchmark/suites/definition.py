@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, Optional
+from typing import Any, Optional
 
 from mmengine import Config
 
@@ -12,12 +12,30 @@ from ...utils.configs import config_path
 from .options import SuiteError, nearest, read_options
 from .toy_data import read_toy_data
 
-_SUITE_KEYS = ('title', 'seeds', 'metric', 'baseline', 'options', 'toy_data', 'runs')
-_RUN_KEYS = (
-    *('config', 'label', 'group', 'seeds', 'teacher', 'start', 'paper', 'note', 'options'),
-    'baseline',
-)
 _SUITES = Path(__file__).parents[2] / '.mim' / 'configs' / 'suites'
+_TEXT, _SEEDS = 'a text', 'different integers of at least 0, such as (0, 1, 2)'
+# What fits each key; the options and the data have readers of their own.
+_SUITE_KEYS = dict(
+    title=_TEXT,
+    metric=_TEXT,
+    seeds=_SEEDS,
+    runs='a dict with at least one run',
+    baseline=_TEXT,
+    options=None,
+    toy_data=None,
+)
+_RUN_KEYS = dict(
+    config=_TEXT,
+    label=_TEXT,
+    group=_TEXT,
+    seeds=_SEEDS,
+    teacher=_TEXT,
+    start=_TEXT,
+    baseline=_TEXT,
+    paper='a number or None',
+    note=_TEXT,
+    options=None,
+)
 
 
 @dataclass(frozen=True)
@@ -84,35 +102,26 @@ def load_suite(suite: str, seeds: Optional[Sequence[int]] = None) -> Suite:
         content = Config.fromfile(path).to_dict()
     except Exception as error:  # whatever a Python file can raise
         raise SuiteError(f'suite {path} cannot be read: {type(error).__name__}: {error}') from error
-    _known(content, _SUITE_KEYS, 'a suite')
     for key in ('title', 'metric', 'runs', 'seeds'):
         if key not in content:
             raise SuiteError(f'a suite needs {key!r}, which {path} lacks')
-    metric = _text(content['metric'], 'metric')
-    default = content.get('baseline')
+    _check(content, _SUITE_KEYS, 'a suite', '')
+    if seeds is not None:
+        _check(dict(seeds=seeds), _SUITE_KEYS, '', '--')
     options = read_options(content.get('options', {}), 'options')
-    own_seeds = _seeds(content['seeds'], 'seeds')
-    own_seeds = own_seeds if seeds is None else _seeds(seeds, '--seeds')
-    if not isinstance(content['runs'], dict) or not content['runs']:
-        _wrong('runs', 'a dict with at least one run', content['runs'])
+    of_suite = dict(seeds=tuple(content['seeds'] if seeds is None else seeds))
+    of_suite.update(baseline=content.get('baseline'))
     runs = {
-        name: _run(name, of, own_seeds, path.parent, options)
-        for name, of in content['runs'].items()
+        name: _run(name, of, of_suite, path.parent, options) for name, of in content['runs'].items()
     }
-    _is_run(default, 'baseline', runs)
-    runs = {
-        name: run
-        if name == default or 'baseline' in content['runs'][name]
-        else replace(run, baseline=default)
-        for name, run in runs.items()
-    }
+    _is_run(of_suite['baseline'], 'baseline', runs)
     _check_relations(runs)
     return Suite(
         name=path.stem,
         path=path,
-        title=_text(content['title'], 'title'),
-        seeds=own_seeds,
-        metric=metric,
+        title=content['title'],
+        seeds=of_suite['seeds'],
+        metric=content['metric'],
         options=options,
         toy_data=read_toy_data(content.get('toy_data')),
         runs=runs,
@@ -123,9 +132,8 @@ def _find(suite: str) -> Path:
     path = Path(suite)
     if path.is_file():
         return path.resolve()
-    shipped = f'suites/{suite}.py'
     try:
-        return Path(config_path(shipped))
+        return Path(config_path(f'suites/{suite}.py'))
     except FileNotFoundError:
         known = ', '.join(sorted(file.stem for file in _SUITES.glob('*.py'))) or 'none'
         raise SuiteError(
@@ -133,44 +141,38 @@ def _find(suite: str) -> Path:
         ) from None
 
 
-def _run(name: str, of: Any, seeds: tuple[int, ...], folder: Path, options: dict) -> Run:
+def _run(name: str, of: Any, of_suite: dict, folder: Path, suite_options: dict) -> Run:
     where = f'run {name!r}'
     if not re.fullmatch(r'\w[\w.+-]*', str(name)):
         raise SuiteError(
             f'{where}: a run becomes a folder: its name is made of letters, digits, _ . + -'
         )
     if not isinstance(of, dict):
-        _wrong(where, "a dict such as dict(config='small/demo/student.py')", of)
-    _known(of, _RUN_KEYS, where)
+        fits = "a dict such as dict(config='small/demo/student.py')"
+        raise SuiteError(f'{where} must be {fits}, got {of!r}')
     if 'config' not in of:
         raise SuiteError(f'{where} needs a config')
-    own = of.get('seeds')
-    paper, note, group = of.get('paper'), of.get('note'), of.get('group')
-    if paper is not None and (isinstance(paper, bool) or not isinstance(paper, (int, float))):
-        _wrong(f'{where}: paper', 'a number or None', paper)
-    run = Run(
+    _check(of, _RUN_KEYS, where, f'{where}: ')
+    options = read_options(of.get('options', {}), f'{where}: options')
+    if of.get('teacher') is not None and 'model.teacher_ckpt' in {**suite_options, **options}:
+        raise SuiteError(f'{where} has a teacher and the option model.teacher_ckpt: one of the two')
+    own = {'label': name, **of_suite, **{k: v for k, v in of.items() if v is not None}}
+    baseline = of['baseline'] if 'baseline' in of else of_suite['baseline']
+    return Run(
         name=name,
         config=_config(of['config'], where, folder),
-        label=_text(of.get('label', name), f'{where}: label'),
-        seeds=seeds if own is None else _seeds(own, f'{where}: seeds'),
-        teacher=of.get('teacher'),
-        start=of.get('start'),
-        paper=paper,
-        note=None if note is None else _text(note, f'{where}: note'),
-        options=read_options(of.get('options', {}), f'{where}: options'),
-        baseline=of.get('baseline'),
-        group=None if group is None else _text(group, f'{where}: group'),
+        label=own['label'],
+        seeds=tuple(own['seeds']),
+        options=options,
+        baseline=None if baseline == name else baseline,
+        **{key: of.get(key) for key in ('teacher', 'start', 'paper', 'note', 'group')},
     )
-    if run.teacher is not None and 'model.teacher_ckpt' in {**options, **run.options}:
-        raise SuiteError(f'{where} has a teacher and the option model.teacher_ckpt: one of the two')
-    return run
 
 
-def _config(config: Any, where: str, folder: Path) -> Path:
+def _config(config: str, where: str, folder: Path) -> Path:
     """A config's file: beside the suite, else among the shipped ones."""
-    beside = folder / _text(config, f'{where}: config')
-    if beside.is_file():
-        return beside.resolve()
+    if (folder / config).is_file():
+        return (folder / config).resolve()
     try:
         return Path(config_path(config))
     except FileNotFoundError:
@@ -197,48 +199,37 @@ def _check_relations(runs: dict[str, Run]) -> None:
                     )
                 chain.append(following)
     for run in runs.values():
-        if run.teacher is None:
-            continue
-        seeds = runs[run.teacher].seeds
-        missing = sorted(set(run.seeds) - set(seeds))
-        if len(seeds) > 1 and missing:
+        seeds = runs[run.teacher].seeds if run.teacher else ()
+        if len(seeds) > 1 and set(run.seeds) - set(seeds):
             raise SuiteError(
                 f'run {run.name!r} has seeds {list(run.seeds)} and its teacher {run.teacher!r} '
                 f'{list(seeds)}: a teacher has a single seed, or all of them'
             )
 
 
-def _is_run(name: Any, where: str, runs: dict[str, Run]) -> None:
-    if name is None:
-        return
-    _text(name, where)
-    if name not in runs:
+def _is_run(name: Optional[str], where: str, runs: dict[str, Run]) -> None:
+    if name is not None and name not in runs:
         raise SuiteError(f'{where}: there is no run {name!r}{nearest(name, runs)}')
 
 
-def _known(content: dict, known: Sequence[str], where: str) -> None:
-    for key in content:
-        if key not in known:
-            raise SuiteError(f'{where} has no key {key!r}{nearest(key, known)}')
+def _check(content: dict, keys: dict[str, Optional[str]], owner: str, where: str) -> None:
+    for key, value in content.items():
+        if key not in keys:
+            raise SuiteError(f'{owner} has no key {key!r}{nearest(key, keys)}')
+        if value is not None and not _fits(value, keys[key]):
+            raise SuiteError(f'{where}{key} must be {keys[key]}, got {value!r}')
 
 
-def _wrong(where: str, fits: str, given: Any) -> NoReturn:
-    raise SuiteError(f'{where} must be {fits}, got {given!r}')
+def _fits(value: Any, what: Optional[str]) -> bool:
+    if what == _TEXT:
+        return isinstance(value, str) and bool(value)
+    if what == _SEEDS:
+        is_list = isinstance(value, (tuple, list)) and bool(value)
+        return is_list and len(set(value)) == len(value) and all(map(_is_seed, value))
+    if what == _RUN_KEYS['paper']:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return what != _SUITE_KEYS['runs'] or isinstance(value, dict) and bool(value)
 
 
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str) or not value:
-        _wrong(where, 'a text', value)
-    return value
-
-
-def _seeds(value: Any, where: str) -> tuple[int, ...]:
-    fits = (
-        isinstance(value, (tuple, list))
-        and value
-        and all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in value)
-        and len(set(value)) == len(value)
-    )
-    if not fits:
-        _wrong(where, 'different integers of at least 0, such as (0, 1, 2)', value)
-    return tuple(value)
+def _is_seed(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -1,18 +1,19 @@
 """The jobs of a plan: a run with one seed, its settings and what it waits for."""
 
-import functools
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-from mmengine import Config
-
 from ...utils.batch import Batch
-from ...utils.configs import read_config_file
 from .definition import Run
 from .networks import Start
+
+_NAMED_RUNS = 3
+_LAUNCH = '--launcher pytorch --processes {}'
 
 
 class Key(NamedTuple):
@@ -38,7 +39,6 @@ class Job:
     start: Optional[Start]
     unit: str  # 'iter' or 'epoch': what its length, its validations and checkpoints count
     total: Optional[int]
-    val_interval: Optional[int]
     parameters: Optional[int]  # of the network that is trained
     batch: Optional[Batch] = None  # None where the config does not tell
 
@@ -47,25 +47,34 @@ class Job:
         return digest(self.settings)
 
 
-def logged_by_iterations(cfg: Config) -> dict[str, Any]:
-    """What a run by iterations needs so that its validations are told apart.
-
-    mmengine numbers them by epochs unless it is told otherwise, as mmseg's configs do: in a run by
-    iterations all of them then have number 0.
-    """
-    logger = (cfg.get('default_hooks') or {}).get('logger') or {}
-    by_epoch = 'max_epochs' in (cfg.get('train_cfg') or {})
-    if by_epoch or not logger.get('log_metric_by_epoch', True):
-        return {}
-    return {'default_hooks.logger.log_metric_by_epoch': False}
-
-
-@functools.cache
-def read_config(path: Path, changed: int) -> Config:
-    """A config's file; mmengine takes a second for one with bases of mmseg."""
-    return read_config_file(path)
-
-
 def digest(content: Any) -> str:
     text = json.dumps(content, sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def fits(name: str, only: Optional[Sequence[str]]) -> bool:
+    """Whether a run is asked for, by its name or a shell pattern such as ``resnet56-*``."""
+    return only is None or any(fnmatchcase(name, pattern) for pattern in only)
+
+
+def batch_warning(jobs: Sequence[Job]) -> Optional[str]:
+    """One text about all runs whose learning rate is not meant for their batch.
+
+    Returns:
+        A line for each kind of batch; None where all fit.
+    """
+    batches = {job.key.run: job.batch for job in jobs}
+    groups: dict[Batch, list[str]] = {}
+    for name, batch in batches.items():
+        if batch is not None and not batch.fits:
+            groups.setdefault(batch, []).append(name)
+    lines = []
+    for batch, names in groups.items():
+        who = f'{", ".join(names[:_NAMED_RUNS])} train{"s" * (len(names) == 1)}'
+        if len(names) > _NAMED_RUNS:
+            more = f' and {len(names) - _NAMED_RUNS} more train'
+            who = ', '.join(names[:_NAMED_RUNS]) + more
+        if len(names) == len(batches) > 1:
+            who = f'all {len(names)} runs train'
+        lines.append(f'warning: {who} with {batch.complaint(_LAUNCH)}')
+    return '\n'.join(lines) or None

@@ -1,6 +1,7 @@
-"""One warning about all runs of a suite whose learning rate is not meant for their batch."""
+"""From a suite to its trainings: configs with all options, and networks that must fit."""
 
 import copy
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -9,14 +10,16 @@ from mmengine import Config
 
 from ...utils.batch import Batch
 from ...utils.config_options import apply_options
-from ...utils.configs import is_recipe, model_of
-from .choice import batch_warning, choose_runs
+from ...utils.configs import is_recipe, model_of, read_config_file
 from .definition import Run, Suite
-from .jobs import Job, Key, digest, logged_by_iterations, read_config
+from .jobs import Job, Key, digest, fits
 from .networks import Shapes, Start, network_shapes
-from .options import SuiteError, as_arguments, flatten
+from .options import SuiteError, as_arguments, flatten, nearest
 
 TOY_FOLDER = 'data'
+# A run resumes from its last checkpoint. mmengine deletes an old one before it writes the new one:
+# with a single one a run that is killed in between would be lost. A finished run keeps one.
+_CHECKPOINTS = dict(rule='greater', save_last=True, max_keep_ckpts=2)
 
 
 class Plan:
@@ -50,7 +53,13 @@ class Plan:
         for run in suite.runs.values():
             self._check_scaling(run)
             self._check_teacher(run)
-            self._check_start(run)
+            if run.start is not None:
+                self._check_same(
+                    run,
+                    *(self._shapes(model_of(cfg), cfg) for cfg in self._both(run.name, run.start)),
+                    f'is to start from the weights of run {run.start!r}, which trains another '
+                    'network',
+                )
 
     def jobs(self, only: Optional[Sequence[str]] = None) -> list[Job]:
         """What is to be run, in order: a seed of every run before the next seed.
@@ -65,14 +74,16 @@ class Plan:
             SuiteError: a name or a pattern that is no run's.
         """
         runs = self.suite.runs
-        chosen = set(runs if only is None else choose_runs(runs, only))
+        for pattern in only or ():
+            if not any(fits(name, [pattern]) for name in runs):
+                raise SuiteError(f'--only: there is no run {pattern!r}{nearest(pattern, runs)}')
+        chosen = {name for name in runs if fits(name, only)}
         for name in list(chosen):
             while (name := runs[name].teacher) is not None:
                 chosen.add(name)
-        rounds = max(len(run.seeds) for run in runs.values())
         return [
             self.job(name, run.seeds[number])
-            for number in range(rounds)
+            for number in range(max(len(run.seeds) for run in runs.values()))
             for name, run in runs.items()
             if name in chosen and number < len(run.seeds)
         ]
@@ -90,39 +101,27 @@ class Plan:
     def job(self, name: str, seed: int) -> Job:
         suite, run = self.suite, self.suite.runs[name]
         cfg, options = self._configs[name]
-        fixed = {
-            'randomness.seed': seed,
-            'default_hooks.checkpoint.save_best': suite.metric,
-            'default_hooks.checkpoint.rule': 'greater',
-            'default_hooks.checkpoint.save_last': True,
-            # mmengine deletes an old checkpoint before it writes the new one: with a single one a
-            # run that is killed in between would be lost. A finished run keeps one.
-            'default_hooks.checkpoint.max_keep_ckpts': 2,
-            **logged_by_iterations(cfg),
-        }
-        places = {}
-        uses_toy_data = self.makes_toy_data and 'data_root' not in options
-        if uses_toy_data:
+        checkpoints = dict(_CHECKPOINTS, save_best=suite.metric)
+        fixed = {f'default_hooks.checkpoint.{key}': of for key, of in checkpoints.items()}
+        fixed.update({'randomness.seed': seed, **_logged_by_iterations(cfg)})
+        # Where things lie is no part of the settings: the folder may be moved.
+        places: dict[str, Any] = {}
+        settings = flatten(cfg.to_dict(), into_lists=True)
+        settings.update({**fixed, 'suite.processes': self.processes})
+        if self.makes_toy_data and 'data_root' not in options:
             places['data_root'] = str(self.out / TOY_FOLDER)
-        start = self._start(run, seed)
+            settings['suite.toy_data'] = suite.toy_data
+        start, teacher = self._start(run, seed), suite.teacher_of(run, seed)
         if start is not None:
             network = 'model.architecture' if is_recipe(cfg) else 'model'
             if 'init_cfg' in model_of(cfg):
                 places[f'{network}.init_cfg._delete_'] = True
             places[f'{network}.init_cfg.type'] = 'Pretrained'
             places[f'{network}.init_cfg.checkpoint'] = str(start.path)
-        teacher = suite.teacher_of(run, seed)
-        teacher = None if teacher is None else Key(*teacher)
-        # Where things lie is no part of the settings: the folder may be moved.
-        settings = flatten(cfg.to_dict(), into_lists=True)
-        settings.update(fixed)
-        settings['suite.processes'] = self.processes
-        if uses_toy_data:
-            settings['suite.toy_data'] = suite.toy_data
-        if teacher is not None:
-            settings['suite.teacher'] = f'{teacher}, {self.job(*teacher).fingerprint}'
-        if start is not None:
             settings['suite.start'] = f'{suite.start_of(run)}, {start.digest}'
+        if teacher is not None:
+            teacher = Key(*teacher)
+            settings['suite.teacher'] = f'{teacher}, {self.job(*teacher).fingerprint}'
         shapes = self._shapes(model_of(cfg), cfg)
         train_cfg = cfg.get('train_cfg') or {}
         unit = 'epoch' if 'max_epochs' in train_cfg else 'iter'
@@ -136,15 +135,9 @@ class Plan:
             start=start,
             unit=unit,
             total=train_cfg.get(f'max_{unit}s'),
-            val_interval=train_cfg.get('val_interval'),
             parameters=None if shapes is None else shapes.parameters,
             batch=Batch.of(cfg, self.processes),
         )
-
-    @staticmethod
-    def batch_warning(jobs: Sequence[Job]) -> Optional[str]:
-        """About the jobs whose learning rate is meant for another batch; None: there is none."""
-        return batch_warning({job.key.run: job.batch for job in jobs})
 
     def _resolve(self, run: Run) -> tuple[Config, dict[str, Any]]:
         """A run's config with its options, and these."""
@@ -158,9 +151,11 @@ class Plan:
             raise SuiteError(f'run {run.name!r}: {run.config} has no model')
         return cfg, options
 
+    def _both(self, *names: str) -> list[Config]:
+        return [self._configs[name][0] for name in names]
+
     def _check_scaling(self, run: Run) -> None:
-        cfg, _ = self._configs[run.name]
-        settings = cfg.get('auto_scale_lr') or {}
+        settings = self._configs[run.name][0].get('auto_scale_lr') or {}
         if settings.get('enable') and 'base_batch_size' not in settings:
             raise SuiteError(
                 f'run {run.name!r}: auto_scale_lr.enable (--auto-scale-lr), but {run.config} has '
@@ -168,53 +163,37 @@ class Plan:
             )
 
     def _check_teacher(self, run: Run) -> None:
-        cfg, _ = self._configs[run.name]
-        own = cfg.model.get('teacher')
+        cfg, other = self._both(run.name, run.teacher or run.name)
+        own, what = cfg.model.get('teacher'), None
         if run.teacher is None:
             if own is not None and cfg.model.get('teacher_ckpt') is None:
-                raise SuiteError(
-                    f'run {run.name!r}: {run.config} has a teacher without weights: name the run '
-                    'that trains it (teacher=...) or set model.teacher_ckpt in its options'
+                what = (
+                    f': {run.config} has a teacher without weights: name the run that trains it '
+                    '(teacher=...) or set model.teacher_ckpt in its options'
                 )
-            return
-        if own is None:
-            raise SuiteError(
-                f'run {run.name!r} has the teacher {run.teacher!r}, but {run.config} has no '
-                'model.teacher'
+        elif own is None:
+            what = f' has the teacher {run.teacher!r}, but {run.config} has no model.teacher'
+        elif 'architecture' in other.model and 'teacher' in other.model:
+            what = (
+                f': its teacher {run.teacher!r} is itself a distillation, whose checkpoint holds '
+                'two networks: name a plain network'
             )
-        other, _ = self._configs[run.teacher]
-        if 'architecture' in other.model and 'teacher' in other.model:
-            raise SuiteError(
-                f'run {run.name!r}: its teacher {run.teacher!r} is itself a distillation, whose '
-                'checkpoint holds two networks: name a plain network'
-            )
-        self._check_same(
-            self._shapes(own, cfg),
-            self._shapes(model_of(other), other),
-            f'run {run.name!r}: its model.teacher is not the network that run {run.teacher!r} '
-            'trains',
-        )
-
-    def _check_start(self, run: Run) -> None:
-        if run.start is None:
-            return
-        cfg, _ = self._configs[run.name]
-        other, _ = self._configs[run.start]
-        self._check_same(
-            self._shapes(model_of(cfg), cfg),
-            self._shapes(model_of(other), other),
-            f'run {run.name!r} is to start from the weights of run {run.start!r}, which trains '
-            'another network',
-        )
+        else:
+            shapes = self._shapes(own, cfg), self._shapes(model_of(other), other)
+            text = f'has a model.teacher that is not the network that run {run.teacher!r} trains'
+            self._check_same(run, *shapes, text)
+        if what:
+            raise SuiteError(f'run {run.name!r}{what}')
 
     @staticmethod
-    def _check_same(own: Optional[Shapes], other: Optional[Shapes], what: str) -> None:
+    def _check_same(run: Run, own: Optional[Shapes], other: Optional[Shapes], what: str) -> None:
         if own is None or other is None:  # the run itself will tell why it cannot be built
             return
         for key in sorted({*own.of, *other.of}):
             sizes = [str(tuple(of[key])) if key in of else 'none' for of in (own.of, other.of)]
             if sizes[0] != sizes[1]:
-                raise SuiteError(f'{what}: {key} is {sizes[0]} here and {sizes[1]} there')
+                where = f'{key} is {sizes[0]} here and {sizes[1]} there'
+                raise SuiteError(f'run {run.name!r} {what}: {where}')
 
     def _start(self, run: Run, seed: int) -> Optional[Start]:
         name = self.suite.start_of(run)
@@ -231,3 +210,22 @@ class Plan:
         if text not in self._networks:
             self._networks[text] = network_shapes(network, scope)
         return self._networks[text]
+
+
+@functools.cache
+def read_config(path: Path, changed: int) -> Config:
+    """A config's file; mmengine takes a second for one with bases of mmseg."""
+    return read_config_file(path)
+
+
+def _logged_by_iterations(cfg: Config) -> dict[str, Any]:
+    """What a run by iterations needs so that its validations are told apart.
+
+    mmengine numbers them by epochs unless it is told otherwise, as mmseg's configs do: in a run by
+    iterations all of them then have number 0.
+    """
+    logger = (cfg.get('default_hooks') or {}).get('logger') or {}
+    by_epoch = 'max_epochs' in (cfg.get('train_cfg') or {})
+    if by_epoch or not logger.get('log_metric_by_epoch', True):
+        return {}
+    return {'default_hooks.logger.log_metric_by_epoch': False}

@@ -12,10 +12,7 @@ from ...utils.files import write_atomically
 from .options import SuiteError, nearest
 
 # What draws each layout, and what the progress calls it.
-_WRITERS: dict[str, tuple[Callable[..., Path], str]] = {
-    'voc': (write_toy_voc, 'scenes'),
-    'cifar': (write_toy_cifar, 'images'),
-}
+_WRITERS = dict(voc=(write_toy_voc, 'scenes'), cifar=(write_toy_cifar, 'images'))
 _DEFAULT = 'voc'
 
 
@@ -34,24 +31,15 @@ def read_toy_data(value: Any) -> Optional[dict[str, Any]]:
     """
     if value is None:
         return None
-    if not isinstance(value, dict):
-        known = ', '.join(_arguments(_DEFAULT))
-        raise SuiteError(
-            f'toy_data must be a dict of {known}, got {value!r} (drawn CIFAR data: '
-            f"dict(layout='cifar', {', '.join(f'{key}=...' for key in _arguments('cifar'))}))"
-        )
-    layout = value.get('layout', _DEFAULT)
+    layout = value.get('layout', _DEFAULT) if isinstance(value, dict) else None
     if not isinstance(layout, str) or layout not in _WRITERS:
-        known = ', '.join(map(repr, _WRITERS))
-        raise SuiteError(f'toy_data: layout must be one of {known}, got {layout!r}')
-    known = _arguments(layout)
+        known = '; '.join(f'layout={name!r}: {", ".join(_arguments(name))}' for name in _WRITERS)
+        raise SuiteError(f'toy_data must be a dict ({known}), got {value!r}')
     given = {key: item for key, item in value.items() if key != 'layout'}
     for key in given:
-        if key not in known:
-            raise SuiteError(
-                f'toy_data has no key {key!r}{nearest(key, known)} (of layout {layout!r}: '
-                f'{", ".join(known)})'
-            )
+        if key not in _arguments(layout):
+            near = nearest(key, _arguments(layout))
+            raise SuiteError(f'toy_data of layout {layout!r} has no key {key!r}{near}')
     return given if layout == _DEFAULT else dict(layout=layout, **given)
 
 
