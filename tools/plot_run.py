@@ -31,6 +31,8 @@ def main() -> None:
 
 
 def make(args: argparse.Namespace) -> None:
+    if args.out.suffix not in ('.png', '.svg', '.pdf'):
+        raise ValueError(f'--out {str(args.out)!r} must end in .png, .svg or .pdf')
     runs = read_runs(args.work_dirs, args.labels)
     plot_runs(runs, args.out, args.metric, args.smooth)
     for content in axes_of(runs, args.metric):

@@ -15,24 +15,19 @@ from ..utils.errors import UserError
 
 
 def labels(data_samples: Sequence[Any], device: torch.device) -> Tensor:
-    """The class of each image, (B,) integers.
-
-    Args:
-        data_samples: B samples with a ``gt_label`` of one class each (mmpretrain's).
-        device: of the result.
+    """The class of each image, (B,) integers, of samples with a ``gt_label`` (mmpretrain's).
 
     Raises:
         ValueError: a sample without a label, or with several.
     """
-    found = []
-    for k, sample in enumerate(data_samples):
-        label = getattr(sample, 'gt_label', None)
-        if label is None or torch.as_tensor(label).numel() != 1:
+    found = [torch.as_tensor(getattr(sample, 'gt_label', ())) for sample in data_samples]
+    for k, label in enumerate(found):
+        if label.numel() != 1:
+            given = getattr(data_samples[k], 'gt_label', None)
             raise UserError(
-                f'data_samples[{k}] has gt_label {label!r}: this loss needs one class an image'
+                f'data_samples[{k}] has gt_label {given!r}: this loss needs one class an image'
             )
-        found.append(torch.as_tensor(label).reshape(()))
-    return torch.stack(found).to(device)
+    return torch.stack([label.reshape(()) for label in found]).to(device)
 
 
 def class_targets(data_samples: Sequence[Any], logits: Tensor) -> Tensor:
@@ -54,29 +49,22 @@ def class_targets(data_samples: Sequence[Any], logits: Tensor) -> Tensor:
 
 
 def sample_indices(data_samples: Sequence[Any], count: int, device: torch.device) -> Tensor:
-    """Which image of the data set each is, (B,) integers.
+    """Which of ``count`` images of the data set each is, (B,) integers.
 
-    Args:
-        data_samples: B samples with a ``sample_idx``; mmpretrain's ``PackInputs`` keeps it by
-            default.
-        count: images of the data set.
-        device: of the result.
+    mmpretrain's ``PackInputs`` keeps the ``sample_idx`` that tells it by default.
 
     Raises:
         ValueError: a sample without it, or one outside the data set.
     """
-    found = []
-    for k, sample in enumerate(data_samples):
-        index = getattr(sample, 'sample_idx', None)
+    found = [getattr(sample, 'sample_idx', None) for sample in data_samples]
+    for k, index in enumerate(found):
         if index is None:
             raise UserError(
                 f'data_samples[{k}] has no sample_idx: name it in the meta_keys of PackInputs'
             )
-        index = int(index)
-        if not 0 <= index < count:
+        if not 0 <= int(index) < count:
             raise UserError(
                 f'data_samples[{k}] has sample_idx {index}, but num_samples is {count}: set it '
                 'to the number of training images'
             )
-        found.append(index)
-    return torch.tensor(found, device=device)
+    return torch.tensor([int(index) for index in found], device=device)

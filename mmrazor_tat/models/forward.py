@@ -1,7 +1,6 @@
 """One forward pass to look at: which module fails, and in which mode."""
 
 import contextlib
-import functools
 from typing import Any
 
 from torch import Tensor, nn
@@ -16,7 +15,7 @@ def input_channels(network: nn.Module) -> int:
     convolution (a siamese network's takes only a part of them).
     """
     known = normalization(getattr(network, 'data_preprocessor', None))
-    if known is not None and known.mean is not None and len(known.mean) > 1:
+    if known is not None and len(known.mean) > 1:
         return len(known.mean)
     convolutions = (m for m in network.modules() if isinstance(m, (nn.Conv2d, nn.Conv3d)))
     return next((conv.in_channels for conv in convolutions), 3)
@@ -35,9 +34,10 @@ def run(network: nn.Module, inputs: Tensor) -> Any:
     running: list[str] = []
     handles = []
     for name, module in network.named_modules():
-        enter, leave = (functools.partial(of, running, name) for of in (_enter, _leave))
-        handles.append(module.register_forward_pre_hook(enter))
-        handles.append(module.register_forward_hook(leave))
+        handles += [
+            module.register_forward_pre_hook(lambda *_, name=name: running.append(name)),
+            module.register_forward_hook(lambda *_: running.pop() and None),
+        ]
     try:
         return network(inputs, mode='tensor')
     except Exception as error:
@@ -46,14 +46,6 @@ def run(network: nn.Module, inputs: Tensor) -> Any:
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _enter(running: list[str], name: str, *_) -> None:
-    running.append(name)
-
-
-def _leave(running: list[str], *_) -> None:
-    running.pop()
 
 
 @contextlib.contextmanager

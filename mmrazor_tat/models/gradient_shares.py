@@ -22,17 +22,14 @@ def gradient_shares(
         By record and loss: the L2 norm of its gradient over the sum of all losses' norms.
     """
     records = {name: x for name, x in records.items() if x.requires_grad}
-    if not records:
-        return {}
     norms: dict[str, dict[str, Tensor]] = {name: {} for name in records}
-    for loss, value in losses.items():
+    for loss, value in losses.items() if records else ():
         for name, norm in zip(records, _gradient_norms(list(records.values()), value)):
             norms[name][loss] = norm
-    shares = {}
-    for name, of in norms.items():
-        total = sum(of.values())
-        shares[name] = {loss: (norm / total).nan_to_num(0).item() for loss, norm in of.items()}
-    return shares
+    return {
+        name: {loss: (norm / sum(of.values())).nan_to_num(0).item() for loss, norm in of.items()}
+        for name, of in norms.items()
+    }
 
 
 def _gradient_norms(records: list[Tensor], value: Tensor) -> list[Tensor]:

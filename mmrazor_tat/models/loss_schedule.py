@@ -30,25 +30,21 @@ class LossSchedule:
     stop: Optional[int] = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.warmup, int) or self.warmup < 0:
-            raise ValueError(f'warmup must be a number of iterations, got {self.warmup!r}')
-        if self.decay is not None and not (
-            isinstance(self.decay, Sequence)
-            and len(self.decay) == 2
-            and all(isinstance(i, int) for i in self.decay)
-            and self.warmup <= self.decay[0] < self.decay[1]
-        ):
-            raise ValueError(
-                f'decay must be (begin, end), two iterations with warmup={self.warmup} <= begin < '
-                f'end, got {self.decay!r}'
-            )
-        if not (isinstance(self.decay_to, (int, float)) and 0 <= self.decay_to < math.inf):
-            raise ValueError(f'decay_to must be a number of at least 0, got {self.decay_to!r}')
-        if self.decay_by not in ('linear', 'cosine'):
-            raise ValueError(f"decay_by must be 'linear' or 'cosine', got {self.decay_by!r}")
-        first = self.decay[0] if self.decay else self.warmup
-        if self.stop is not None and not (isinstance(self.stop, int) and self.stop > first):
-            raise ValueError(f'stop must be an iteration after {first}, got {self.stop!r}')
+        is_pair = isinstance(self.decay, Sequence) and len(self.decay) == 2
+        begin, end = self.decay if is_pair else (self.warmup, math.inf)
+        fits = dict(
+            warmup=(isinstance(self.warmup, int) and self.warmup >= 0, 'a number of iterations'),
+            decay=(
+                (is_pair or self.decay is None) and self.warmup <= begin < end,
+                f'(begin, end), two iterations with warmup={self.warmup} <= begin < end',
+            ),
+            decay_to=(0 <= self.decay_to < math.inf, 'a number of at least 0'),
+            decay_by=(self.decay_by in ('linear', 'cosine'), "'linear' or 'cosine'"),
+            stop=(self.stop is None or self.stop > begin, f'an iteration after {begin}'),
+        )
+        for name, (is_fitting, what) in fits.items():
+            if not is_fitting:
+                raise ValueError(f'{name} must be {what}, got {getattr(self, name)!r}')
 
     def factor(self, iteration: int) -> float:
         """The factor of an iteration, counted from 0."""

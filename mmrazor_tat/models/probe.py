@@ -68,7 +68,6 @@ def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: 
                     'inference, or no entry of loss_forward_mappings uses it. Set its channels '
                     '(in_channel and out_channel), or leave it out'
                 )
-
     distiller.reset_records()
 
 
@@ -85,7 +84,7 @@ def _refuse_constant(name: str, distiller: nn.Module) -> None:
     can_be_tried = all(x.is_floating_point() and not x.is_meta for x in maps.values())
     if is_off or not maps or not can_be_tried:
         return
-    with _random_records(distiller, name) as drawn, torch.enable_grad():
+    with _random_records(distiller) as drawn, torch.enable_grad():
         loss = distiller.compute_loss(name)
         if not loss.requires_grad:  # said in the first iteration, with its reason
             return
@@ -98,8 +97,8 @@ def _refuse_constant(name: str, distiller: nn.Module) -> None:
 
 
 @contextlib.contextmanager
-def _random_records(distiller: nn.Module, name: str) -> Iterator[list[Tensor]]:
-    """Inside, random numbers stand for the maps that a loss reads; gives the student's."""
+def _random_records(distiller: nn.Module) -> Iterator[list[Tensor]]:
+    """Inside, random numbers stand for all maps; gives the student's, as they are read."""
     drawn: list[Tensor] = []
     read, original = {}, distiller.raw_record
 
@@ -112,8 +111,7 @@ def _random_records(distiller: nn.Module, name: str) -> Iterator[list[Tensor]]:
         key = (recorder, from_student, *place)
         if key not in read:
             read[key] = torch.randn_like(data).requires_grad_(from_student)
-            if from_student:
-                drawn.append(read[key])
+            drawn.extend([read[key]] * from_student)
         return read[key]
 
     distiller.raw_record = raw_record
@@ -127,17 +125,14 @@ def _set_channels(records: dict, distiller: nn.Module) -> None:
     """Tell the connectors of a loss what they read, and the teacher's width to project to."""
     width = _teacher_width(records, distiller)
     for argument, record in records.items():
-        if record.get('connector') is None:
-            continue
-        connector = distiller.connectors[record['connector']]
+        name = record.get('connector')
+        connector = None if name is None else distiller.connectors[name]
         if not hasattr(connector, 'set_channels'):
             continue
-        channels = _channels(
-            argument, f"connector '{record['connector']}'", _raw(record, distiller)
-        )
+        channels = _channels(argument, f"connector '{name}'", _raw(record, distiller))
         if width is None and not connector.has_out_channel:
             raise ValueError(
-                f"{argument}: out_channel of connector '{record['connector']}' cannot be read, as "
+                f"{argument}: out_channel of connector '{name}' cannot be read, as "
                 'this loss has no teacher map without a connector: set out_channel'
             )
         connector.set_channels(channels, width)
@@ -174,25 +169,19 @@ def _teacher_width(records: dict, distiller: nn.Module) -> Union[int, list[int],
     """Channels of the teacher maps whose width the loss sees; None if there is no one."""
     widths = []
     for argument, record in records.items():
-        connector = record.get('connector')
-        if record['from_student'] or (
-            connector is not None and hasattr(distiller.connectors[connector], 'set_channels')
-        ):
+        connectors = [distiller.connectors[record['connector']]] if record.get('connector') else []
+        if record['from_student'] or any(hasattr(of, 'set_channels') for of in connectors):
             continue
         with contextlib.suppress(ValueError):  # no map: not what a projection is to match
             width = _channels(argument, '', _raw(record, distiller))
-            if width not in widths:
-                widths.append(width)
+            widths += [width] if width not in widths else []
     return widths[0] if len(widths) == 1 else None
 
 
 def _check_fired(name: str, records: dict, distiller: nn.Module) -> None:
-    for record in records.values():
-        if record['from_student']:
-            continue
-        for recorder in recorder_names(record):
-            if distiller.has_recorded(recorder, from_student=False):
-                continue
+    taught = [record for record in records.values() if not record['from_student']]
+    for recorder in (recorder for record in taught for recorder in recorder_names(record)):
+        if not distiller.has_recorded(recorder, from_student=False):
             source = distiller.recorder(recorder, from_student=False).source
             raise ValueError(
                 f"teacher_recorders['{recorder}'] recorded nothing from {source!r}, which "
@@ -223,11 +212,9 @@ def _describe(records: dict, distiller: nn.Module) -> str:
         names = recorder_names(record)
         recorders = ', '.join(f"{side}_recorders['{name}']" for name in names)
         sources = [distiller.recorder(name, record['from_student']).source for name in names]
-        connector = record.get('connector')
-        lines.append(
-            f'  {argument}: {recorders} from {", ".join(map(repr, sources))}, {shape}'
-            + (f", through connector '{connector}'" if connector else '')
-        )
+        line = f'  {argument}: {recorders} from {", ".join(map(repr, sources))}, {shape}'
+        through = record.get('connector')
+        lines.append(line + (f", through connector '{through}'" if through else ''))
     return '\n'.join(lines)
 
 

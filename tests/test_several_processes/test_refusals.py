@@ -68,7 +68,7 @@ def test_norms_that_are_not_synchronised_are_named(count, says, monkeypatch, cap
     logger.addHandler(caplog.handler)
     caplog.set_level('INFO')
     try:
-        RecipeCheckHook()._name_unsynchronised_norms(SimpleNamespace(model=model, logger=logger))
+        recipe_check_hook._name_unsynchronised_norms(SimpleNamespace(model=model, logger=logger))
     finally:
         logger.removeHandler(caplog.handler)
     found = re.findall(r'batch norms of the distiller \((.*?)\) take', caplog.text)

@@ -8,7 +8,9 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmrazor.registry import HOOKS
 
+from ...models.losses.checks import check_count
 from ...utils.configs import require_segmentation
+from ...utils.errors import naming
 from ..runner.evaluation import bare_model
 
 
@@ -50,17 +52,11 @@ class AttentionVisualizationHook(Hook):
         count: int = 3,
     ) -> None:
         for name, value in dict(interval=interval, num_images=num_images, count=count).items():
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f'{name} must be a positive integer, got {value!r}')
-        if images is not None and (isinstance(images, str) or not images):
-            raise ValueError(f'images must be a list of at least one path, got {images!r}')
-        if points is not None and not (points and all(_is_point(point) for point in points)):
-            raise ValueError(f'points must be a list of (x, y), at least one, got {points!r}')
-        self.interval = interval
-        self.num_images = num_images
+            check_count(name, value)
+        self.interval, self.num_images, self.count = interval, num_images, count
         self.images = images
-        self.points = points
-        self.count = count
+        with naming(f'points must be a list of (x, y), got {points!r}'):
+            self.points = points and [(float(x), float(y)) for x, y in points]
         self._paths: dict[str, str] = {}  # by name in the visualizer
         self._first: Optional[int] = None  # the iteration of the first pictures
         self._last: Optional[int] = None  # and of the last
@@ -78,11 +74,8 @@ class AttentionVisualizationHook(Hook):
         self._paths = {}
         for path in self.images or self._of_validation_set(runner):
             read_image(path, self.points)
-            name = stem = f'attention_{Path(path).stem}'
-            number = 2
-            while name in self._paths:
-                name, number = f'{stem}-{number}', number + 1
-            self._paths[name] = str(path)
+            name, same = f'attention_{Path(path).stem}', len(self._paths)
+            self._paths[f'{name}-{same + 1}' if name in self._paths else name] = str(path)
         self._first = runner.iter
         self._paint(runner, runner.iter)
 
@@ -132,11 +125,3 @@ class AttentionVisualizationHook(Hook):
         dataset = runner.val_dataloader.dataset
         count = min(self.num_images, len(dataset))
         return [dataset.get_data_info(index)['img_path'] for index in range(count)]
-
-
-def _is_point(point) -> bool:
-    return (
-        isinstance(point, (tuple, list))
-        and len(point) == 2
-        and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in point)
-    )

@@ -26,9 +26,7 @@ class ExactResumeHook(Hook):
     * the validation that is due at the checkpoint is done (again), unless the checkpoint has it:
       mmengine writes before it, so that a run killed in between would forget a best score.
 
-    What it cannot keep is warned of: gradients that are accumulated across a checkpoint, a
-    checkpoint in the middle of an epoch of an ``EpochBasedTrainLoop``, and data sets that read
-    their images a batch at a time.
+    What it cannot keep is warned of.
     """
 
     priority = 'LOWEST'  # the validation finds every other hook ready

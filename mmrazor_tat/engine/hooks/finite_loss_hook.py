@@ -36,18 +36,20 @@ class FiniteLossHook(Hook):
     def after_train_iter(
         self, runner, batch_idx: int, data_batch=None, outputs: Optional[dict] = None
     ) -> None:
-        losses = {name: value for name, value in (outputs or {}).items() if _is_loss(name, value)}
-        bad = {name: value for name, value in losses.items() if not _is_finite(value)}
-        if not bad:
-            return
-        parts = {name: value for name, value in bad.items() if name != 'loss'} or bad
-        others = [name for name in losses if name not in bad]
-        raise FloatingPointError(
-            f'iteration {runner.iter + 1}: '
-            + ', '.join(f'{name} is {float(_mean(value))}' for name, value in parts.items())
-            + (f' ({", ".join(others)} finite)' if others else '')
-            + self._end(runner)
-        )
+        losses = {
+            name: torch.as_tensor(value).detach()
+            for name, value in (outputs or {}).items()
+            if 'loss' in name and isinstance(value, (Tensor, Number))
+        }
+        bad = [name for name, value in losses.items() if not value.isfinite().all()]
+        if bad:
+            named = [name for name in bad if name != 'loss'] or bad
+            values = ', '.join(f'{name} is {float(losses[name].float().mean())}' for name in named)
+            others = [name for name in losses if name not in bad]
+            finite = f' ({", ".join(others)} finite)' if others else ''
+            raise FloatingPointError(
+                f'iteration {runner.iter + 1}: {values}{finite}' + self._end(runner)
+            )
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         bad = _spoilt(checkpoint.get('state_dict', {}), runner.model)
@@ -63,22 +65,8 @@ class FiniteLossHook(Hook):
     @staticmethod
     def _end(runner) -> str:
         last = last_checkpoint_of(runner)
-        kept = 'There is no checkpoint yet'
-        if last is not None:
-            kept = f'The last good checkpoint is {last}'
+        kept = f'The last good checkpoint is {last}' if last else 'There is no checkpoint yet'
         return f'. {kept}. {_ADVICE}'
-
-
-def _is_loss(name: str, value) -> bool:
-    return 'loss' in name and isinstance(value, (Tensor, Number))
-
-
-def _mean(value) -> Tensor:
-    return torch.as_tensor(value).detach().float().mean()
-
-
-def _is_finite(value) -> bool:
-    return bool(torch.as_tensor(value).isfinite().all())
 
 
 def _spoilt(weights: dict, model: nn.Module) -> list[str]:

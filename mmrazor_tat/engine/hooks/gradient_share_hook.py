@@ -6,6 +6,7 @@ from mmengine.hooks import Hook
 from mmrazor.registry import HOOKS
 
 from ...models.distillers.records import name_for_log
+from ...models.losses.checks import check_count
 from ..runner.evaluation import bare_model
 
 
@@ -28,8 +29,7 @@ class GradientShareHook(Hook):
     """
 
     def __init__(self, interval: int = 50) -> None:
-        if not isinstance(interval, int) or interval < 1:
-            raise ValueError(f'interval must be a number of iterations, got {interval!r}')
+        check_count('interval', interval)
         self.interval = interval
 
     def before_train(self, runner) -> None:

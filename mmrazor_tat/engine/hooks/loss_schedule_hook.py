@@ -8,6 +8,7 @@ from mmrazor.registry import HOOKS
 
 from ...models.distillers.records import name_for_log, nearest_names
 from ...models.loss_schedule import LossSchedule
+from ...utils.errors import naming
 from ..runner.evaluation import bare_model
 
 
@@ -35,16 +36,9 @@ class LossScheduleHook(Hook):
     def __init__(self, schedules: dict[str, dict]) -> None:
         self.schedules = {}
         for name, settings in schedules.items():
-            if not isinstance(settings, dict):
-                raise ValueError(
-                    f'LossScheduleHook: schedules[{name!r}] must be a dict such as '
-                    f'dict(warmup=1000), got {settings!r}'
-                )
-            settings = {k: v for k, v in settings.items() if k != '_scope_'}
-            try:
+            with naming(f'LossScheduleHook: schedules[{name!r}] = {settings!r}'):
+                settings = {k: v for k, v in settings.items() if k != '_scope_'}
                 self.schedules[name] = LossSchedule(**settings)
-            except (TypeError, ValueError) as error:
-                raise ValueError(f'LossScheduleHook: schedules[{name!r}]: {error}') from error
 
     def before_train(self, runner) -> None:
         distiller = getattr(bare_model(runner), 'distiller', None)

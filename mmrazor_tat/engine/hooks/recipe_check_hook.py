@@ -26,12 +26,11 @@ _LAUNCH = '{} processes (torchrun, with --launcher pytorch)'
 class RecipeCheckHook(Hook):
     """Check the batch, the classes and the first validation before the first iteration.
 
-    The batch of all processes together is compared with ``auto_scale_lr.base_batch_size``, what the
-    learning rate is meant for: another one gives a warning that names the scaled learning rate,
-    unless ``--auto-scale-lr`` has applied it. With several processes the log says which batch norms
-    of connectors and losses are not synchronised. One image is validated, so that what the first
-    validation would end with is known now. After the first 100 images the log says which classes
-    occur in no label and what share of the pixels is ignored.
+    A batch of all processes other than ``auto_scale_lr.base_batch_size``, what the learning rate is
+    meant for, gives a warning that names the scaled learning rate. With several processes the log
+    says which batch norms of connectors and losses are not synchronised. One image is validated, so
+    that what the first validation would end with is known now. After the first 100 images the log
+    says which classes occur in no label and what share of the pixels is ignored.
 
     Raises:
         ValueError: the training or validation data has other classes than the network's heads, or
@@ -48,11 +47,11 @@ class RecipeCheckHook(Hook):
     def before_train(self, runner) -> None:
         # For reports: mmengine's log of the environment does not know our packages.
         runner.message_hub.update_info('versions', versions())
-        self._check_batch(runner)
+        _check_batch(runner)
         _check_classes(runner)
         check_loss_weights(model=trained_network(runner))
         _check_smallest_batch(runner)
-        self._name_unsynchronised_norms(runner)
+        _name_unsynchronised_norms(runner)
         self._check_label_ids(runner)
         check_validation(runner)
 
@@ -114,24 +113,26 @@ class RecipeCheckHook(Hook):
         else:
             runner.logger.info(text)
 
-    def _name_unsynchronised_norms(self, runner) -> None:
-        names = unsynchronised_norms(bare_model(runner)) if get_world_size() > 1 else []
-        if names:
-            runner.logger.info(
-                f'batch norms of the distiller ({", ".join(names)}) take the statistics of each '
-                "process's own images, while those of the student are synchronised; "
-                '--cfg-options sync_bn=torch synchronises them too'
-            )
 
-    def _check_batch(self, runner) -> None:
-        batch = Batch.of(runner.cfg, get_world_size())
-        images = getattr(runner.train_dataloader.batch_sampler, 'batch_size', None)
-        if batch is None or images is None:  # an own sampler of batches
-            return
-        accumulated = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
-        batch = replace(batch, images=images, accumulated=accumulated)  # what really runs
-        if not batch.fits:
-            runner.logger.warning(batch.complaint(_LAUNCH))
+def _name_unsynchronised_norms(runner) -> None:
+    names = unsynchronised_norms(bare_model(runner)) if get_world_size() > 1 else []
+    if names:
+        runner.logger.info(
+            f'batch norms of the distiller ({", ".join(names)}) take the statistics of each '
+            "process's own images, while those of the student are synchronised; "
+            '--cfg-options sync_bn=torch synchronises them too'
+        )
+
+
+def _check_batch(runner) -> None:
+    batch = Batch.of(runner.cfg, get_world_size())
+    images = getattr(runner.train_dataloader.batch_sampler, 'batch_size', None)
+    if batch is None or images is None:  # an own sampler of batches
+        return
+    accumulated = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+    batch = replace(batch, images=images, accumulated=accumulated)  # what really runs
+    if not batch.fits:
+        runner.logger.warning(batch.complaint(_LAUNCH))
 
 
 def _check_smallest_batch(runner) -> None:

@@ -87,7 +87,10 @@ class SafeCheckpointHook(Hook):
             path = getattr(hook, 'last_ckpt', None)
             if path and is_main_process() and Path(path).is_file():
                 self._is_tried = True
-                self._try(runner, path)
+                try:  # a hook may put in what is refused later
+                    check_is_of_a_run(read_checkpoint(path), f'resume {path!r}')
+                except ValueError as error:
+                    runner.logger.warning(f'{error}. So this run could not be resumed as it is')
 
     def after_train_epoch(self, runner) -> None:
         self.after_train_iter(runner)
@@ -95,14 +98,6 @@ class SafeCheckpointHook(Hook):
     def after_val_epoch(self, runner, metrics=None) -> None:
         for backend in getattr(self, '_backends', ()):
             backend.remove_now()
-
-    @staticmethod
-    def _try(runner, path: str) -> None:
-        """Read a checkpoint: a hook may put in what is refused later."""
-        try:
-            check_is_of_a_run(read_checkpoint(path), f'resume {path!r}')
-        except ValueError as error:
-            runner.logger.warning(f'{error}. So this run could not be resumed as it is')
 
     @staticmethod
     def _choose(runner) -> Optional[str]:
@@ -165,8 +160,25 @@ def newest_whole(folders: list[Path]) -> tuple[Optional[str], list[str]]:
     Raises:
         UserError: there are checkpoints, and none is whole.
     """
-    damaged: list[str] = []
-    for checkpoint in _in_order(folders):
+    found = [path for folder in folders for path in regular_checkpoints(folder, complete=False)]
+    found.sort(key=lambda path: (path.stat().st_mtime_ns, step_of(path)), reverse=True)
+    named, damaged = pointed_at(folders[0]) or '', []
+    last = Path(named)
+    if last.is_file():
+        found = [last, *(path for path in found if path.resolve() != last.resolve())]
+
+    def comes_after(of: Path) -> bool:
+        """Of an earlier run in the same folder there may be a higher number, but none is newer."""
+        return (
+            last in found
+            and of.stat().st_mtime_ns > last.stat().st_mtime_ns
+            and of.stem.rpartition('_')[0] == last.stem.rpartition('_')[0]
+            and step_of(of) > step_of(last)
+        )
+
+    # By the name, as the folder may have been moved.
+    order = sorted(found, key=lambda of: (not comes_after(of), of.name != last.name))
+    for checkpoint in [named] * ('://' in named) + list(map(str, order)):
         is_cut_off = '://' not in checkpoint and not zipfile.is_zipfile(checkpoint)
         damage = f'resume {checkpoint!r} is damaged: its end is missing' if is_cut_off else None
         damage = damage or damage_of(checkpoint)
@@ -174,34 +186,11 @@ def newest_whole(folders: list[Path]) -> tuple[Optional[str], list[str]]:
             return checkpoint, damaged
         damaged.append(damage)
     if damaged:
-        reasons = '; '.join(damaged)
         raise UserError(
-            f'resume: none of the checkpoints can be read: {reasons}. Move them away to start from '
-            'the beginning'
+            f'resume: none of the checkpoints can be read: {"; ".join(damaged)}. Move them away to '
+            'start from the beginning'
         )
     return None, damaged
-
-
-def _in_order(folders: list[Path]) -> list[str]:
-    found = [path for folder in folders for path in regular_checkpoints(folder, complete=False)]
-    found.sort(key=lambda path: (path.stat().st_mtime_ns, step_of(path)), reverse=True)
-    named = pointed_at(folders[0])
-    path = Path(named or '/')
-    if named is None or not path.is_file():  # on other storage, or of a folder that has been moved
-        first = [named] if '://' in (named or '') else []
-        found.sort(key=lambda of: of.name != path.name)
-        return [*first, *map(str, found)]
-    found = [of for of in found if of.resolve() != path.resolve()]
-    kind, written = path.stem.rpartition('_')[0], path.stat().st_mtime_ns
-    # Of an earlier run in the same folder there may be a higher number, but none that is newer.
-    newer = [
-        of
-        for of in found
-        if of.stat().st_mtime_ns > written
-        and of.stem.rpartition('_')[0] == kind
-        and step_of(of) > step_of(path)
-    ]
-    return [*map(str, newer), str(path), *(str(of) for of in found if of not in newer)]
 
 
 def _checkpoint_hooks(runner) -> list[CheckpointHook]:

@@ -6,6 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmrazor.registry import HOOKS
 
+from ...models.losses.checks import check_count
 from ...utils.metrics import main_metric
 from ..runner.evaluation import bare_model, build_loader, evaluate
 
@@ -35,13 +36,9 @@ class TeacherCheckHook(Hook):
     def __init__(
         self, num_images: int = 100, floor: Optional[float] = None, metric: Optional[str] = None
     ) -> None:
-        if not isinstance(num_images, int) or num_images < 1:
-            raise ValueError(f'num_images must be a number of images, got {num_images!r}')
-        if floor is not None and not isinstance(floor, (int, float)):
-            raise ValueError(f'floor must be a number or None, got {floor!r}')
-        self.num_images = num_images
-        self.floor = floor
-        self.metric = metric
+        check_count('num_images', num_images)
+        self.num_images, self.metric = num_images, metric
+        self.floor = None if floor is None else float(floor)
 
     def before_train(self, runner) -> None:
         model = bare_model(runner)

@@ -20,12 +20,11 @@ class BadSampleError(UserError):
 class CheckedPipeline(Compose):
     """The transforms of a data set, with errors that name the files of the sample.
 
-    Labels of mmseg's ``LoadAnnotations`` are checked as they were loaded, before anything is
-    cropped: a map (H, W) of the image file's own size (``ori_shape``; a test pipeline has resized
-    the image by then, and the label keeps its size), of class ids or the ignored one. Otherwise the
-    cross entropy would end a GPU's training without naming a file, a label of another size would be
-    cropped at other places than the image, and a validation would leave strange ids out in
-    silence. It runs where the data is loaded, so in the workers of a data loader.
+    Labels of mmseg's ``LoadAnnotations`` are checked as they were loaded: a map (H, W) of the image
+    file's own size (``ori_shape``; a test pipeline has resized the image by then), of class ids or
+    the ignored one. Otherwise the cross entropy would end a GPU's training without naming a file, a
+    label of another size would be cropped at other places than the image, and a validation would
+    leave strange ids out in silence.
 
     Args:
         pipeline: a built pipeline, whose transforms are taken over.
@@ -54,11 +53,7 @@ class CheckedPipeline(Compose):
         self._has_own = not modules <= _KNOWN
 
     def __call__(self, data: dict) -> Optional[dict]:
-        """See mmengine's ``Compose``.
-
-        Raises:
-            BadSampleError: a transform that fails, or a label that does not fit.
-        """
+        """Raises BadSampleError for a transform that fails, or a label that does not fit."""
         paths = data if isinstance(data, dict) else {}  # a data set of one's own may give any input
         image, label = paths.get('img_path'), paths.get('seg_map_path')
         for transform in self.transforms:

@@ -36,40 +36,39 @@ def check_fit(
     weights = {k.removeprefix('module.'): v for k, v in weights.items() if isinstance(v, Tensor)}
     own = model.state_dict()
     does_not_fit = f'{name} does not fit the {type(model).__name__} of the config: '
-    if plain := plain_student_keys(model, weights):
-        if purpose != 'start':
-            cure = dict(
-                resume='begin one from it, with --cfg-options load_from=PATH and without --resume',
-                test="evaluate it with the student's own config",
-            )
-            raise ValueError(
-                f'{does_not_fit}it holds a plain network, and the other weights are missing; '
-                f'{cure[purpose]}'
-            )
+    plain = plain_student_keys(model, weights)
+    if plain and purpose != 'start':
+        cure = dict(
+            resume='begin one from it, with --cfg-options load_from=PATH and without --resume',
+            test="evaluate it with the student's own config",
+        )
+        raise ValueError(
+            f'{does_not_fit}it holds a plain network, and the other weights are missing; '
+            f'{cure[purpose]}'
+        )
+    if plain:
         weights = {f'architecture.{key}': weights[key] for key in plain}
+    fitting = {key for key in own if key in weights and weights[key].shape == own[key].shape}
     if purpose == 'start':
         prefixes = {key.split('.')[0] + '.' for key in weights} if may_have_prefix else ()
-        if not any(
-            key in weights and weights[key].shape == value.shape for key, value in own.items()
-        ) and not any(prefix + key in weights for prefix in prefixes for key in own):
-            raise ValueError(
-                f"{does_not_fit}none of its weights is one of the network's{_part(model, weights)}"
-            )
+        if not fitting and not any(prefix + key in weights for prefix in prefixes for key in own):
+            part = _part(model, weights)
+            raise ValueError(f"{does_not_fit}none of its weights is one of the network's{part}")
         return
-    problems = []
-    for key, value in own.items():
-        if key not in weights:
-            if purpose == 'resume' or not _NOT_EVALUATED.search(key):
-                problems.append((key, 'is missing'))
-        elif weights[key].shape != value.shape:
-            shapes = tuple(weights[key].shape), tuple(value.shape)
-            problems.append((key, f'is {shapes[0]}, {shapes[1]} is needed'))
+    problems = {}
+    for key in own.keys() - fitting:
+        if key in weights:
+            shapes = tuple(weights[key].shape), tuple(own[key].shape)
+            problems[key] = f'is {shapes[0]}, {shapes[1]} is needed'
+        elif purpose == 'resume' or not _NOT_EVALUATED.search(key):
+            problems[key] = 'is missing'
     if purpose == 'resume':
-        problems += [(key, "is none of the model's") for key in weights if key not in own]
-    problems = [f'{key} {what}' for key, what in problems if not _NOT_NEEDED.search(key)]
-    if problems:
-        more = f'; and {len(problems) - _SHOWN} more' if len(problems) > _SHOWN else ''
-        raise ValueError(does_not_fit + '; '.join(problems[:_SHOWN]) + more)
+        problems.update({key: "is none of the model's" for key in weights if key not in own})
+    order = [key for key in (*own, *weights) if key in problems]  # the model's
+    texts = [f'{k} {problems[k]}' for k in dict.fromkeys(order) if not _NOT_NEEDED.search(k)]
+    if texts:
+        more = f'; and {len(texts) - _SHOWN} more' if len(texts) > _SHOWN else ''
+        raise ValueError(does_not_fit + '; '.join(texts[:_SHOWN]) + more)
 
 
 def _part(model: nn.Module, weights: dict[str, Tensor]) -> str:

@@ -19,10 +19,9 @@ def guard_dataset(
     """Refuse an empty data set or one without its files; let errors in samples name their files.
 
     Args:
-        dataset: a built one, also a wrapper around others. Its pipeline is replaced by a
+        dataset: a built one, also a wrapper around others; its pipeline becomes a
             ``CheckedPipeline`` of the same transforms.
-        check_files: whether each image and label of a segmentation data set is looked for (a
-            ``stat`` each).
+        check_files: whether each image and label is looked for (a ``stat`` each).
         ignored: ids that the losses do not count, besides the data set's ``ignore_index``.
         refused: ids that a loss cannot take, with its words.
 

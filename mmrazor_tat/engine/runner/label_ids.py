@@ -1,7 +1,7 @@
 """Which ids of pixels the losses of a segmentor can take: they are tried, on the CPU."""
 
 import copy
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Optional
 
 import torch
@@ -20,26 +20,26 @@ def ignored_ids(parts: dict) -> set[int]:
 
 
 def refused_ids(network: nn.Module, ids: Collection[int]) -> dict[int, str]:
-    """Ids that a loss of the network cannot take, with the head and what the loss says.
+    """Of ``ids`` those that a loss of the network cannot take, with the head and what it says.
 
     mmseg's cross entropy takes the classes and its head's ``ignore_index`` alone: anything else is
-    an index out of bounds, on a GPU an assert of the device.
-
-    Args:
-        network: mmseg's, or one whose heads have its ``loss_by_feat``; heads whose losses take
-            more than logits and labels are left out. It is not changed.
-        ids: to be tried.
+    an index out of bounds, on a GPU an assert of the device. Heads whose losses take more than
+    logits and labels are left out.
     """
     refused: dict[int, str] = {}
-    for name, head in _heads(network):
-        for index, words in (refused_by_head(head, ids) or {}).items():
-            width, ignored = head.out_channels, getattr(head, 'ignore_index', None)
-            hint = ' (one channel needs loss_decode.use_sigmoid=True)' if width == 1 else ''
-            refused.setdefault(
-                index,
-                f'the loss of {name} cannot take it ({words}); the head has out_channels={width}'
-                f'{hint} and ignore_index={ignored}',
-            )
+    for part in ('decode_head', 'auxiliary_head'):
+        heads = getattr(network, part, None)
+        several = isinstance(heads, nn.ModuleList)
+        for k, head in enumerate(heads if several else [heads]):
+            for index, words in (refused_by_head(head, ids) or {}).items():
+                width, ignored = head.out_channels, getattr(head, 'ignore_index', None)
+                hint = ' (one channel needs loss_decode.use_sigmoid=True)' if width == 1 else ''
+                name = f'{part}[{k}]' if several else part
+                refused.setdefault(
+                    index,
+                    f'the loss of {name} cannot take it ({words}); the head has out_channels='
+                    f'{width}{hint} and ignore_index={ignored}',
+                )
     return refused
 
 
@@ -58,15 +58,6 @@ def refused_by_head(head: nn.Module, ids: Collection[int]) -> Optional[dict[int,
     if _words(head, [0, *ids]) is None:
         return {}
     return {index: words for index in ids if (words := _words(head, [0, index])) is not None}
-
-
-def _heads(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    for name in ('decode_head', 'auxiliary_head'):
-        heads = getattr(network, name, None)
-        if isinstance(heads, nn.ModuleList):
-            yield from ((f'{name}[{k}]', head) for k, head in enumerate(heads))
-        elif heads is not None:
-            yield name, heads
 
 
 def _words(head: nn.Module, ids: Collection[int]) -> Optional[str]:
@@ -118,12 +109,10 @@ class LabelCount:
 
     def __str__(self) -> str:
         count, missing = len(self.classes), self.missing
-        counted = int(self.pixels[:count].sum()) / max(int(self.pixels.sum()), 1)
-        text = (
-            f'the labels of {self.seen} training samples hold {count - len(missing)} of {count} '
-            f'classes, and {100 * (1 - counted):.1f} % of their pixels are ignored'
-        )
+        ignored = 1 - int(self.pixels[:count].sum()) / max(int(self.pixels.sum()), 1)
         more = f' and {len(missing) - 10} more' if len(missing) > 10 else ''
-        return text + f'; in none of them: {", ".join(map(repr, missing[:10]))}{more}' * bool(
-            missing
+        named = f'; in none of them: {", ".join(map(repr, missing[:10]))}{more}' if missing else ''
+        return (
+            f'the labels of {self.seen} training samples hold {count - len(missing)} of {count} '
+            f'classes, and {100 * ignored:.1f} % of their pixels are ignored{named}'
         )

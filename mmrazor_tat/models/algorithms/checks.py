@@ -55,24 +55,14 @@ def check_padding(batch_inputs: Tensor, data_samples: list) -> None:
 
 
 _ARGUMENTS = (
-    'architecture',
-    'distiller',
-    'probe_size',
-    'teacher',
-    'teacher_ckpt',
-    'teacher_mode',
+    *('architecture', 'distiller', 'probe_size', 'teacher', 'teacher_ckpt', 'teacher_mode'),
     'trust_teacher_ckpt',
 )
-
-
 _OPTIONS = (
-    'calculate_student_loss',
-    'data_preprocessor',
-    'init_cfg',
-    'module_inplace',
-    'student_trainable',
-    'teacher_module_inplace',
+    *('calculate_student_loss', 'data_preprocessor', 'init_cfg', 'module_inplace'),
+    *('student_trainable', 'teacher_module_inplace'),
 )
+_PACKAGES = ('mmseg', 'mmpretrain', 'mmrazor', 'mmrazor_tat', 'mmdet')
 
 
 def check_names(options: dict) -> None:
@@ -88,15 +78,9 @@ def check_names(options: dict) -> None:
                 'statistics of the batch), or use SingleTeacherDistill'
             )
     known = (*_ARGUMENTS, *_OPTIONS)
-    for name in options:
-        if name not in _OPTIONS:
-            nearest = get_close_matches(name, known, n=1) or known
-            raise TypeError(
-                f'FrozenTeacherDistill has no argument {name!r}; nearest: ' + ', '.join(nearest)
-            )
-
-
-_PACKAGES = ('mmseg', 'mmpretrain', 'mmrazor', 'mmrazor_tat', 'mmdet')
+    for name in options.keys() - set(_OPTIONS):
+        nearest = ', '.join(get_close_matches(name, known, n=1) or known)
+        raise TypeError(f'FrozenTeacherDistill has no argument {name!r}; nearest: {nearest}')
 
 
 def check_loss_weights(**networks: nn.Module) -> None:

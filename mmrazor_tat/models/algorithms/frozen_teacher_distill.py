@@ -49,13 +49,11 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
         gradient_shares: those, see :func:`~mmrazor_tat.models.gradient_shares.gradient_shares`.
 
     Args:
-        architecture: the student, a config or a built model.
-        teacher: the teacher, a config or a built model.
+        architecture, teacher: a config each, or a built model.
         distiller: config of a ``SharedConnectorDistiller``.
-        teacher_ckpt: see :func:`mmrazor_tat.models.teacher.load.load_teacher`. With None a teacher
+        teacher_ckpt, trust_teacher_ckpt: see
+            :func:`mmrazor_tat.models.teacher.load.load_teacher`. Without a checkpoint a teacher
             given as a config can be built and looked at, but not trained with.
-        trust_teacher_ckpt: load a ``teacher_ckpt`` that holds more than safe content. It can run
-            any code: only for files of one's own.
         teacher_mode: 'eval', or 'bn_train': in training its batch norms take the statistics of the
             batch, as the released code's do; their running statistics stay as they are.
         probe_size: (height, width) of the dry run; None: the ``size`` of the data preprocessor,
@@ -82,8 +80,7 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
         if teacher_mode not in ('eval', 'bn_train'):
             raise ValueError(f"teacher_mode must be 'eval' or 'bn_train', got {teacher_mode!r}")
         if isinstance(architecture, dict) and architecture.get('data_preprocessor'):
-            # The student's own, as in its plain training. The runner hands over the config's
-            # top-level one as well, which may have another crop.
+            # As in its plain training; the config's top-level one may have another crop.
             kwargs['data_preprocessor'] = None
         super().__init__(distiller, teacher, architecture=architecture, **kwargs)
         if not isinstance(self.distiller, SharedConnectorDistiller):
@@ -121,10 +118,8 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
         channels = input_channels(self)
         inputs = next(self.student.parameters()).new_zeros(images, channels, *size)
         probe(self.student, self.teacher, self.distiller, inputs)
-        self.measures_gradients = False
+        self.measures_gradients = self._padding_is_checked = self._learning_is_checked = False
         self.gradient_shares: dict[str, dict[str, float]] = {}
-        self._padding_is_checked = False
-        self._learning_is_checked = False
         self._keep_teacher_out_of_checkpoints()
 
     @property
@@ -177,16 +172,16 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
             self._learning_is_checked = True
             check_that_the_student_learns(self.distiller, distill_losses)
         if self.measures_gradients:
-            self.gradient_shares = self._gradient_shares(losses, distill_losses)
+            parts = {name: distill_losses[name] for name in self.distiller.loss_forward_mappings}
+            parts.update(dict(task=self.parse_losses(losses)[0]) if losses else {})
+            self.gradient_shares = gradient_shares(self.distiller.student_maps(), parts)
         losses.update(add_prefix(distill_losses, 'distill'))
         return losses
 
     def record(self, batch_inputs: Tensor, data_samples: Optional[list] = None) -> Any:
         """Run the features of both models, so that the recorders of the distiller hold their maps.
 
-        The teacher builds no graph; the student does where the caller has gradients enabled. No
-        loss is computed. Whoever calls it in order to look at the maps forgets them afterwards:
-        ``distiller.reset_records()``.
+        Whoever looks at the maps forgets them afterwards: ``distiller.reset_records()``.
 
         Args:
             batch_inputs: (B, C, H, W), from ``data_preprocessor``.
@@ -200,13 +195,6 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
         with self.distiller.student_recorders, self.distiller.deliveries:
             return self.student(batch_inputs, data_samples, mode='tensor')
 
-    def _gradient_shares(self, losses: dict, distill_losses: dict) -> dict[str, dict[str, float]]:
-        """Of the task losses together and of each distillation loss, at the student's records."""
-        parts = {name: distill_losses[name] for name in self.distiller.loss_forward_mappings}
-        if losses:
-            parts['task'] = self.parse_losses(losses)[0]
-        return gradient_shares(self.distiller.student_maps(), parts)
-
     @torch.no_grad()  # the teacher's graph ends here: its records carry no gradient
     def _run_teacher(self, batch_inputs: Tensor, data_samples: Optional[list]) -> None:
         self.distiller.set_deliveries_override(False)
@@ -215,16 +203,7 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
         if self.teacher_mode == 'bn_train' and self.training:
             mode = batch_statistics(self.teacher)
         with mode, self.distiller.teacher_recorders, self.distiller.deliveries:
-            try:
-                self.teacher(batch_inputs, data_samples, mode='tensor')
-            except ValueError as error:
-                if self.teacher_mode == 'bn_train' and 'more than 1 value' in str(error):
-                    raise UserError(
-                        "teacher_mode='bn_train': the teacher's batch norms find a single value "
-                        f'to normalize in a batch of {len(batch_inputs)}: take at least 2 images '
-                        f"for each process, or teacher_mode='eval' ({error})"
-                    ) from error
-                raise
+            self.teacher(batch_inputs, data_samples, mode='tensor')
 
     @torch.no_grad()
     def teacher_val_step(self, data: Union[dict, tuple, list]) -> list:

@@ -1,6 +1,6 @@
 """The names of records and of losses, and what modules recorders may read."""
 
-from collections.abc import Iterator
+import contextlib
 from difflib import get_close_matches
 from typing import Any
 
@@ -25,10 +25,11 @@ def recorder_names(record: dict) -> list[str]:
 def check_sources(who: str, recorders: dict, model: nn.Module) -> None:
     """Raise ValueError for a recorder whose source the model does not have.
 
+    Those of functions and methods are left to mmrazor: their source is a Python path.
+
     Args:
         who: 'student' or 'teacher', for the message.
-        recorders: mmrazor recorders by name. Those of functions and methods are left to mmrazor:
-            their source is a Python path, not a name within the model.
+        recorders: mmrazor recorders by name.
         model: the model they will record from.
     """
     for name, recorder in recorders.items():
@@ -38,23 +39,18 @@ def check_sources(who: str, recorders: dict, model: nn.Module) -> None:
             known, noun = [key for key, _ in model.named_parameters()], 'parameter'
         else:
             continue
-        if not isinstance(recorder.source, str):
-            raise ValueError(
-                f"{who}_recorders['{name}'].source must be the name of a {noun}, got "
-                f'{recorder.source!r}'
-            )
+        where = f"{who}_recorders['{name}'] has source {recorder.source!r}, "
         if recorder.source not in known:
+            nearest = ', '.join(map(repr, nearest_names(str(recorder.source), known)))
             raise ValueError(
-                f"{who}_recorders['{name}'] has source {recorder.source!r}, which is no {noun} "
-                f'of the {who} ({type(model).__name__}). Nearest: '
-                + ', '.join(repr(key) for key in nearest_names(recorder.source, known))
+                f'{where}which is no {noun} of the {who} ({type(model).__name__}). Nearest: '
+                + nearest
             )
         if noun == 'module' and isinstance(model.get_submodule(recorder.source), nn.SyncBatchNorm):
             raise ValueError(
-                f"{who}_recorders['{name}'] has source {recorder.source!r}, a SyncBN: in a single "
-                'process the runner replaces it after the recorders are set, and nothing would be '
-                'recorded. Take the convolution before it, or the activation after it with '
-                "type='PreActivation'"
+                f'{where}a SyncBN: in a single process the runner replaces it after the recorders '
+                'are set, and nothing would be recorded. Take the convolution before it, or the '
+                "activation after it with type='PreActivation'"
             )
 
 
@@ -67,20 +63,13 @@ def nearest_names(source: str, known: list[str], count: int = 5) -> list[str]:
 def in_full_precision(loss: nn.Module, arguments: dict[str, Any]) -> Any:
     """A loss of half-precision records, computed in float32, without autocast.
 
-    Ours see to that themselves. MMRazor's add up squares in the dtype that they are given: in
-    float16 the sum over a map is infinite from 65,504 on.
+    MMRazor's add up squares in the dtype that they are given: in float16 the sum over a map is
+    infinite from 65,504 on.
     """
-    tensors = [x for value in arguments.values() for x in _tensors(value)]
-    if not tensors:
-        return loss(**arguments)
-    with full_precision(tensors[0]):
+    lists = [of if isinstance(of, (list, tuple)) else [of] for of in arguments.values()]
+    tensors = [x for of in lists for x in of if isinstance(x, Tensor)]
+    with full_precision(tensors[0]) if tensors else contextlib.nullcontext():
         return loss(**{key: _at_least_float32(value) for key, value in arguments.items()})
-
-
-def _tensors(record: Any) -> Iterator[Tensor]:
-    for x in record if isinstance(record, (list, tuple)) else (record,):
-        if isinstance(x, Tensor):
-            yield x
 
 
 def _at_least_float32(record: Any) -> Any:

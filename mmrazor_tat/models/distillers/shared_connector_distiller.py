@@ -16,8 +16,7 @@ from .records import check_sources, in_full_precision, name_for_log, recorder_na
 class SharedConnectorDistiller(ConfigurableDistiller):
     """A ``ConfigurableDistiller`` whose connectors run once a step.
 
-    However many losses read a record through a connector, the connector is called once: the
-    patch-group and the anchor-point loss share gamma, phi and theta, as in the paper. (MMRazor's
+    However many losses read a record through a connector, the connector is called once. (MMRazor's
     distiller calls it once a loss: twice the work, and a batch norm in it is updated twice.) The
     arguments are those of ``ConfigurableDistiller``. Beyond it:
 
@@ -53,13 +52,11 @@ class SharedConnectorDistiller(ConfigurableDistiller):
     def prepare_connectors(self, teacher: nn.Module) -> None:
         """Let the connectors of the teacher's records read what they need of its weights."""
         for record in self._all_records():
-            connector = record.get('connector')
-            if connector is None or record['from_student']:
-                continue
-            prepare = getattr(self.connectors[connector], 'prepare_from_teacher', None)
-            if prepare is not None:
+            connector = record.get('connector') and self.connectors[record['connector']]
+            if not record['from_student'] and hasattr(connector, 'prepare_from_teacher'):
                 (name,) = recorder_names(record)
-                prepare(teacher, self.recorder(name, from_student=False).source)
+                source = self.recorder(name, from_student=False).source
+                connector.prepare_from_teacher(teacher, source)
 
     def get_record(
         self,
@@ -73,15 +70,11 @@ class SharedConnectorDistiller(ConfigurableDistiller):
         """A record, through its connector if one is named. See ``ConfigurableDistiller``."""
         name = recorder if isinstance(recorder, str) else tuple(recorder)
         key = (name, from_student, record_idx, data_idx, connector)
-        if self._records_of_step is not None and key in self._records_of_step:
-            data = self._records_of_step[key]
-        else:
+        known = {} if self._records_of_step is None else self._records_of_step
+        if key not in known:
             data = self.raw_record(recorder, from_student, record_idx, data_idx)
-            if connector is not None:
-                data = self.connectors[connector](data)
-            if self._records_of_step is not None:
-                self._records_of_step[key] = data
-        return data if connector_idx is None else data[connector_idx]
+            known[key] = data if connector is None else self.connectors[connector](data)
+        return known[key] if connector_idx is None else known[key][connector_idx]
 
     def raw_record(
         self,
@@ -127,11 +120,11 @@ class SharedConnectorDistiller(ConfigurableDistiller):
         return in_full_precision(loss, arguments)
 
     def compute_distill_losses(self, repeatable: bool = False) -> dict[str, Tensor]:
-        """All distillation losses by name, from the current records.
+        """All distillation losses by name, from the current records, times their factors.
 
         A loss made of several parts (``HierarchicalTaTLoss``) has them in ``logged_values``: they
         are logged under names without 'loss', e.g. 'tat_patch' of 'loss_tat', which mmengine does
-        not add to the total. All are multiplied by their factor (``loss_factors``).
+        not add to the total.
 
         Args:
             repeatable: whether they are to be differentiated more than once; told to the losses
@@ -147,11 +140,10 @@ class SharedConnectorDistiller(ConfigurableDistiller):
                 factor = self.loss_factors.get(name, 1.0)
                 value = self._nothing(name) if factor == 0 else self.compute_loss(name)
                 losses[name] = value if factor in (0, 1) else factor * value
-                whole = name_for_log(name)
                 parts = getattr(self.distill_losses[name], 'logged_values', {})
                 for part, value in parts.items():
                     value = value.new_zeros(()) if factor == 0 else factor * value
-                    losses[f'{whole}_{part}'.strip('_')] = value
+                    losses[f'{name_for_log(name)}_{part}'.strip('_')] = value
             return losses
         finally:
             self._records_of_step = None
@@ -165,14 +157,10 @@ class SharedConnectorDistiller(ConfigurableDistiller):
         maps = {}
         names = self.loss_forward_mappings if losses is None else losses
         for record in (r for name in names for r in self.loss_forward_mappings[name].values()):
-            if not record['from_student']:
-                continue
-            for name in recorder_names(record):
-                data = self.raw_record(
-                    name, True, record.get('record_idx', 0), record.get('data_idx')
-                )
-                if isinstance(data, Tensor):
-                    maps[name] = data
+            place = record.get('record_idx', 0), record.get('data_idx')
+            for name in recorder_names(record) if record['from_student'] else ():
+                data = self.raw_record(name, True, *place)
+                maps.update({name: data} if isinstance(data, Tensor) else {})
         return maps
 
     @property
@@ -181,14 +169,10 @@ class SharedConnectorDistiller(ConfigurableDistiller):
         return all(self.loss_factors.get(name) == 0 for name in self.loss_forward_mappings)
 
     def _nothing(self, name: str) -> Tensor:
-        """Zero, with a zero gradient for what ``name`` would train.
-
-        Without it DistributedDataParallel would wait for those gradients.
-        """
-        parts = [self.distill_losses[name]]
-        for record in self.loss_forward_mappings[name].values():
-            if record.get('connector') is not None:
-                parts.append(self.connectors[record['connector']])
+        """Zero, with a zero gradient for what ``name`` would train: else DDP would wait for it."""
+        records = self.loss_forward_mappings[name].values()
+        names = [record['connector'] for record in records if record.get('connector')]
+        parts = [self.distill_losses[name], *(self.connectors[of] for of in names)]
         parameters = [p for part in parts for p in part.parameters() if p.requires_grad]
         if parameters:
             return sum(0.0 * p.sum() for p in parameters)
@@ -215,10 +199,9 @@ class SharedConnectorDistiller(ConfigurableDistiller):
         """MMRazor's check, for every name of a list of recorders."""
         for loss, records in loss_forward_mappings.items():
             for argument, record in records.items():
-                single = [record]
-                if isinstance(record.get('recorder'), (list, tuple)):
-                    single = [{**record, 'recorder': name} for name in record['recorder']]
-                for one in single:
+                names = record.get('recorder')
+                for name in names if isinstance(names, (list, tuple)) else [names]:
+                    one = {**record, 'recorder': name} if 'recorder' in record else record
                     super()._check_loss_forward_mappings(
                         losses, {loss: {argument: one}}, student_recorders, teacher_recorders
                     )

@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
-from ...functional import at_least_float32, full_precision
-from .checks import check_count, check_map, check_weight
+from .base import DistillLoss
+from .checks import check_count, check_map
 
 
 @MODELS.register_module()
-class AFDLoss(nn.Module):
+class AFDLoss(DistillLoss):
     r"""Show, attend and distill (Ji et al., AAAI 2021); the TaT paper calls it SAD.
 
     .. math:: L = w \frac{1}{B} \sum_b \sum_t \sum_s \alpha_{b,t,s} \frac{1}{N_t}
@@ -32,9 +32,6 @@ class AFDLoss(nn.Module):
         t_channels: the same of the teacher.
         dim: d, 128 in the paper.
         loss_weight: w, at least 0. The authors use 200 on CIFAR-100.
-
-    Raises:
-        ValueError: a setting out of range; in ``forward`` stages that do not fit.
     """
 
     def __init__(
@@ -44,11 +41,9 @@ class AFDLoss(nn.Module):
         dim: int = 128,
         loss_weight: float = 1.0,
     ) -> None:
-        super().__init__()
-        check_weight('loss_weight', loss_weight)
+        super().__init__(loss_weight)
         check_count('dim', dim)
         self.dim = dim
-        self.loss_weight = loss_weight
         self.s_channels: Optional[tuple[int, ...]] = None
         self.t_channels: Optional[tuple[int, ...]] = None
         if s_channels is not None and t_channels is not None:
@@ -76,19 +71,16 @@ class AFDLoss(nn.Module):
 
         Args:
             s_features: stages of the student, (B, C_k, H_k, W_k) each.
-            t_features: stages of the teacher, any number; no gradient flows into them.
+            t_features: stages of the teacher, any number.
 
         Returns:
             A scalar in float32, or float64 where an input is.
         """
-        self._check(s_features, t_features)
-        with full_precision(s_features[0]):
-            s_features = at_least_float32(*s_features)
-            t_features = at_least_float32(*(t.detach() for t in t_features))
-            attention = self.attention(s_features, t_features)  # (B, T, S)
-            distances = torch.stack([self._distances(s_features, t) for t in t_features], 1)
-            loss = (attention * distances).sum((1, 2)).mean()
-        return self.loss_weight * loss
+        return self.of_levels(s_features, t_features)
+
+    def compare(self, s: Sequence[Tensor], t: Sequence[Tensor]) -> Tensor:
+        distances = torch.stack([self._distances(s, x) for x in t], 1)  # (B, T, S)
+        return (self.attention(s, t) * distances).sum((1, 2)).mean()
 
     def attention(self, s_features: Sequence[Tensor], t_features: Sequence[Tensor]) -> Tensor:
         """alpha: how much each stage of the teacher teaches each of the student, (B, T, S); a row
@@ -112,15 +104,15 @@ class AFDLoss(nn.Module):
             [(_energy(s, t.shape[2:]) - target).square().mean(1) for s in s_features], 1
         )
 
-    def _check(self, s_features: Sequence[Tensor], t_features: Sequence[Tensor]) -> None:
+    def check(self, s: Sequence[Tensor], t: Sequence[Tensor]) -> None:
         if not self.has_channels:
             raise RuntimeError(
                 'AFDLoss has no channels yet: give s_channels and t_channels, or build it inside '
                 'FrozenTeacherDistill, which reads them from the models'
             )
         for name, features, widths in (
-            ('s_features', s_features, self.s_channels),
-            ('t_features', t_features, self.t_channels),
+            ('s_features', s, self.s_channels),
+            ('t_features', t, self.t_channels),
         ):
             for k, x in enumerate(features):
                 check_map(f'{name}[{k}]', x)

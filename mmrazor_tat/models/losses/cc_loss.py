@@ -5,14 +5,14 @@ import math
 import torch
 import torch.nn.functional as F
 from mmrazor.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
-from ...functional import full_precision
-from .checks import check_count, check_weight, image_vectors
+from .base import DistillLoss
+from .checks import check_count, check_weight
 
 
 @MODELS.register_module()
-class CCLoss(nn.Module):
+class CCLoss(DistillLoss):
     r"""Correlation congruence for knowledge distillation (Peng et al., ICCV 2019).
 
     The correlation between the images of a batch, by a Gaussian kernel in its Taylor series:
@@ -31,36 +31,18 @@ class CCLoss(nn.Module):
         loss_weight: w, at least 0.
         gamma: of the kernel. The authors use 0.4.
         order: P, 2 in the paper.
-
-    Raises:
-        ValueError: a setting out of range; in ``forward`` another number of images.
     """
 
-    least_images = 2  # a batch of one has nothing to compare; the dry run asks
+    least_images = 2
 
     def __init__(self, loss_weight: float = 1.0, gamma: float = 0.4, order: int = 2) -> None:
-        super().__init__()
-        check_weight('loss_weight', loss_weight)
+        super().__init__(loss_weight)
         check_weight('gamma', gamma, positive=True)
         check_count('order', order)
-        self.loss_weight = loss_weight
-        self.gamma = gamma
-        self.order = order
+        self.gamma, self.order = gamma, order
 
-    def forward(self, s_feature: Tensor, t_feature: Tensor) -> Tensor:
-        """The loss of a batch.
-
-        Args:
-            s_feature: (B, ...), of the student; the usual one is the pooled last map.
-            t_feature: (B, ...), of the teacher; no gradient flows into it.
-
-        Returns:
-            A scalar in float32, or float64 where an input is.
-        """
-        with full_precision(s_feature):
-            s, t = image_vectors(s_feature, t_feature)
-            loss = (self._kernel(s) - self._kernel(t)).square().mean()
-        return self.loss_weight * loss
+    def compare(self, s: Tensor, t: Tensor) -> Tensor:
+        return (self._kernel(s) - self._kernel(t)).square().mean()
 
     def _kernel(self, x: Tensor) -> Tensor:
         x = F.normalize(x, dim=1)

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import torch.nn.functional as F
 from mmrazor.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
-from ...functional import at_least_float32, full_precision
-from .checks import check_map, check_weight
+from .base import DistillLoss
+from .checks import check_map
 
 
 @MODELS.register_module()
-class FSPLoss(nn.Module):
+class FSPLoss(DistillLoss):
     r"""A gift from knowledge distillation (Yim et al., CVPR 2017).
 
     How each stage follows from the one before, as the Gram matrix between their channels:
@@ -26,47 +26,38 @@ class FSPLoss(nn.Module):
 
     Args:
         loss_weight: w, at least 0. The usual code on CIFAR-100 has 1, before the labels come.
-
-    Raises:
-        ValueError: a weight out of range; in ``forward`` fewer than two stages, or widths that
-            differ.
     """
-
-    def __init__(self, loss_weight: float = 1.0) -> None:
-        super().__init__()
-        check_weight('loss_weight', loss_weight)
-        self.loss_weight = loss_weight
 
     def forward(self, s_features: Sequence[Tensor], t_features: Sequence[Tensor]) -> Tensor:
         """The loss of a batch.
 
         Args:
-            s_features: the stages of the student, (B, C_k, H_k, W_k) each, in their order.
-            t_features: as many of the teacher; no gradient flows into them.
+            s_features: at least two stages of the student, (B, C_k, H_k, W_k) each, in their order.
+            t_features: as many of the teacher.
 
         Returns:
             A scalar in float32, or float64 where an input is.
         """
-        if not 2 <= len(s_features) == len(t_features):
+        return self.of_levels(s_features, t_features)
+
+    def check(self, s: Sequence[Tensor], t: Sequence[Tensor]) -> None:
+        if not 2 <= len(s) == len(t):
             raise ValueError(
-                f'FSPLoss takes as many stages of both, at least two, got {len(s_features)} of the '
-                f'student and {len(t_features)} of the teacher'
+                f'FSPLoss takes as many stages of both, at least two, got {len(s)} of the student '
+                f'and {len(t)} of the teacher'
             )
-        for k, (s, t) in enumerate(zip(s_features, t_features)):
-            check_map(f's_features[{k}]', s)
-            check_map(f't_features[{k}]', t)
-            if s.shape[:2] != t.shape[:2]:
+        for k, (x, y) in enumerate(zip(s, t)):
+            check_map(f's_features[{k}]', x)
+            check_map(f't_features[{k}]', y)
+            if x.shape[:2] != y.shape[:2]:
                 raise ValueError(
-                    f's_features[{k}] has shape {tuple(s.shape)}, t_features[{k}] has '
-                    f'{tuple(t.shape)}: FSPLoss needs the same widths in both networks'
+                    f's_features[{k}] has shape {tuple(x.shape)}, t_features[{k}] has '
+                    f'{tuple(y.shape)}: FSPLoss needs the same widths in both networks'
                 )
-        loss = 0.0
-        with full_precision(s_features[0]):
-            for k in range(len(s_features) - 1):
-                s = _flow(*at_least_float32(*s_features[k : k + 2]))
-                t = _flow(*at_least_float32(*(x.detach() for x in t_features[k : k + 2])))
-                loss = loss + (s - t).square().mean()
-        return self.loss_weight * loss
+
+    def compare(self, s: Sequence[Tensor], t: Sequence[Tensor]) -> Tensor:
+        flows = zip(zip(s, s[1:]), zip(t, t[1:]))
+        return sum((_flow(*own) - _flow(*other)).square().mean() for own, other in flows)
 
 
 def _flow(first: Tensor, second: Tensor) -> Tensor:

@@ -2,14 +2,15 @@ r"""Distillation of the correlation between channels."""
 
 import torch.nn.functional as F
 from mmrazor.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from ... import functional
-from .checks import check_same_shape, check_weight
+from .base import DistillLoss
+from .checks import check_same_shape
 
 
 @MODELS.register_module()
-class ICKDLoss(nn.Module):
+class ICKDLoss(DistillLoss):
     r"""Inter-channel correlation ("Exploring Inter-Channel Correlation for Diversity-preserved
     Knowledge Distillation", Liu et al., ICCV 2021).
 
@@ -20,45 +21,26 @@ class ICKDLoss(nn.Module):
     correlation (C, C) by its L2 norm, as the authors' code does (the paper writes no
     normalisation). ``grid=(1, 1)`` is the paper's loss for classification, a finer one its
     grid-level loss for segmentation. The authors project the student's feature to the teacher's
-    width by a 1x1 convolution and a batch norm: a connector's work.
+    width by a 1x1 convolution and a batch norm: a connector's work. Both maps have one shape.
 
     Args:
         grid: (n, m), cells along the height and the width; rows and columns that they do not fill
             are dropped.
         loss_weight: w, at least 0. The authors use 2.5.
-
-    Raises:
-        ValueError: a setting out of range; in ``forward`` maps of different shapes or smaller
-            than the grid.
     """
 
     def __init__(self, grid: tuple[int, int] = (1, 1), loss_weight: float = 1.0) -> None:
-        super().__init__()
-        check_weight('loss_weight', loss_weight)
+        super().__init__(loss_weight)
         functional.check_groups(grid, 1)
         self.grid = tuple(grid)
-        self.loss_weight = loss_weight
 
-    def forward(self, s_feature: Tensor, t_feature: Tensor) -> Tensor:
-        """The loss of a batch.
+    def check(self, s: Tensor, t: Tensor) -> None:
+        check_same_shape('s_feature', s, 't_feature', t)
 
-        Args:
-            s_feature: (B, C, H, W), of the teacher's width.
-            t_feature: (B, C, H, W); no gradient flows into it.
-
-        Returns:
-            A scalar in float32, or float64 where an input is.
-        """
-        check_same_shape('s_feature', s_feature, 't_feature', t_feature)
-        with functional.full_precision(s_feature):
-            s, t = functional.at_least_float32(s_feature, t_feature.detach())
-            difference = self._correlation(s) - self._correlation(t)  # (B, nm, C, C)
-            loss = difference.square().sum() / difference.shape[:3].numel()
-        return self.loss_weight * loss
+    def compare(self, s: Tensor, t: Tensor) -> Tensor:
+        difference = self._correlation(s) - self._correlation(t)  # (B, nm, C, C)
+        return difference.square().sum() / difference.shape[:3].numel()
 
     def _correlation(self, x: Tensor) -> Tensor:
         cells = functional.patch_groups(x, self.grid, self.grid[0] * self.grid[1])
         return F.normalize(cells.mT @ cells, dim=-1)  # (B, nm, h*w, C) -> (B, nm, C, C)
-
-    def extra_repr(self) -> str:
-        return f'grid={self.grid}, loss_weight={self.loss_weight}'

@@ -2,14 +2,14 @@ r"""Neuron selectivity transfer."""
 
 import torch.nn.functional as F
 from mmrazor.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
-from ...functional import at_least_float32, full_precision
-from .checks import check_map, check_weight
+from .base import DistillLoss
+from .checks import check_map
 
 
 @MODELS.register_module()
-class NSTLoss(nn.Module):
+class NSTLoss(DistillLoss):
     r"""Like what you like: neuron selectivity transfer (Huang and Wang, 2017).
 
     The maximum mean discrepancy between the channels of both maps, with the polynomial kernel
@@ -24,39 +24,20 @@ class NSTLoss(nn.Module):
 
     Args:
         loss_weight: w, at least 0. On CIFAR-100 the usual value is 50, on every stage.
-
-    Raises:
-        ValueError: a weight out of range; in ``forward`` no maps, or another number of images.
     """
 
-    def __init__(self, loss_weight: float = 1.0) -> None:
-        super().__init__()
-        check_weight('loss_weight', loss_weight)
-        self.loss_weight = loss_weight
-
-    def forward(self, s_feature: Tensor, t_feature: Tensor) -> Tensor:
-        """The loss of a batch.
-
-        Args:
-            s_feature: (B, C_s, H_s, W_s).
-            t_feature: (B, C_t, H_t, W_t); no gradient flows into it.
-
-        Returns:
-            A scalar in float32, or float64 where an input is.
-        """
-        check_map('s_feature', s_feature)
-        check_map('t_feature', t_feature)
-        if len(s_feature) != len(t_feature):
+    def check(self, s: Tensor, t: Tensor) -> None:
+        check_map('s_feature', s)
+        check_map('t_feature', t)
+        if len(s) != len(t):
             raise ValueError(
-                f's_feature has {len(s_feature)} images, t_feature has {len(t_feature)}: both need '
-                'the same'
+                f's_feature has {len(s)} images, t_feature has {len(t)}: both need the same'
             )
-        with full_precision(s_feature):
-            s, t = at_least_float32(s_feature, t_feature.detach())
-            size = [min(pair) for pair in zip(s.shape[2:], t.shape[2:])]
-            s, t = (F.normalize(F.adaptive_avg_pool2d(x, size).flatten(2), dim=2) for x in (s, t))
-            loss = _kernel(t, t) + _kernel(s, s) - 2 * _kernel(t, s)
-        return self.loss_weight * loss
+
+    def compare(self, s: Tensor, t: Tensor) -> Tensor:
+        size = [min(pair) for pair in zip(s.shape[2:], t.shape[2:])]
+        s, t = (F.normalize(F.adaptive_avg_pool2d(x, size).flatten(2), dim=2) for x in (s, t))
+        return _kernel(t, t) + _kernel(s, s) - 2 * _kernel(t, s)
 
 
 def _kernel(x: Tensor, y: Tensor) -> Tensor:

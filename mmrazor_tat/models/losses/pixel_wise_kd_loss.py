@@ -2,14 +2,14 @@ r"""Soft-label distillation for dense prediction."""
 
 import torch.nn.functional as F
 from mmrazor.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
-from ...functional import at_least_float32, full_precision
+from .base import DistillLoss
 from .checks import check_same_shape, check_weight
 
 
 @MODELS.register_module()
-class PixelWiseKDLoss(nn.Module):
+class PixelWiseKDLoss(DistillLoss):
     r"""Knowledge distillation (Hinton et al., 2015) at every pixel, averaged over the pixels.
 
     .. math:: L = w \, \tau^2 \frac{1}{B H W} \sum_{b, i} \mathrm{KL}\big(
@@ -26,37 +26,31 @@ class PixelWiseKDLoss(nn.Module):
     Args:
         tau: temperature, above 0.
         loss_weight: w, at least 0.
-
-    Raises:
-        ValueError: a setting out of range; in ``forward`` maps of different shapes.
     """
 
     def __init__(self, tau: float = 1.0, loss_weight: float = 1.0) -> None:
-        super().__init__()
-        check_weight('loss_weight', loss_weight)
+        super().__init__(loss_weight)
         check_weight('tau', tau, positive=True)
         self.tau = tau
-        self.loss_weight = loss_weight
 
     def forward(self, preds_S: Tensor, preds_T: Tensor) -> Tensor:  # noqa: N803 (MMRazor's names)
         """The loss of a batch.
 
         Args:
             preds_S: logits of the student, (B, K, H, W).
-            preds_T: logits of the teacher, the same shape; no gradient flows into them.
+            preds_T: logits of the teacher, the same shape.
 
         Returns:
             A scalar in float32, or float64 where an input is.
         """
-        check_same_shape('preds_S', preds_S, 'preds_T', preds_T)
-        with full_precision(preds_S):
-            preds_s, preds_t = at_least_float32(preds_S, preds_T.detach())
-            if preds_s.shape[1] == 1:
-                preds_s, preds_t = (F.pad(x, (0, 0, 0, 0, 1, 0)) for x in (preds_s, preds_t))
-            s_log = F.log_softmax(preds_s / self.tau, dim=1)
-            t_log = F.log_softmax(preds_t / self.tau, dim=1)
-            loss = F.kl_div(s_log, t_log, reduction='none', log_target=True).sum(1).mean()
-        return self.loss_weight * self.tau**2 * loss
+        return super().forward(preds_S, preds_T)
 
-    def extra_repr(self) -> str:
-        return f'tau={self.tau}, loss_weight={self.loss_weight}'
+    def check(self, s: Tensor, t: Tensor) -> None:
+        check_same_shape('preds_S', s, 'preds_T', t)
+
+    def compare(self, s: Tensor, t: Tensor) -> Tensor:
+        if s.shape[1] == 1:
+            s, t = (F.pad(x, (0, 0, 0, 0, 1, 0)) for x in (s, t))
+        s_log, t_log = ((x / self.tau).log_softmax(1) for x in (s, t))
+        loss = F.kl_div(s_log, t_log, reduction='none', log_target=True).sum(1).mean()
+        return self.tau**2 * loss

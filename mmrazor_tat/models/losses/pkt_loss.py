@@ -2,14 +2,14 @@ r"""Probabilistic knowledge transfer."""
 
 import torch.nn.functional as F
 from mmrazor.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
-from ...functional import full_precision
-from .checks import check_weight, image_vectors
+from .base import DistillLoss
+from .checks import check_weight
 
 
 @MODELS.register_module()
-class PKTLoss(nn.Module):
+class PKTLoss(DistillLoss):
     r"""Learning deep representations with probabilistic knowledge transfer (Passalis and Tefas,
     ECCV 2018).
 
@@ -25,35 +25,18 @@ class PKTLoss(nn.Module):
     Args:
         loss_weight: w, at least 0. On CIFAR-100 the usual value is 30000.
         eps: epsilon.
-
-    Raises:
-        ValueError: a setting out of range; in ``forward`` another number of images.
     """
 
-    least_images = 2  # a batch of one has nothing to compare; the dry run asks
+    least_images = 2
 
     def __init__(self, loss_weight: float = 1.0, eps: float = 1e-7) -> None:
-        super().__init__()
-        check_weight('loss_weight', loss_weight)
+        super().__init__(loss_weight)
         check_weight('eps', eps, positive=True)
-        self.loss_weight = loss_weight
         self.eps = eps
 
-    def forward(self, s_feature: Tensor, t_feature: Tensor) -> Tensor:
-        """The loss of a batch.
-
-        Args:
-            s_feature: (B, ...), of the student; the usual one is the pooled last map.
-            t_feature: (B, ...), of the teacher; no gradient flows into it.
-
-        Returns:
-            A scalar in float32, or float64 where an input is.
-        """
-        with full_precision(s_feature):
-            s, t = image_vectors(s_feature, t_feature)
-            p_s, p_t = _neighbours(s), _neighbours(t)
-            loss = (p_t * ((p_t + self.eps) / (p_s + self.eps)).log()).mean()
-        return self.loss_weight * loss
+    def compare(self, s: Tensor, t: Tensor) -> Tensor:
+        p_s, p_t = _neighbours(s), _neighbours(t)
+        return (p_t * ((p_t + self.eps) / (p_s + self.eps)).log()).mean()
 
 
 def _neighbours(x: Tensor) -> Tensor:

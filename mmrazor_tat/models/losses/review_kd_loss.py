@@ -4,17 +4,17 @@ from collections.abc import Sequence
 
 import torch.nn.functional as F
 from mmrazor.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
-from ...functional import at_least_float32, full_precision
-from .checks import check_same_shape, check_weight
+from .base import DistillLoss
+from .checks import check_same_shape
 
 # Sides of the pooled maps, from fine to coarse: each counts half of the one before.
 _SCALES = (4, 2, 1)
 
 
 @MODELS.register_module()
-class ReviewKDLoss(nn.Module):
+class ReviewKDLoss(DistillLoss):
     r"""The hierarchical context loss of "Distilling Knowledge via Knowledge Review" (Chen et al.,
     CVPR 2021), summed over the levels.
 
@@ -27,39 +27,29 @@ class ReviewKDLoss(nn.Module):
     Args:
         loss_weight: w, at least 0. The authors use 1 for ResNet-34 -> ResNet-18 on ImageNet, up
             to 8 for other pairs.
-
-    Raises:
-        ValueError: a weight out of range; in ``forward`` levels that do not fit.
     """
-
-    def __init__(self, loss_weight: float = 1.0) -> None:
-        super().__init__()
-        check_weight('loss_weight', loss_weight)
-        self.loss_weight = loss_weight
 
     def forward(self, s_features: Sequence[Tensor], t_features: Sequence[Tensor]) -> Tensor:
         """The loss of a batch.
 
         Args:
             s_features: a map (B, C_l, H_l, W_l) for every level l.
-            t_features: likewise, of the same shapes; no gradient flows into them.
+            t_features: likewise, of the same shapes.
 
         Returns:
             A scalar in float32, or float64 where an input is.
         """
-        if len(s_features) != len(t_features):
-            raise ValueError(
-                f's_features has {len(s_features)} levels, t_features has {len(t_features)}'
-            )
-        loss = 0.0
-        for level, (s, t) in enumerate(zip(s_features, t_features)):
-            check_same_shape(f's_features[{level}]', s, f't_features[{level}]', t)
-            with full_precision(s):
-                loss = loss + _hierarchical_context(*at_least_float32(s, t.detach()))
-        return self.loss_weight * loss
+        return self.of_levels(s_features, t_features)
 
-    def extra_repr(self) -> str:
-        return f'loss_weight={self.loss_weight}'
+    def check(self, s: Sequence[Tensor], t: Sequence[Tensor]) -> None:
+        if len(s) != len(t):
+            raise ValueError(f's_features has {len(s)} levels, t_features has {len(t)}')
+        for level, pair in enumerate(zip(s, t)):
+            names = f's_features[{level}]', f't_features[{level}]'
+            check_same_shape(names[0], pair[0], names[1], pair[1])
+
+    def compare(self, s: Sequence[Tensor], t: Sequence[Tensor]) -> Tensor:
+        return sum(map(_hierarchical_context, s, t))
 
 
 def _hierarchical_context(s: Tensor, t: Tensor) -> Tensor:

@@ -3,14 +3,14 @@ r"""Relational knowledge distillation."""
 import torch
 import torch.nn.functional as F
 from mmrazor.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
-from ...functional import full_precision
-from .checks import check_weight, image_vectors
+from .base import DistillLoss
+from .checks import check_weight
 
 
 @MODELS.register_module()
-class RKDLoss(nn.Module):
+class RKDLoss(DistillLoss):
     r"""Relational knowledge distillation (Park et al., CVPR 2019), by distances and angles.
 
     The distances of a batch's pairs and the angles of its triples, compared:
@@ -34,40 +34,22 @@ class RKDLoss(nn.Module):
         angle_weight: w_A, at least 0. On CIFAR-100 the usual value is 50. The authors' metric
             learning has 1 and 2, the same proportion.
         loss_weight: w, at least 0.
-
-    Raises:
-        ValueError: a weight out of range; in ``forward`` another number of images.
     """
 
-    least_images = 2  # a batch of one has nothing to compare; the dry run asks
+    least_images = 2
 
     def __init__(
         self, distance_weight: float = 25.0, angle_weight: float = 50.0, loss_weight: float = 1.0
     ) -> None:
-        super().__init__()
+        super().__init__(loss_weight)
         check_weight('distance_weight', distance_weight)
         check_weight('angle_weight', angle_weight)
-        check_weight('loss_weight', loss_weight)
-        self.distance_weight = distance_weight
-        self.angle_weight = angle_weight
-        self.loss_weight = loss_weight
+        self.distance_weight, self.angle_weight = distance_weight, angle_weight
 
-    def forward(self, s_feature: Tensor, t_feature: Tensor) -> Tensor:
-        """The loss of a batch.
-
-        Args:
-            s_feature: (B, ...), of the student; the usual one is the pooled last map.
-            t_feature: (B, ...), of the teacher; no gradient flows into it.
-
-        Returns:
-            A scalar in float32, or float64 where an input is.
-        """
-        with full_precision(s_feature):
-            s, t = image_vectors(s_feature, t_feature)
-            (s_distance, s_angle), (t_distance, t_angle) = _relations(s), _relations(t)
-            loss = self.distance_weight * F.smooth_l1_loss(s_distance, t_distance)
-            loss = loss + self.angle_weight * F.smooth_l1_loss(s_angle, t_angle)
-        return self.loss_weight * loss
+    def compare(self, s: Tensor, t: Tensor) -> Tensor:
+        (s_distance, s_angle), (t_distance, t_angle) = _relations(s), _relations(t)
+        loss = self.distance_weight * F.smooth_l1_loss(s_distance, t_distance)
+        return loss + self.angle_weight * F.smooth_l1_loss(s_angle, t_angle)
 
 
 def _relations(x: Tensor) -> tuple[Tensor, Tensor]:

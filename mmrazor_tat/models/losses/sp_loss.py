@@ -2,14 +2,13 @@ r"""Similarity-preserving distillation."""
 
 import torch.nn.functional as F
 from mmrazor.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
-from ...functional import full_precision
-from .checks import check_weight, image_vectors
+from .base import DistillLoss
 
 
 @MODELS.register_module()
-class SPLoss(nn.Module):
+class SPLoss(DistillLoss):
     r"""Similarity-preserving knowledge distillation (Tung and Mori, ICCV 2019).
 
     Images that the teacher finds alike shall be alike to the student:
@@ -22,32 +21,12 @@ class SPLoss(nn.Module):
 
     Args:
         loss_weight: w, at least 0. On CIFAR-100 the usual value is 3000.
-
-    Raises:
-        ValueError: a weight out of range; in ``forward`` another number of images.
     """
 
-    least_images = 2  # a batch of one has nothing to compare; the dry run asks
+    least_images = 2
 
-    def __init__(self, loss_weight: float = 1.0) -> None:
-        super().__init__()
-        check_weight('loss_weight', loss_weight)
-        self.loss_weight = loss_weight
-
-    def forward(self, s_feature: Tensor, t_feature: Tensor) -> Tensor:
-        """The loss of a batch.
-
-        Args:
-            s_feature: (B, ...), of the student.
-            t_feature: (B, ...), of the teacher; no gradient flows into it.
-
-        Returns:
-            A scalar in float32, or float64 where an input is.
-        """
-        with full_precision(s_feature):
-            s, t = image_vectors(s_feature, t_feature)
-            loss = (_similarity(s) - _similarity(t)).square().mean()
-        return self.loss_weight * loss
+    def compare(self, s: Tensor, t: Tensor) -> Tensor:
+        return (_similarity(s) - _similarity(t)).square().mean()
 
 
 def _similarity(x: Tensor) -> Tensor:

@@ -80,13 +80,9 @@ def map_size(
     found = []
     for prefix in _PREFIX_TOKENS if prefix_tokens is None else (prefix_tokens,):
         count = tokens - prefix
-        if count < 1:
-            continue
-        if size is not None:
-            if size[0] * size[1] == count:
-                return size[0], size[1], prefix
-            continue
-        if image_size is None:
+        if size is not None and size[0] * size[1] == count:
+            return size[0], size[1], prefix
+        if count < 1 or size is not None or image_size is None:
             continue
         # The divisor pair of N nearest to the image's proportions, if it has about those.
         stride = math.sqrt(image_size[0] * image_size[1] / count)

@@ -10,20 +10,26 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ...utils.errors import UserError
+
 
 class Normalization(NamedTuple):
     """What a data preprocessor does to the values of an image.
 
     Attributes:
         swaps: the channels are reversed first (BGR to RGB or back).
-        mean, std: (C, 1, 1), in the order after that; None: nothing is taken off.
+        mean, std: of C channels, in the order after that; empty: nothing is taken off.
         pad: the value of what is padded, after the normalization.
     """
 
     swaps: bool
-    mean: Optional[Tensor]
-    std: Optional[Tensor]
+    mean: list[float]
+    std: list[float]
     pad: float
+
+    def of(self, x: Tensor, name: str) -> Tensor:
+        """Mean or std for a batch (B, C, H, W)."""
+        return torch.tensor(getattr(self, name), dtype=x.dtype, device=x.device).view(-1, 1, 1)
 
 
 class TeacherInput(nn.Module):
@@ -40,14 +46,18 @@ class TeacherInput(nn.Module):
 
     def __init__(self, student: nn.Module, teacher: Optional[nn.Module]) -> None:
         super().__init__()
-        self.source = normalization(student)
-        self.target = normalization(teacher)
+        self._both = student, teacher
 
     @functools.cached_property
+    def _normalizations(self) -> tuple:
+        """Read with the first batch."""
+        return tuple(map(normalization, self._both))
+
+    @property
     def changes(self) -> bool:
-        """Whether the teacher sees anything else than the student. Read with the first batch."""
-        both = self.source, self.target
-        return None not in both and not _same(*both)
+        """Whether the teacher sees anything else than the student."""
+        source, target = self._normalizations
+        return None not in (source, target) and source != target
 
     def forward(self, inputs: Tensor, data_samples: Optional[list] = None) -> Tensor:
         """(B, C, H, W) for the student -> (B, C, H, W) for the teacher.
@@ -58,16 +68,14 @@ class TeacherInput(nn.Module):
         """
         if not self.changes:
             return inputs
-        source, target = self.source, self.target
-        x = inputs
-        if source.std is not None:
-            x = x * source.std.to(x) + source.mean.to(x)
+        source, target = self._normalizations
+        x = inputs.clone()
+        if source.std:
+            x = x * source.of(x, 'std') + source.of(x, 'mean')
         if source.swaps != target.swaps:
             x = x.flip(1)
-        if target.std is not None:
-            x = (x - target.mean.to(x)) / target.std.to(x)
-        if x is inputs:
-            x = x.clone()
+        if target.std:
+            x = (x - target.of(x, 'mean')) / target.of(x, 'std')
         for image, sample in zip(x, data_samples or ()):
             height, width = tuple(getattr(sample, 'img_shape', image.shape[1:]))[:2]
             image[:, height:] = target.pad
@@ -78,36 +86,38 @@ class TeacherInput(nn.Module):
 def normalization(preprocessor: Any) -> Optional[Normalization]:
     """How ``preprocessor`` normalizes; None if it is none of images."""
     if type(preprocessor) is BaseDataPreprocessor:  # images as they are read
-        return Normalization(False, None, None, 0.0)
+        return Normalization(False, [], [], 0.0)
     if not hasattr(preprocessor, '_enable_normalize'):
         return None
-    mean = std = None
+    mean = std = []
     if preprocessor._enable_normalize:
-        mean, std = (getattr(preprocessor, name).reshape(-1, 1, 1) for name in ('mean', 'std'))
-    swaps = any(
-        getattr(preprocessor, name, False)
-        for name in ('channel_conversion', '_channel_conversion', 'to_rgb')
-    )
+        mean, std = (getattr(preprocessor, name).flatten().tolist() for name in ('mean', 'std'))
+    names = ('channel_conversion', '_channel_conversion', 'to_rgb')
+    swaps = any(getattr(preprocessor, name, False) for name in names)
     pad = getattr(preprocessor, 'pad_val', getattr(preprocessor, 'pad_value', 0))
     return Normalization(swaps, mean, std, float(pad))
 
 
-def _same(a: Normalization, b: Normalization) -> bool:
-    def equal(x: Optional[Tensor], y: Optional[Tensor]) -> bool:
-        return (x is None) == (y is None) and (x is None or torch.equal(x, y))
-
-    return (a.swaps, a.pad) == (b.swaps, b.pad) and equal(a.mean, b.mean) and equal(a.std, b.std)
-
-
 @contextlib.contextmanager
 def batch_statistics(model: nn.Module) -> Iterator[None]:
-    """Inside, batch norms normalize by the batch, and their running statistics stay."""
+    """Inside, batch norms normalize by the batch, and their running statistics stay.
+
+    Raises:
+        UserError: a batch norm finds a single value to normalize.
+    """
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
     before = [(norm.training, norm.track_running_stats) for norm in norms]
     for norm in norms:
         norm.training, norm.track_running_stats = True, False
     try:
         yield
+    except ValueError as error:
+        if 'more than 1 value' not in str(error):  # torch's
+            raise
+        raise UserError(
+            f"teacher_mode='bn_train': a batch norm of the teacher has a single value ({error}): "
+            "take at least 2 images for each process, or teacher_mode='eval'"
+        ) from error
     finally:
         for norm, (training, tracks) in zip(norms, before):
             norm.training, norm.track_running_stats = training, tracks

@@ -67,9 +67,9 @@ def test_a_stopped_loss_leaves_the_teacher_alone(distillation):
 @pytest.mark.parametrize(
     ('schedules', 'message'),
     [
-        (dict(loss_tat=dict(warmup=-3)), r"schedules\['loss_tat'\]: warmup must be a number"),
-        (dict(loss_tat=1000), r"schedules\['loss_tat'\] must be a dict such as .* got 1000"),
-        (dict(loss_tat=dict(warm=3)), r"schedules\['loss_tat'\]: .*unexpected keyword .*'warm'"),
+        (dict(loss_tat=dict(warmup=-3)), r"schedules\['loss_tat'\] = .*: warmup must be a number"),
+        (dict(loss_tat=1000), r"schedules\['loss_tat'\] = 1000"),
+        (dict(loss_tat=dict(warm=3)), r"schedules\['loss_tat'\] = .*unexpected keyword .*'warm'"),
     ],
 )
 def test_settings_are_checked_when_it_is_built(schedules, message):
@@ -116,5 +116,5 @@ def test_a_plain_model_has_no_shares():
 
 
 def test_interval():
-    with pytest.raises(ValueError, match='interval must be a number of iterations, got 0'):
+    with pytest.raises(ValueError, match='interval must be a positive integer, got 0'):
         GradientShareHook(0)

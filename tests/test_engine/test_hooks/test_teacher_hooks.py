@@ -101,16 +101,9 @@ def test_a_plain_model_is_left_alone():
     TeacherCheckHook(floor=99).before_train(SimpleNamespace(iter=0, model=SimpleNamespace()))
 
 
-@pytest.mark.parametrize(
-    ('settings', 'message'),
-    [
-        (dict(num_images=0), 'num_images must be a number of images, got 0'),
-        (dict(floor='70'), "floor must be a number or None, got '70'"),
-    ],
-)
-def test_settings_that_make_no_sense(settings, message):
-    with pytest.raises(ValueError, match=message):
-        TeacherCheckHook(**settings)
+def test_a_setting_that_makes_no_sense():
+    with pytest.raises(ValueError, match='num_images must be a positive integer, got 0'):
+        TeacherCheckHook(num_images=0)
 
 
 def test_side_by_side_and_the_best_by_the_student(distillation, tmp_path):

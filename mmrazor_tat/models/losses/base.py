@@ -1,0 +1,77 @@
+"""What the losses share."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from ...functional import at_least_float32, full_precision
+from .checks import check_weight
+
+
+class DistillLoss(nn.Module):
+    """A loss between what is read of the student and of the teacher.
+
+    A method gives :meth:`compare` and, where not everything can be compared, :meth:`check`. It is
+    computed without autocast; no gradient flows into the teacher's side; the weight is applied
+    once, at the return.
+
+    Attributes:
+        least_images: of a batch; above 1 the images of a batch are compared with each other, and
+            features come as a vector an image. The dry run asks.
+
+    Args:
+        loss_weight: w, at least 0.
+
+    Raises:
+        ValueError: a weight out of range; in ``forward`` features that do not fit.
+    """
+
+    least_images = 1
+
+    def __init__(self, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        check_weight('loss_weight', loss_weight)
+        self.loss_weight = loss_weight
+
+    def forward(self, s_feature: Tensor, t_feature: Tensor) -> Tensor:
+        """The loss of a batch.
+
+        Args:
+            s_feature: (B, C, H, W), or (B, ...) where images are compared; of the student.
+            t_feature: the same of the teacher.
+
+        Returns:
+            A scalar in float32, or float64 where an input is.
+        """
+        if self.least_images > 1:
+            if len(s_feature) != len(t_feature) or len(s_feature) < self.least_images:
+                raise ValueError(
+                    f's_feature has {len(s_feature)} images, t_feature has {len(t_feature)}: this '
+                    'loss compares the images of a batch, the same of both, at least two for each '
+                    'process'
+                )
+            s_feature, t_feature = s_feature.flatten(1), t_feature.flatten(1)
+        self.check(s_feature, t_feature)
+        with full_precision(s_feature):
+            s, t = at_least_float32(s_feature, t_feature.detach())
+            return self.loss_weight * self.compare(s, t)
+
+    def of_levels(self, s_features: Sequence[Tensor], t_features: Sequence[Tensor]) -> Tensor:
+        """The same of lists of maps."""
+        self.check(s_features, t_features)
+        with full_precision(s_features[0]):
+            both = at_least_float32(*s_features, *(t.detach() for t in t_features))
+            count = len(s_features)
+            return self.loss_weight * self.compare(both[:count], both[count:])
+
+    def check(self, s: Any, t: Any) -> None:
+        """Raise ValueError for what cannot be compared."""
+
+    def compare(self, s: Any, t: Any) -> Tensor:
+        """The loss without its weight, of features in one dtype."""
+        raise NotImplementedError
+
+    def extra_repr(self) -> str:
+        settings = {k: v for k, v in vars(self).items() if isinstance(v, (int, float, str, tuple))}
+        return ', '.join(f'{k}={v!r}' for k, v in settings.items() if k != 'training')
