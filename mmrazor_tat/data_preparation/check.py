@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from PIL import Image
 from .layouts import LAYOUTS, DataError, Layout, read_list
 
 _NAMES_SHOWN = 20
-SECONDS_BETWEEN_LINES = 5.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def check_root(
         subset: take other counts than the official ones as a note, not as a problem.
         decode: read every listed image and label; else only see that they are there.
         workers: threads that read; None is one a core.
-        say: is given a line of progress every few seconds.
+        say: is given a line of progress.
 
     Raises:
         ValueError: there is no such kind, or ``workers`` is below 1.
@@ -96,14 +94,23 @@ def check_root(
         problems += listing(
             f'images that mmseg would read but {split.list_file} does not name', extra
         )
+    pairs = [pair for pair in pairs if not set(missing) & set(pair)] if decode else []
     if decode:
-        pairs = [pair for pair in pairs if not set(missing) & set(pair)]
-        problems += _read(root, pairs, layout.label_ids, workers, say)
+        say(f'reading {len(pairs):,} pairs of image and label')
+        # Threads are enough: Pillow decodes outside of Python's lock.
+        with ThreadPool(workers) as pool:
+            faults = [
+                fault
+                for of_pair in pool.imap(lambda pair: list(_faults(root, *pair, layout)), pairs)
+                for fault in of_pair
+            ]
+        for title in sorted({title for title, _ in faults}):
+            problems += listing(title, dict.fromkeys(of for name, of in faults if name == title))
     return RootReport(
         kind=kind,
         root=root,
         counts={split.name: len(names) for split, names in lists.items()},
-        read=len(pairs) if decode else 0,
+        read=len(pairs),
         problems=tuple(problems if subset else wrong_counts + problems),
         notes=tuple(wrong_counts if subset else ()),
     )
@@ -136,8 +143,7 @@ def list_faults(lists: dict[str, list[str]]) -> list[str]:
     """What is wrong with lists of names, by their titles: empty, twice, no name, in two of them."""
     found = []
     for title, names in lists.items():
-        if not names:
-            found.append(f'{title} is empty')
+        found += [] if names else [f'{title} is empty']
         twice = [name for name, count in Counter(names).items() if count > 1 and name]
         odd = [f'line {i}: {name!r}' for i, name in enumerate(names, 1) if not _is_plain(name)]
         found += listing(f'names more than once in {title}', twice)
@@ -162,33 +168,7 @@ def _is_plain(name: str) -> bool:
     return name not in ('', '.', '..') and not {'/', '\\'} & set(name)
 
 
-def _read(
-    root: Path,
-    pairs: list[tuple[str, str]],
-    label_ids: frozenset[int],
-    workers: int,
-    say: Callable[[str], None],
-) -> list[str]:
-    """Decode the pairs and describe what is wrong with them."""
-    faults: dict[str, list[str]] = {}
-    said = time.monotonic()
-    # Threads are enough: Pillow decodes outside of Python's lock.
-    with ThreadPool(workers) as pool:
-        found = pool.imap(lambda pair: list(_faults(root, *pair, label_ids)), pairs, chunksize=16)
-        for done, pair_faults in enumerate(found, start=1):
-            for title, text in pair_faults:
-                faults.setdefault(title, []).append(text)
-            if time.monotonic() - said >= SECONDS_BETWEEN_LINES:
-                said = time.monotonic()
-                say(f'read {done:,} of {len(pairs):,} pairs of image and label')
-    return [
-        text for title in sorted(faults) for text in listing(title, dict.fromkeys(faults[title]))
-    ]
-
-
-def _faults(
-    root: Path, image: str, label: str, label_ids: frozenset[int]
-) -> Iterator[tuple[str, str]]:
+def _faults(root: Path, image: str, label: str, layout: Layout) -> Iterator[tuple[str, str]]:
     """(title, text) of everything wrong with one pair of image and label."""
     decoded = {}
     for file in (image, label):
@@ -198,15 +178,14 @@ def _faults(
         except Exception as error:  # a broken file makes Pillow's decoders raise nearly anything
             unknown = isinstance(error, Image.UnidentifiedImageError)  # which repeats the path
             yield 'unreadable files', f'{file} ({"not an image" if unknown else error})'
-    if label in decoded:
-        if decoded[label].mode not in ('L', 'P'):
-            text = f'{label} (mode {decoded[label].mode})'
-            yield 'labels that are not class ids in one channel of 8 bits', text
-        else:
-            counts = decoded[label].histogram()  # pixels of each of the ids 0..255
-            odd = [str(i) for i, count in enumerate(counts) if count and i not in label_ids]
-            if odd:
-                yield 'labels with ids out of range', f'{label} ({", ".join(odd)})'
+    if label in decoded and decoded[label].mode not in ('L', 'P'):
+        text = f'{label} (mode {decoded[label].mode})'
+        yield 'labels that are not class ids in one channel of 8 bits', text
+    elif label in decoded:
+        counts = decoded[label].histogram()  # pixels of each of the ids 0..255
+        odd = [str(i) for i, count in enumerate(counts) if count and i not in layout.label_ids]
+        if odd:
+            yield 'labels with ids out of range', f'{label} ({", ".join(odd)})'
     if len(decoded) == 2 and decoded[image].size != decoded[label].size:
         sizes = [f'{decoded[file].width} x {decoded[file].height}' for file in (label, image)]
         yield 'labels of another size than their image', f'{label} ({sizes[0]}, image {sizes[1]})'

@@ -32,18 +32,20 @@ class Layout:
     reads_folder: bool  # mmseg takes every image in the folder, and never opens the list
 
 
-_VOC_LISTS = 'ImageSets/Segmentation'
+_LISTS, _IMAGES = 'ImageSets/Segmentation', 'JPEGImages/{}.jpg'
+_LABELS = 'SegmentationClass{}/{{}}.png'
+_STUFF = (
+    *('imageLists/{0}.txt', 'images/{0}2014/{{}}.jpg'),
+    'annotations/{0}2014/{{}}_labelTrainIds.png',
+)
 LAYOUTS = {
     'voc12aug': Layout(
         'VOCdevkit/VOC2012',
-        ('JPEGImages', _VOC_LISTS),
-        tuple(
-            Split(name, f'{_VOC_LISTS}/{name}.txt', 'JPEGImages/{}.jpg', f'{labels}/{{}}.png', n)
-            for name, labels, n in (
-                ('train', 'SegmentationClass', 1464),
-                ('aug', 'SegmentationClassAug', 9118),
-                ('val', 'SegmentationClass', 1449),
-            )
+        ('JPEGImages', _LISTS),
+        (
+            Split('train', f'{_LISTS}/train.txt', _IMAGES, _LABELS.format(''), 1464),
+            Split('aug', f'{_LISTS}/aug.txt', _IMAGES, _LABELS.format('Aug'), 9118),
+            Split('val', f'{_LISTS}/val.txt', _IMAGES, _LABELS.format(''), 1449),
         ),
         frozenset({*range(21), 255}),
         reads_folder=False,
@@ -51,15 +53,9 @@ LAYOUTS = {
     'coco-stuff10k': Layout(
         'coco_stuff10k',
         ('images/train2014', 'annotations/train2014'),
-        tuple(
-            Split(
-                name,
-                f'imageLists/{name}.txt',
-                f'images/{name}2014/{{}}.jpg',
-                f'annotations/{name}2014/{{}}_labelTrainIds.png',
-                n,
-            )
-            for name, n in (('train', 9000), ('test', 1000))
+        (
+            Split('train', *(path.format('train') for path in _STUFF), 9000),
+            Split('test', *(path.format('test') for path in _STUFF), 1000),
         ),
         # mmseg's reduce_zero_label makes 0 ('unlabeled') and 255 alike 255, which no loss and no
         # metric counts, and 1..171 the classes 0..170.

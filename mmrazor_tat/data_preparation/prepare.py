@@ -13,7 +13,7 @@ from typing import Optional
 
 from scipy.io import loadmat
 
-from .archives import COCO, SBD, VOC, Archive, find, needed, unpack
+from .archives import COCO, SBD, VOC, Archive, find, unpack
 from .check import RootReport, check_root, count_workers, is_root, list_faults
 from .layouts import LAYOUTS, DataError, read_list
 
@@ -69,17 +69,21 @@ def prepare(
     how = dict(subset=subset, workers=workers, say=say)
     if root.exists() and not root.is_dir():
         raise DataError(f'{root} is a file; the root must be .../{layout.data_root}')
-    is_damaged = False
     if is_root(layout, root) and check_root(kind, root, subset=subset, decode=False).ok:
         report = check_root(kind, root, **how)
         say('already complete, nothing to do' if report.ok else f'{report}\nmaking it anew')
         if report.ok:
             return report
-        is_damaged = True
     near = [root, *root.parents[: 2 if kind == 'voc12aug' else 1]]
-    parts = (VOC, SBD) if kind == 'voc12aug' else (COCO,)
-    sources = {of: find(of, archives.get(of.file_name), near, is_damaged) for of in parts}
-    missing = [needed(of, near) for of, path in sources.items() if path is None]
+    sources, missing = {}, []
+    for of in (VOC, SBD) if kind == 'voc12aug' else (COCO,):
+        given = archives.get(of.file_name)
+        try:
+            sources[of] = find(of, given, near)
+        except DataError as error:
+            if given is not None:
+                raise
+            missing.append(str(error))
     if missing:
         raise DataError(
             f'{kind} needs {" and ".join(missing)}. Nothing is downloaded; looked in '
@@ -89,7 +93,7 @@ def prepare(
         raise DataError(f'{VOC.flag}: {sources[VOC]} is a folder; to use it, name it as the root')
     with _staging(root) as folder:
         unpacked = {
-            of: unpack(of, path, folder / of.folders[0], say) if path.is_file() else path
+            of: unpack(of, path, folder / of.folder, say) if path.is_file() else path
             for of, path in sources.items()
         }
         for of, path in unpacked.items():
@@ -131,12 +135,12 @@ def _convert_voc(voc: Path, sbd: Path, devkit: Path, subset: bool, workers: int,
     train, val = (read_list(voc / path) for path in VOC.lists)
     length = len({*train, *(n for p in SBD.lists for n in read_list(sbd / p))}.difference(val))
     official = {split.name: split.count for split in LAYOUTS['voc12aug'].splits}
+    of_both = length, official['train'] + official['aug']
     counts = {
         VOC.lists[0]: (len(train), official['train']),
         VOC.lists[1]: (len(val), official['val']),
-        'the training list with SBD': (length, official['train'] + official['aug']),
     }
-    _refuse_counts(counts, subset)
+    _refuse_counts({**counts, 'the training list with SBD': of_both}, subset)
     say('converting the labels of SBD')
     _run_converter('voc_aug', 'AUG_LEN', length if subset else None, devkit, sbd, workers)
 
@@ -171,16 +175,12 @@ def _convert_coco(
 
 
 def _run_converter(name: str, constant: str, length: Optional[int], *arguments) -> None:
-    """Run one of mmseg's converters in a process of its own.
+    """Run one of mmseg's converters, a file ``name``.py, in a process of its own.
 
     Args:
-        name: of its file.
         constant: its variable with the official count of names, which it asserts.
         length: what to put there; None leaves it, as a second look at official archives.
         *arguments: of its command line, the last one the number of processes.
-
-    Raises:
-        DataError: mmseg has no such converter, or it failed.
     """
     spec = importlib.util.find_spec('mmseg')
     places = spec.submodule_search_locations if spec else []

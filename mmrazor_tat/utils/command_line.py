@@ -70,12 +70,7 @@ class _Options(DictAction):
 def one_line_errors(
     tool: str, errors: tuple[type[Exception], ...] = (ValueError, OSError)
 ) -> Iterator[None]:
-    """What a tool does: without the chatter of others, and with errors in one line.
-
-    Args:
-        tool: its name, which begins the line.
-        errors: those that are the user's to mend.
-    """
+    """What a tool does: without the chatter of others, and with these errors in one line."""
     compat.silence_harmless_warnings()
     with ending_with_one_line(tool, errors):
         yield

@@ -12,20 +12,11 @@ from .errors import UserError, said
 
 # Keys of a config that mmengine, the OpenMMLab tools or ours read, beside the Runner's arguments.
 _KEYS = (
-    'activation_checkpointing',
-    'compile',
-    'crop_size',
-    'custom_imports',
-    'data_root',
-    'efficient_conv_bn_eval',
-    'env_cfg',
-    'find_unused_parameters',
-    'model_wrapper_cfg',
-    'pretrained',
-    'sync_bn',
-    'tta_model',
-    'tta_pipeline',
+    *('activation_checkpointing', 'compile', 'crop_size', 'custom_imports', 'data_root'),
+    *('efficient_conv_bn_eval', 'env_cfg', 'find_unused_parameters', 'model_wrapper_cfg'),
+    *('pretrained', 'sync_bn', 'tta_model', 'tta_pipeline'),
 )
+_EVERYWHERE = dict(crop_size=set_crop_size, data_root=set_data_root, pretrained=set_pretrained)
 _PARTS = {'auto_scale_lr': ('enable', 'base_batch_size')}
 _ITS_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 
@@ -45,26 +36,17 @@ def read_config(name: str, options: dict) -> Config:
 def apply_options(cfg: Config, options: dict) -> None:
     """Override settings of a config, in place, as ``--cfg-options`` does.
 
-    Args:
-        cfg: the config.
-        options: values by dotted key; ``crop_size``, ``data_root`` and ``pretrained`` are set
-            wherever they stand.
-
-    Raises:
-        ValueError: a key that nothing would read, or a value that does not fit, see
-            ``set_crop_size``, ``set_data_root`` and ``set_pretrained``.
+    ``crop_size``, ``data_root`` and ``pretrained`` are set wherever they stand. ValueError for a
+    key that nothing would read, or a value that does not fit.
     """
     _check_keys(cfg, options)
     try:
         cfg.merge_from_dict(options)
     except Exception as error:  # mmengine's are of many kinds, and name no option
         raise UserError(f'--cfg-options {", ".join(options)}: {said(error)}') from error
-    if 'crop_size' in options:
-        set_crop_size(cfg, options['crop_size'])
-    if 'data_root' in options:
-        set_data_root(cfg, options['data_root'])
-    if 'pretrained' in options:
-        set_pretrained(cfg, options['pretrained'])
+    for name, set_everywhere in _EVERYWHERE.items():
+        if name in options:
+            set_everywhere(cfg, options[name])
 
 
 def _check_keys(cfg: Config, options: dict) -> None:

@@ -15,12 +15,7 @@ def type_name(kind: Any) -> str:
 
 
 def dicts_of(node: Any, path: str = '') -> Iterator[tuple[str, dict]]:
-    """(dotted key, dict) of a config or a part of it, an outer one before those in it.
-
-    Args:
-        node: a Config, a dict, or a list or tuple; anything else holds none.
-        path: the dotted key of ``node``; '' is that of a whole config.
-    """
+    """(dotted key, dict) of a config, or a part of it at ``path``; an outer one comes first."""
     if isinstance(node, Config):
         node = node._cfg_dict
     if isinstance(node, dict):
@@ -45,22 +40,18 @@ def set_crop_size(cfg: Config, size: tuple[int, int]) -> None:
     Raises:
         ValueError: ``size`` is not two positive integers, or the config has no crop.
     """
-    if not (
-        isinstance(size, (tuple, list))
-        and len(size) == 2
-        and all(isinstance(length, int) and length > 0 for length in size)
-    ):
+    is_pair = isinstance(size, (tuple, list)) and len(size) == 2
+    if not is_pair or not all(isinstance(length, int) and length > 0 for length in size):
         raise ValueError(f'crop_size must be two positive integers (height, width), got {size!r}')
     size = tuple(size)
-    crops = 0
-    for _, part in dicts_of(cfg.get('train_dataloader', {})):
+    parts = [part for _, part in dicts_of(cfg.get('train_dataloader', {}))]
+    if not any(part.get('type') == 'RandomCrop' for part in parts):
+        raise ValueError('crop_size: no RandomCrop in train_dataloader, so there is none to set')
+    for part in parts:
         if part.get('type') == 'RandomCrop':
             part['crop_size'] = size
-            crops += 1
         elif part.get('type') == 'Pad' and 'size' in part:
             part['size'] = size
-    if not crops:
-        raise ValueError('crop_size: no RandomCrop in train_dataloader, so there is none to set')
     for owner in (cfg, *(part for _, part in dicts_of(cfg.get('model', {})))):
         preprocessor = owner.get('data_preprocessor')
         if preprocessor and 'size' in preprocessor:
@@ -74,15 +65,9 @@ _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 def set_data_root(cfg: Config, root: Union[str, PathLike]) -> None:
     """Set ``data_root`` of every data set that a config trains and evaluates on, in place.
 
-    mmseg configs hold it once for each data set, within ``ConcatDataset`` and its like too;
-    the ``data_root`` at a config's top is only what those were written from.
-
-    Args:
-        cfg: an mmseg config, with or without distillation.
-        root: the folder.
-
-    Raises:
-        ValueError: ``root`` is no path, or the config has no data set.
+    mmseg configs hold it once for each data set, within ``ConcatDataset`` and its like too; the one
+    at a config's top is only what those were written from. ValueError where ``root`` is no path, or
+    the config has no data set.
     """
     if not isinstance(root, (str, PathLike)) or not fspath(root):
         raise ValueError(f'data_root must be the path of a folder, got {root!r}')
@@ -99,29 +84,25 @@ def set_data_root(cfg: Config, root: Union[str, PathLike]) -> None:
 
 def _leaves(node) -> Iterator[dict]:
     """The data sets proper: a wrapper, which holds others, takes no ``data_root`` itself."""
-    if isinstance(node, (list, tuple)):
-        for item in node:
-            yield from _leaves(item)
-    elif isinstance(node, dict):
+    inner = list(node) if isinstance(node, (list, tuple)) else []
+    if isinstance(node, dict):
         inner = [node[key] for key in ('dataset', 'datasets') if key in node]
-        if inner:
-            yield from _leaves(inner)
-        else:
+        if not inner:
             yield node
+    for item in inner:
+        yield from _leaves(item)
 
 
 def set_pretrained(cfg: Config, weights: Optional[str]) -> None:
     """Set what the backbone of the network that is trained starts from, in place.
 
     mmseg configs have ``pretrained`` at the network or at its backbone, or an ``init_cfg`` of type
-    'Pretrained' at the backbone. The teacher of a recipe is left alone: it loads a checkpoint.
+    'Pretrained' at the backbone. The teacher of a recipe is left alone.
 
     Args:
         cfg: of a plain network or of a distillation recipe, whose student it is then.
-        weights: path, URL or mmengine's name of a checkpoint; None: random weights.
-
-    Raises:
-        ValueError: ``weights`` is neither None nor a text, or the config has no model.
+        weights: path, URL or mmengine's name of a checkpoint; None: random weights. Anything else
+            is a ValueError.
     """
     if weights is not None and (not isinstance(weights, str) or not weights):
         raise ValueError(f'pretrained must be None or the text of a checkpoint, got {weights!r}')

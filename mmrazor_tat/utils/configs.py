@@ -28,8 +28,7 @@ def require_segmentation(cfg: Config, what: str) -> None:
 def config_file(name: str) -> str:
     """The path of a config, given as a path or as ``PACKAGE::NAME``, e.g. ``'mmseg::fcn/...py'``.
 
-    Raises:
-        FileNotFoundError: there is no such file, or the package is not installed.
+    FileNotFoundError where there is no such file, or the package is not installed.
     """
     if '::' not in name:
         if not Path(name).is_file():
@@ -50,14 +49,12 @@ def config_file(name: str) -> str:
 def config_path(name: str) -> str:
     """Path of a shipped config, e.g. ``'_base_/methods/tat.py'``, as ``mmrazor_tat::`` has it.
 
-    Raises:
-        FileNotFoundError: there is no such config.
+    FileNotFoundError where there is no such config.
     """
     root = Path(__file__).parents[1] / '.mim' / 'configs'
     if not (root / name).is_file():
         known = sorted(path.relative_to(root).as_posix() for path in root.rglob('*.py'))
-        same = [path for path in known if Path(path).name == Path(name).name]
-        close = same[:3] or difflib.get_close_matches(name, known, cutoff=0.4)
+        close = difflib.get_close_matches(name, known, cutoff=0.4)
         raise FileNotFoundError(
             f'there is no config {name!r} among the {len(known)} of {root.resolve()}'
             + (f'; near it: {", ".join(close)}' if close else '')
@@ -84,14 +81,9 @@ def is_recipe(cfg: Config) -> bool:
 
 
 def model_of(cfg: Config, part: Optional[str] = None) -> ConfigDict:
-    """The network of a config; of a distillation recipe its student, or its teacher.
+    """The network of a config; of a distillation recipe its student, or the 'teacher'.
 
-    Args:
-        cfg: a plain config or a recipe.
-        part: 'student', 'teacher' or None (the student of a recipe).
-
-    Raises:
-        ValueError: the config has no model, or is no recipe and a part was asked for.
+    ValueError where the config has no model, or is no recipe and a part was asked for.
     """
     if 'model' not in cfg:
         raise ValueError(f'config {cfg.filename!r} has no model')

@@ -4,7 +4,6 @@ import os
 import platform
 import sys
 from importlib import import_module
-from typing import Any
 
 from mmengine import Config
 from mmengine.device import get_device
@@ -29,12 +28,8 @@ _WHY = (
 
 
 def check_processes(cfg: Config) -> None:
-    """Before anything is built.
-
-    Raises:
-        ValueError: a ``cfg.launcher`` that has not started this process, or that finds no
-            accelerator, or a config that asks for FSDP or another strategy.
-    """
+    """Raise ValueError for a ``cfg.launcher`` that has not started this process, or that finds no
+    accelerator, or a config that asks for FSDP or another strategy."""
     launcher = cfg.get('launcher') or 'none'
     if launcher != 'none' and not is_distributed() and get_device() == 'cpu':
         raise ValueError(
@@ -65,15 +60,8 @@ def refuse_sharded(model: nn.Module) -> None:
 
 
 def unsynchronised_norms(model: nn.Module) -> list[str]:
-    """The distiller's batch norms that see the images of a process, where the student's see all.
-
-    Args:
-        model: the algorithm; a plain model has none.
-    """
-    student: Any = getattr(model, 'student', None)
-    distiller: Any = getattr(model, 'distiller', None)
-    if student is None or distiller is None:
-        return []
+    """The distiller's batch norms that see the images of a process, where the student's see all."""
+    student, distiller = (getattr(model, n, None) or nn.Module() for n in ('student', 'distiller'))
     if not any(isinstance(module, nn.SyncBatchNorm) for module in student.modules()):
         return []
     plain = (nn.BatchNorm1d, nn.BatchNorm2d)

@@ -32,9 +32,7 @@ def write_atomically(path: Path, text: str) -> None:
 def write_bytes_atomically(path: Path, content: bytes) -> None:
     """Write a file, with its folder; it is never there in part, nor after a loss of power.
 
-    Raises:
-        OSError: it cannot be written; what was there before still is. The error names the file,
-            its size and the room that there is.
+    OSError where it cannot be written, with its size and the room; what was there before still is.
     """
     try:
         with replacing(path) as unfinished, unfinished.open('wb') as file:
@@ -62,11 +60,7 @@ NAME = 'mmrazor_tat.atomic'
 
 
 class AtomicBackend(LocalBackend):
-    """mmengine's ``LocalBackend``, whose ``put`` a kill or a full disk cannot cut through.
-
-    Raises:
-        OSError: in ``put``; what was there before still is.
-    """
+    """mmengine's ``LocalBackend``, whose ``put`` a kill or a full disk cannot cut through."""
 
     def put(self, obj: bytes, filepath: Union[str, Path]) -> None:
         write_bytes_atomically(Path(filepath), bytes(obj))

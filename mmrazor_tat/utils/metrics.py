@@ -30,15 +30,8 @@ def metric_title(name: str) -> str:
 
 
 def metric_of_evaluator(evaluator: Any) -> Optional[str]:
-    """The main metric that a ``val_evaluator`` will give, more of it being better.
-
-    Args:
-        evaluator: its config, a dict or a list of them.
-
-    Returns:
-        None where it has none of mmseg's ``IoUMetric``, mmpretrain's ``Accuracy`` and mmdet's
-        ``CocoMetric``, or where there is no evaluator.
-    """
+    """The main metric that a ``val_evaluator``, a dict or a list of them, will give, more of it
+    being better; None where it has neither mmseg's ``IoUMetric`` nor mmpretrain's ``Accuracy``."""
     for part in evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]:
         part = part if isinstance(part, dict) else {}
         kind, prefix = type_name(part.get('type')), part.get('prefix')
@@ -46,13 +39,8 @@ def metric_of_evaluator(evaluator: Any) -> Optional[str]:
             name = main_metric(part.get('iou_metrics') or ['mIoU'])
         elif kind == 'Accuracy':
             top = part.get('topk', 1)
-            name, prefix = (
-                f'top{min(top) if isinstance(top, (list, tuple)) else top}',
-                (prefix or 'accuracy'),
-            )
-        elif kind == 'CocoMetric':
-            kinds = part.get('metric', 'bbox')
-            name, prefix = f'{kinds if isinstance(kinds, str) else kinds[0]}_mAP', prefix or 'coco'
+            prefix = prefix or 'accuracy'
+            name = f'top{min(top) if isinstance(top, (list, tuple)) else top}'
         else:
             continue
         return f'{prefix}/{name}' if prefix else name

@@ -37,14 +37,11 @@ def trained_model(
         cfg: of a plain network or of a distillation recipe; not changed.
         checkpoint: of the config's own training. A plain network also takes the student of a
             distillation checkpoint. None: the weights are random.
-        with_teacher: whether the teacher of a recipe is loaded from its ``teacher_ckpt``. Without,
-            its weights are random.
+        with_teacher: whether the teacher of a recipe is loaded from its ``teacher_ckpt``.
 
     Raises:
-        FileNotFoundError: there is no such checkpoint, or no such ``teacher_ckpt``.
-        ValueError: a checkpoint that does not fit the model, that is damaged, or that holds pickled
-            code; a recipe without ``teacher_ckpt`` whose teacher is needed, or with another one
-            than that of the checkpoint.
+        FileNotFoundError, ValueError: a checkpoint, or the teacher's, that is not there, cannot be
+            read or does not fit, or another teacher than that of the checkpoint.
     """
     if not isinstance(cfg.get('model'), dict):
         raise ValueError(f'config {cfg.filename!r} has no model')
@@ -70,18 +67,15 @@ def trained_model(
 
 
 def load_trained_weights(model: nn.Module, checkpoint: str) -> None:
-    """Load every weight of ``model``; see :func:`trained_model`.
-
-    Raises:
-        FileNotFoundError, ValueError: the checkpoint cannot be read, or does not fit.
-    """
+    """Load every weight of ``model``; see :func:`trained_model`."""
     content = read_checkpoint(str(checkpoint))
     weights = content.get('state_dict', content) if isinstance(content, dict) else content
     if not isinstance(weights, dict):
         raise ValueError(f'checkpoint {checkpoint!r} holds no weights')
-    if not hasattr(model, 'architecture') and any(key.startswith(_STUDENT) for key in weights):
-        weights = student_weights(weights)
-    elif hasattr(model, 'architecture') and not any(key.startswith(_STUDENT) for key in weights):
+    is_recipe, of_recipe = hasattr(model, 'architecture'), student_weights(weights)
+    if not is_recipe and of_recipe:
+        weights = of_recipe
+    elif is_recipe and not of_recipe:
         raise ValueError(
             f'checkpoint {checkpoint!r} holds a plain network, the config is of a distillation: '
             "take the checkpoint of the distillation, or the student's own config"
@@ -104,19 +98,13 @@ def student_weights(weights: dict) -> dict:
 
 
 def image_batch(cfg: Config, image: str, split: str = 'test') -> dict[str, Any]:
-    """One image through the test pipeline of a config, as its data loader would give it.
-
-    Args:
-        cfg: with a ``test_dataloader``, whose labels are not read.
-        image: its path.
-        split: 'test', or 'val' for the pipeline of ``val_dataloader``.
+    """One image through the pipeline of a split, 'test' or 'val', as its data loader would give it.
 
     Returns:
         For ``model.data_preprocessor`` or ``val_step``: 'inputs' and 'data_samples', one of each.
 
     Raises:
-        FileNotFoundError: there is no such image.
-        ValueError: it cannot be read as an image.
+        FileNotFoundError, ValueError: there is no such image, or it cannot be read.
     """
     if not Path(image).is_file():
         raise FileNotFoundError(f'there is no image {str(image)!r}')
@@ -148,10 +136,6 @@ def untrained_model(cfg: Config, seed: Optional[int]) -> nn.Module:
 
     That holds for a training on the kind of device at hand: the same seed gives a GPU and a CPU
     other numbers. The global random numbers are seeded.
-
-    Args:
-        cfg: of a plain network or of a distillation recipe, whose teacher is loaded.
-        seed: of the run, see :func:`seed_of`.
 
     Raises:
         FileNotFoundError, ValueError: the teacher cannot be loaded.
@@ -197,16 +181,10 @@ def init_quietly(model: nn.Module) -> None:
 
 
 def initial_weights(cfg: Config, path: Path, seed: int) -> str:
-    """Save freshly drawn weights of the network that a config trains.
+    """Save freshly drawn weights of the network that a config trains, of a recipe its student.
 
-    A training starts from them with ``init_cfg=dict(type='Pretrained', checkpoint=...)`` on its
-    network (``model``, or ``model.architecture`` of a recipe).
-
-    Args:
-        cfg: of a plain network or of a distillation recipe, whose student it is then. ImageNet
-            weights that the config names are part of what is saved.
-        path: the checkpoint to write; never there in part.
-        seed: of the drawing.
+    A training starts from them with ``init_cfg=dict(type='Pretrained', checkpoint=...)``. ImageNet
+    weights that the config names are part of what is saved.
 
     Returns:
         ``path`` as a string.

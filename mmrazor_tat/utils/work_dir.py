@@ -1,5 +1,6 @@
 """What a work dir holds: logs and checkpoints."""
 
+import itertools
 import json
 import math
 import re
@@ -49,14 +50,10 @@ def log_files(folder: Path) -> list[Path]:
 
 
 def read_lines(folder: Path) -> list[dict[str, Any]]:
-    """What a run logged, over all its starts, in the order of writing.
+    """What a run logged, over all its starts, in the order of writing: a dict a line.
 
-    Args:
-        folder: its work dir.
-
-    Returns:
-        A dict for each line that has a step. Lines of the training have 'loss', 'iter', 'lr' and
-        the losses by name; lines of a validation have metrics.
+    Lines of the training have 'loss', 'iter', 'lr' and the losses by name; those of a validation
+    metrics.
     """
     return [line for start in read_starts(folder) for line in start]
 
@@ -65,34 +62,27 @@ def read_starts(folder: Path) -> list[list[dict[str, Any]]]:
     """The lines of :func:`read_lines`, a list for each start of the run; some may be empty."""
     starts = []
     for path in log_files(folder):
-        lines = map(parse_line, path.read_text(encoding='utf-8').splitlines())
-        starts.append([line for line in lines if line and isinstance(line.get('step'), int)])
+        lines = map(_parsed, path.read_text(encoding='utf-8').splitlines())
+        starts.append([line for line in lines if isinstance(line.get('step'), int)])
     return starts
 
 
-def parse_line(text: str) -> Optional[dict[str, Any]]:
-    """A line of the log; None for the half of one that a killed run has left."""
+def _parsed(text: str) -> dict[str, Any]:
+    """A line of the log; empty for the half of one that a killed run has left."""
     try:
         line = json.loads(text)
     except ValueError:
-        return None
-    return line if isinstance(line, dict) else None
+        return {}
+    return line if isinstance(line, dict) else {}
 
 
 def diverged_at(losses: dict[int, float]) -> Optional[int]:
-    """Since which iteration the loss is no finite number, up to the end.
+    """Since which iteration the loss is no finite number, up to the end; ``losses``: by iteration.
 
     Not finite for a while and then again is a step that was left out, as with AMP.
-
-    Args:
-        losses: by iteration.
     """
-    since = None
-    for iteration in sorted(losses, reverse=True):
-        if math.isfinite(losses[iteration]):
-            break
-        since = iteration
-    return since
+    bad = list(itertools.takewhile(lambda n: not math.isfinite(losses[n]), sorted(losses)[::-1]))
+    return bad[-1] if bad else None
 
 
 _POINTER = 'last_checkpoint'  # mmengine's
@@ -112,12 +102,7 @@ def pointed_at(folder: Path) -> Optional[str]:
 
 
 def regular_checkpoints(folder: Path, complete: bool = True) -> list[Path]:
-    """Those that a run can resume from, oldest first.
-
-    Args:
-        folder: of the run.
-        complete: leave out those that were cut off in writing.
-    """
+    """Those that a run can resume from, oldest first; not ``complete``: cut off ones too."""
     found = [
         path
         for path in folder.glob('*.pth')
@@ -146,8 +131,7 @@ def last_checkpoint(folder: Path) -> Optional[Path]:
 def point_to_last(folder: Path) -> Optional[Path]:
     """Make mmengine's ``--resume`` find the newest complete checkpoint; gives it.
 
-    mmengine writes its pointer after the checkpoint and as an absolute path: a run that was killed
-    or moved in between would not find what is there.
+    mmengine's own is an absolute path, written after the checkpoint: a kill may be between.
     """
     checkpoint = last_checkpoint(folder)
     if checkpoint is None:

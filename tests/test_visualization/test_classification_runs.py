@@ -41,7 +41,7 @@ def test_a_report(run):
     assert found.notes == ['no panels and no attention pictures: these are of segmentation']
     assert found.comparison is None and found.attention == {}
     columns, rows = page._table(found)
-    assert columns == ['iterations', 'last accuracy/top1', 'best accuracy/top1', 'training']
+    assert columns == ['iterations', 'last accuracy/top1', 'best accuracy/top1']
     assert rows == [
         ('teacher', ['', '75.00', '', '']),
         ('run', ['4', '50.00', '62.50 at 2', '0.0 min']),

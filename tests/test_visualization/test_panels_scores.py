@@ -168,11 +168,6 @@ def network(role='student', num_classes=7, shape=None, name='distilled student')
         (dict(count=0), 'count must be at least 1, got 0'),
         (dict(num_images=-2), 'num_images must be at least 1, got -2'),
         (
-            dict(networks=[network('teacher')]),
-            r"different roles, one of them 'student', got \['teacher'\]",
-        ),
-        (dict(networks=[network(), network()]), 'different roles'),
-        (
             dict(networks=[network(num_classes=21)]),
             r'the distilled student has 21 classes, the validation data 7 \(background, disc, '
             r'ring, ...\): they cannot be compared$',

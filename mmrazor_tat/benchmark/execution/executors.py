@@ -133,11 +133,8 @@ class ClusterExecutor:
     Args:
         launch: with submitit's parameters.
         folder: for submitit's own files; every node must see it.
-        cluster: 'slurm'; submitit's 'local' and 'debug' are for trials.
-
-    Raises:
-        SuiteError: submitit is not installed, there is no such cluster here, or a parameter that
-            submitit does not know.
+        cluster: 'slurm'; submitit's 'local' and 'debug' are for trials. SuiteError where there is
+            none.
     """
 
     outlives = True

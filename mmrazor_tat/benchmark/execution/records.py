@@ -33,12 +33,8 @@ def write_record(folder: Path, record: dict[str, Any]) -> None:
 
 
 def read_use(folder: Path, begun: int = 0) -> tuple[int, float, Optional[float]]:
-    """(starts, their seconds, peak MiB of their resident memory), as the worker has noted.
-
-    Args:
-        folder: of the run.
-        begun: starts whose seconds do not count, as they were begun anew.
-    """
+    """(starts, their seconds, peak MiB of their resident memory), as the worker has noted; the
+    seconds of the first ``begun`` starts do not count, as they were begun anew."""
     path = folder / 'use.json'
     starts = json.loads(path.read_text()) if path.exists() else []
     peaks = [start['peak_mib'] for start in starts if start['peak_mib'] is not None]

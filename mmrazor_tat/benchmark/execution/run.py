@@ -35,15 +35,7 @@ def run_suite(
     progress: Optional[Progress] = None,
     executor: Any = None,
 ) -> int:
-    """Run what is not finished of a suite and write its report.
-
-    Args:
-        plan: the suite and its folder.
-        only: names of runs, with the teachers that they need; None: all.
-        launch: how runs become processes.
-        command: gives the words of a job's command.
-        progress: prints the course.
-        executor: where the processes run; None: as ``launch`` says.
+    """Run what is not finished of a suite, or ``only`` some runs of it, and write its report.
 
     Returns:
         The exit status: 0, 1 where a run failed, 128 + N where signal N ended it.
@@ -95,11 +87,7 @@ def _run(plan, jobs, launch, command, progress, executor) -> Schedule:
 
 
 def report_only(plan: Plan) -> Path:
-    """Write the report of what lies in the folder of a suite, and run nothing; gives its path.
-
-    Raises:
-        SuiteError: there is nothing.
-    """
+    """Write the report of what lies in the folder of a suite, and run nothing; gives its path."""
     earlier = report_path(plan.suite, plan.out, '.json')
     if not (plan.out / 'runs').exists():
         raise SuiteError(f'--report-only: {plan.out} holds no runs')

@@ -8,7 +8,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmrazor.registry import HOOKS
 
-from ...models.losses.checks import check_count
+from ...models.losses.base import check_count
 from ...utils.configs import require_segmentation
 from ...utils.errors import naming
 from ..runner.evaluation import bare_model

@@ -6,7 +6,7 @@ from mmengine.hooks import Hook
 from mmrazor.registry import HOOKS
 
 from ...models.distillers.records import name_for_log
-from ...models.losses.checks import check_count
+from ...models.losses.base import check_count
 from ..runner.evaluation import bare_model
 
 

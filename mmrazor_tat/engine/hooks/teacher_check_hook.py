@@ -6,7 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmrazor.registry import HOOKS
 
-from ...models.losses.checks import check_count
+from ...models.losses.base import check_count
 from ...utils.metrics import main_metric
 from ..runner.evaluation import bare_model, build_loader, evaluate
 

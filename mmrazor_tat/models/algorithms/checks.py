@@ -6,7 +6,7 @@ from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
 from ...utils.errors import UserError
-from ..losses.checks import check_weight
+from ..losses.base import check_weight
 
 
 def check_that_the_student_learns(distiller: nn.Module, distill_losses: dict[str, Tensor]) -> None:
@@ -38,19 +38,15 @@ def check_that_the_student_learns(distiller: nn.Module, distill_losses: dict[str
 
 
 def check_padding(batch_inputs: Tensor, data_samples: list) -> None:
-    """Warn if the data preprocessor pads most of every image away.
-
-    It happens where a pipeline's crop was made smaller and the preprocessor's ``size`` was
-    not: the loss then looks far too small, and nothing else tells.
-    """
+    """Warn if the data preprocessor pads most of every image away: a pipeline's crop was made
+    smaller and its ``size`` was not. The loss then looks far too small, and nothing else tells."""
     sizes = {tuple(getattr(sample, 'img_shape', ())[:2]) for sample in data_samples}
     height, width = batch_inputs.shape[-2:]
     if all(len(size) == 2 and size[0] * size[1] * 2 < height * width for size in sizes):
         MMLogger.get_current_instance().warning(
             f'images of {sorted(sizes)} are padded to {height} x {width}: more than half of '
             'every input is padding. Set model.architecture.data_preprocessor.size to the '
-            "pipeline's crop "
-            "(our tools/train.py does both with --cfg-options crop_size='(H,W)')"
+            "pipeline's crop (our tools/train.py: --cfg-options crop_size='(H,W)')"
         )
 
 

@@ -13,9 +13,9 @@ _WIDTHS = (16, 16, 32, 64)
 class CIFARResNet(BaseModule):
     """A convolution, then three stages of (depth - 2) / 6 basic blocks at 32, 16 and 8 pixels.
 
-    Where the width or the size changes, the shortcut is a 1 x 1 convolution with batch norm (option
-    B of the paper), as in the code that the published distillation results of ResNet-20, 32, 56 and
-    110 on CIFAR-100 come from. ResNet-8x4 and 32x4 have ``widths=(32, 64, 128, 256)``.
+    Where width or size changes, the shortcut is a 1 x 1 convolution with batch norm (option B of the
+    paper), as in the code of the published distillation results on CIFAR-100. ResNet-8x4 and 32x4
+    have ``widths=(32, 64, 128, 256)``.
 
     Args:
         depth: 6 n + 2: 8, 14, 20, 32, 44, 56, 110.

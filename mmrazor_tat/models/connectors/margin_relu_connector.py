@@ -42,15 +42,8 @@ class MarginReLUConnector(BaseConnector):
         self.register_buffer('margin', None)
 
     def prepare_from_teacher(self, teacher: nn.Module, source: str) -> None:
-        """Read the margin from the teacher, whose weights are loaded.
-
-        Args:
-            teacher: the model that is recorded.
-            source: name of the recorded module, e.g. 'backbone.layer4.2.relu'.
-
-        Raises:
-            ValueError: no batch norm is found, or it has no learnt gain and bias.
-        """
+        """Read the margin from the loaded teacher, whose module ``source`` is recorded, e.g.
+        'backbone.layer4.2.relu'; ValueError where no batch norm with gain and bias is found."""
         name = self.norm or _last_norm(teacher, source)
         norm = dict(teacher.named_modules()).get(name)
         if not isinstance(norm, _BatchNorm) or norm.weight is None:

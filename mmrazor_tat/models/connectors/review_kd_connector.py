@@ -19,10 +19,8 @@ class ReviewKDConnector(BaseConnector):
     From the deepest level to the shallowest the student's map is reduced to ``mid_channel``
     channels and fused with what comes from the next deeper level, resized to its size (nearest), by
     attention (the paper's ABF): two maps a in (0, 1), one for each, from a 1x1 convolution of both
-    and a sigmoid. "Deeper" is later in the network: mostly that map is the smaller one and is
-    enlarged, but DeepLabV3+'s decoder follows its ASPP at four times the size, and of its map one
-    position in fifteen is taken. A 3x3 convolution makes the teacher's width of the result. All
-    convolutions are followed by a batch norm but for the attention's.
+    and a sigmoid. "Deeper" is later in the network. A 3x3 convolution makes the teacher's width of
+    the result. All convolutions are followed by a batch norm but for the attention's.
 
     .. math:: r_l = a_{l,1} \odot \mathrm{reduce}_l(s_l) + a_{l,2} \odot \mathrm{resize}(r_{l+1}),
         \qquad y_l = \mathrm{expand}_l(r_l)

@@ -23,10 +23,9 @@ class TaTConnector(BaseConnector):
     ICKD.
 
     Args:
-        in_channel: channels of the record. None: :class:`FrozenTeacherDistill` reads it from
-            the model.
-        out_channel: channels of the result. None: the width of the teacher's record in the
-            losses that use this connector.
+        in_channel, out_channel: channels of the record and of the result. None:
+            :class:`FrozenTeacherDistill` reads them from the models; the result has the width of
+            the teacher's record in the losses that use this connector.
         kernel_size: odd; the map keeps its size.
         norm_cfg: an mmcv norm config, or None for no norm.
         init_cfg: see mmengine's BaseModule.
@@ -82,15 +81,9 @@ class TaTConnector(BaseConnector):
                     'share this connector: give each a connector of its own'
                 )
             return
-        if self.out_channel is None:
-            self.out_channel = out_channel
-        self.conv = nn.Conv2d(
-            self.in_channel,
-            self.out_channel,
-            self.kernel_size,
-            padding=self.kernel_size // 2,
-            bias=False,
-        )
+        self.out_channel = out_channel if self.out_channel is None else self.out_channel
+        k, channels = self.kernel_size, (self.in_channel, self.out_channel)
+        self.conv = nn.Conv2d(*channels, k, padding=k // 2, bias=False)
         self.norm = nn.Identity()
         if self.norm_cfg is not None:
             self.norm = build_norm_layer(self.norm_cfg, self.out_channel)[1]

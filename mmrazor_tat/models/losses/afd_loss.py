@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
-from .base import DistillLoss
-from .checks import check_count, check_map
+from .base import DistillLoss, check_count, check_map
 
 
 @MODELS.register_module()
@@ -28,8 +27,8 @@ class AFDLoss(DistillLoss):
     ReLU; W_t is a linear layer with batch norm for all t together, p_t and p_s are learnt.
 
     Args:
-        s_channels: widths of the student's stages. None: :class:`FrozenTeacherDistill` reads them.
-        t_channels: the same of the teacher.
+        s_channels, t_channels: widths of the stages. None: :class:`FrozenTeacherDistill` reads
+            them.
         dim: d, 128 in the paper.
         loss_weight: w, at least 0. The authors use 200 on CIFAR-100.
     """

@@ -7,8 +7,7 @@ import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import Tensor
 
-from .base import DistillLoss
-from .checks import check_count, check_weight
+from .base import DistillLoss, check_count, check_weight
 
 
 @MODELS.register_module()

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from ...functional import at_least_float32, full_precision
 from ..data_samples import labels, sample_indices
-from .checks import check_count, check_weight
+from .base import DistillLoss, check_count, check_weight
 
 
 @MODELS.register_module()
-class ContrastiveDistillLoss(nn.Module):
+class ContrastiveDistillLoss(DistillLoss):
     r"""Contrastive representation distillation, CRD (Tian et al., ICLR 2020).
 
     The embeddings s and t of one image are told from those of N other images:
@@ -41,18 +41,16 @@ class ContrastiveDistillLoss(nn.Module):
     here.
 
     With several processes all memories take in the images of all, so that they stay the same.
-    What is not finite (a map that overflowed in float16) is not remembered.
-    Memories and mu are part of the ``state_dict``: 2 M d numbers, 49 MiB for CIFAR-100.
+    What is not finite is not remembered. Memories and mu are part of the ``state_dict``: 2 M d
+    numbers, 49 MiB for CIFAR-100.
 
     MMRazor's ``CRDLoss`` has this equation, but never applies its weight, draws its negatives on
-    the CPU, where a memory on a GPU cannot use them (the other way, its ``CRDDataset``, needs
-    mmcls), lets the memories of processes drift apart, writes to them in evaluation and in the dry
-    run too, and prints.
+    the CPU, where a memory on a GPU cannot use them, lets the memories of processes drift apart,
+    writes to them in evaluation and in the dry run too, and prints.
 
     Args:
         num_samples: M, images of the training data: 50000 for CIFAR-100.
-        s_channels: width of the student's map. None: :class:`FrozenTeacherDistill` reads it.
-        t_channels: the same of the teacher.
+        s_channels, t_channels: widths of the maps. None: :class:`FrozenTeacherDistill` reads them.
         dim: d, width of the embeddings. The authors use 128.
         num_negatives: N, 16384 in the paper.
         temperature: tau. The authors use 0.07.
@@ -76,24 +74,18 @@ class ContrastiveDistillLoss(nn.Module):
         negatives: str = 'other_class',
         loss_weight: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(loss_weight)
         check_count('num_samples', num_samples, least=2)
         check_count('dim', dim)
         check_count('num_negatives', num_negatives)
         check_weight('temperature', temperature, positive=True)
         check_weight('momentum', momentum)
-        check_weight('loss_weight', loss_weight)
         if momentum >= 1:
             raise ValueError(f'momentum must be below 1, got {momentum!r}')
         if negatives not in ('other_class', 'other_image'):
             raise ValueError(f"negatives must be 'other_class' or 'other_image', got {negatives!r}")
-        self.num_samples = num_samples
-        self.dim = dim
-        self.num_negatives = num_negatives
-        self.temperature = temperature
-        self.momentum = momentum
-        self.negatives = negatives
-        self.loss_weight = loss_weight
+        self.num_samples, self.num_negatives, self.dim = num_samples, num_negatives, dim
+        self.temperature, self.momentum, self.negatives = temperature, momentum, negatives
         bound = math.sqrt(3 / dim)  # of length 1 on average
         for name in ('memory_s', 'memory_t'):
             self.register_buffer(name, torch.empty(num_samples, dim).uniform_(-bound, bound))
@@ -222,13 +214,6 @@ class ContrastiveDistillLoss(nn.Module):
                     f'{name} has shape {tuple(x.shape)}, ContrastiveDistillLoss was made for maps '
                     f'(B, {width}, H, W) or vectors (B, {width})'
                 )
-
-    def extra_repr(self) -> str:
-        return (
-            f'num_samples={self.num_samples}, num_negatives={self.num_negatives}, '
-            f'temperature={self.temperature}, momentum={self.momentum}, '
-            f'negatives={self.negatives!r}, loss_weight={self.loss_weight}'
-        )
 
 
 def _pooled(x: Tensor) -> Tensor:

@@ -6,8 +6,7 @@ import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import Tensor
 
-from .base import DistillLoss
-from .checks import check_map
+from .base import DistillLoss, check_map
 
 
 @MODELS.register_module()

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ... import ops
-from .checks import check_weight
+from .base import check_weight
 from .tat_loss import AnchorPointTaTLoss, PatchGroupTaTLoss, TaTLoss
 
 

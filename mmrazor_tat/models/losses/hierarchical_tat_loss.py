@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ... import ops
 from ...functional import check_pair
 from ..connectors import TaTConnector
-from .checks import check_weight
+from .base import check_weight
 from .hierarchical_parts import build_views, lean_projection, lean_view
 
 # Below, the lean operator's small C x C matrices cost more than the maps that they spare (measured:
@@ -31,15 +31,13 @@ class HierarchicalTaTLoss(nn.Module):
         \mathrm{softmax}(c_v \, \gamma(s_v) \theta(t_v)^T) \, \phi(s_v), \; t_v \big)
 
     where s_v, t_v are the tokens of view v; patch-group and anchor-point make the paper's
-    delta L_TaT^P + zeta L_TaT^A. Value and gradients are those of :class:`PatchGroupTaTLoss`,
-    :class:`AnchorPointTaTLoss` and :class:`TaTLoss` behind three :class:`TaTConnector`, to
-    rounding; :mod:`mmrazor_tat.ops` computes them in a fraction of the time and memory. The
-    gradient is made in the forward pass, so a loss can be differentiated once.
+    delta L_TaT^P + zeta L_TaT^A. Value and gradients are those of the losses of the views behind
+    three :class:`TaTConnector`, to rounding; :mod:`mmrazor_tat.ops` computes them in a fraction of
+    the time and memory. The gradient is made in the forward pass: it can be taken once.
 
     Args:
-        in_channel: C_s, channels of the student's map. None: :class:`FrozenTeacherDistill` reads
-            it from the models.
-        out_channel: C_t, channels of the teacher's map. None: likewise.
+        in_channel, out_channel: C_s and C_t, channels of the student's and the teacher's map. None:
+            :class:`FrozenTeacherDistill` reads them from the models.
         views: a dict each, with ``type`` and the arguments of the view: 'patch' (``grid``,
             ``groups``), 'anchor' (``kernel``) or 'whole'; ``weight`` (w_v, default 1);
             ``scale`` (c_v, default ``scale``); ``name``, the name in the logs (default: the type).
@@ -109,12 +107,7 @@ class HierarchicalTaTLoss(nn.Module):
         return None not in (self.in_channel, self.out_channel)
 
     def set_channels(self, in_channel: int, out_channel: int) -> None:
-        """Make the projections for the channels of the student's and of the teacher's map.
-
-        Raises:
-            ValueError: they differ from the ones given, or an identity would have to change the
-                width.
-        """
+        """Make the projections for the channels of both maps; ValueError where they do not fit."""
         for name, who, given in (
             ('in_channel', 'student', in_channel),
             ('out_channel', 'teacher', out_channel),

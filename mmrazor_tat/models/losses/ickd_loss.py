@@ -5,8 +5,7 @@ from mmrazor.registry import MODELS
 from torch import Tensor
 
 from ... import functional
-from .base import DistillLoss
-from .checks import check_same_shape
+from .base import DistillLoss, check_same_shape
 
 
 @MODELS.register_module()

@@ -6,8 +6,7 @@ import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import Tensor
 
-from .base import DistillLoss
-from .checks import check_same_shape
+from .base import DistillLoss, check_same_shape
 
 # Sides of the pooled maps, from fine to coarse: each counts half of the one before.
 _SCALES = (4, 2, 1)

@@ -8,7 +8,7 @@ from mmrazor.registry import MODELS
 from torch import Tensor
 
 from ...functional import at_least_float32, full_precision
-from .checks import check_count, check_same_shape, check_weight
+from .base import check_count, check_same_shape, check_weight
 
 
 @MODELS.register_module()

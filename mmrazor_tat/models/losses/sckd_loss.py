@@ -7,15 +7,15 @@ import torch
 import torch.nn.functional as F
 from mmengine.dist import all_reduce
 from mmrazor.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...functional import at_least_float32, full_precision
 from ..data_samples import class_targets
-from .checks import check_weight
+from .base import DistillLoss, check_weight
 
 
 @MODELS.register_module()
-class SCKDLoss(nn.Module):
+class SCKDLoss(DistillLoss):
     r"""Student customized knowledge distillation, SCKD (Zhu and Wang, ICCV 2021): a reading of it.
 
     Hinton's loss, switched off in the iterations in which its gradient goes against that of the
@@ -50,15 +50,12 @@ class SCKDLoss(nn.Module):
     """
 
     def __init__(self, tau: float = 4.0, threshold: float = 0.0, loss_weight: float = 1.0) -> None:
-        super().__init__()
+        super().__init__(loss_weight)
         check_weight('tau', tau, positive=True)
-        check_weight('loss_weight', loss_weight)
         is_number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
         if not is_number or not -1 <= threshold <= 1:
             raise ValueError(f'threshold must be a cosine, from -1 to 1, got {threshold!r}')
-        self.tau = tau
-        self.threshold = threshold
-        self.loss_weight = loss_weight
+        self.tau, self.threshold = tau, threshold
         self.logged_values: dict[str, Tensor] = {}
 
     def forward(
@@ -109,6 +106,3 @@ class SCKDLoss(nn.Module):
         both, of_task, of_kd = products
         lengths = of_task.sqrt() * of_kd.sqrt()
         return torch.where(lengths > 0, both / lengths, 1.0)
-
-    def extra_repr(self) -> str:
-        return f'tau={self.tau}, threshold={self.threshold}, loss_weight={self.loss_weight}'

@@ -11,7 +11,7 @@ from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
 from ... import functional
-from .checks import check_weight
+from .base import check_weight
 
 
 @MODELS.register_module()
@@ -21,8 +21,8 @@ class TaTLoss(nn.Module):
     .. math:: L = w \cdot \mathrm{mse}\big(
         \mathrm{softmax}(c \, \gamma(f^s) \theta(f^t)^T) \, \phi(f^s), \; f^t \big)
 
-    gamma, phi (student) and theta (teacher) are connectors of the distiller, not of this loss: a
-    record without a connector is used as it is (the paper's non-parametric form).
+    gamma, phi (student) and theta (teacher) are connectors of the distiller; a record without one
+    is used as it is (the paper's non-parametric form).
 
     Args:
         loss_weight: w, at least 0; applied once, at the return.
@@ -49,9 +49,7 @@ class TaTLoss(nn.Module):
             functional.scale_of(scale, 1)  # refuses any word but 'auto'
         else:
             check_weight('scale', scale)
-        self.loss_weight = loss_weight
-        self.softmax_over = softmax_over
-        self.scale = scale
+        self.loss_weight, self.softmax_over, self.scale = loss_weight, softmax_over, scale
 
     def tokens(self, x: Tensor) -> Tensor:
         """A map as tokens: (B, C, H, W) -> (B, G, N, D)."""
@@ -64,10 +62,9 @@ class TaTLoss(nn.Module):
     def check_maps(self, s_map: Tensor, t_map: Tensor) -> None:
         """Raise ValueError for maps that the view does not fit, or leaves one position only."""
         s_positions, t_positions = self.positions(s_map), self.positions(t_map)
-        softmax, x = (
-            (s_positions, s_map) if self.softmax_over == 'student' else (t_positions, t_map)
-        )
-        if softmax == 1:
+        of_student = self.softmax_over == 'student'
+        positions, x = (s_positions, s_map) if of_student else (t_positions, t_map)
+        if positions == 1:
             raise ValueError(
                 f'{self!r} leaves one position of a map of {x.shape[-2]} x {x.shape[-1]} to its '
                 'softmax, which is then constant: gamma and theta would learn nothing. Take a '

@@ -34,8 +34,7 @@ class TokenMapRecorder(ModuleOutputsRecorder):
         prefix_tokens: Optional[int] = None,
     ) -> None:
         super().__init__(source)
-        self.size = size
-        self.prefix_tokens = prefix_tokens
+        self.size, self.prefix_tokens = size, prefix_tokens
         self._image_size: Optional[tuple[int, int]] = None
 
     def prepare_from_model(self, model: Optional[nn.Module] = None) -> None:
@@ -67,16 +66,8 @@ def map_size(
     size: Optional[Sequence[int]] = None,
     prefix_tokens: Optional[int] = None,
 ) -> tuple[int, int, int]:
-    """(H, W, tokens before the image's) of the map that N tokens make.
-
-    Args:
-        tokens: N.
-        image_size: (height, width) of the network's input.
-        size, prefix_tokens: see :class:`TokenMapRecorder`.
-
-    Raises:
-        ValueError: they fill no such map.
-    """
+    """(H, W, tokens before the image's) of the map that N tokens of an image (height, width) make;
+    ValueError where they fill none."""
     found = []
     for prefix in _PREFIX_TOKENS if prefix_tokens is None else (prefix_tokens,):
         count = tokens - prefix

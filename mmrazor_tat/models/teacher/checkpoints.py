@@ -85,13 +85,8 @@ class TeacherOfCheckpoints:
 
 
 def plain_student_keys(model: nn.Module, weights: dict, prefix: str = '') -> list[str]:
-    """The names in ``weights`` that are the student's own; none where it holds a distillation.
-
-    Args:
-        model: a ``FrozenTeacherDistill``; any other has none.
-        weights: of a checkpoint, by name.
-        prefix: of the names.
-    """
+    """The names in ``weights`` of a checkpoint that are the student's own of a
+    ``FrozenTeacherDistill``; none where it holds a distillation."""
     if any(key.startswith(f'{prefix}architecture.') for key in weights):
         return []
     own = model.architecture.state_dict() if hasattr(model, 'architecture') else {}

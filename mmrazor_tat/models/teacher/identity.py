@@ -14,15 +14,10 @@ KEY = 'teacher_identity'
 
 @dataclass(frozen=True)
 class TeacherIdentity:
-    """Where a teacher came from, and what it is.
+    """Where a teacher came from, and what it is."""
 
-    Attributes:
-        checkpoint: the file, by its whole path, or the URL that it was loaded from.
-        sha256: of its weights and statistics: names, types, shapes and values.
-    """
-
-    checkpoint: str
-    sha256: str
+    checkpoint: str  # the file, by its whole path, or the URL
+    sha256: str  # of its weights and statistics: names, types, shapes and values
 
     @classmethod
     def of(cls, teacher: nn.Module, checkpoint: str) -> 'TeacherIdentity':

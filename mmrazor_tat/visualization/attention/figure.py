@@ -23,12 +23,8 @@ def attention_figure(states: dict[str, ImageAttention]) -> Figure:
 
     Heat maps show their true cells, each in its own colours from 0 to its maximum, which is
     written below with the effective number of positions, exp(entropy). Where a view does not look
-    (outside the patches of the group, or what its grid does not fill) the image is dim. A small
-    patch group is enlarged; its place is outlined in the first column.
-
-    Args:
-        states: attention on one image at the same points, by what is written above it, e.g.
-            'before' and 'after'.
+    the image is dim. A small patch group is enlarged; its place is outlined in the first column.
+    ``states``: attention on one image at the same points, by what is written above it.
     """
     attentions = list(states.values())
     first = attentions[0]
@@ -64,13 +60,8 @@ def attention_figure(states: dict[str, ImageAttention]) -> Figure:
         white = Patch(facecolor='dimgrey', edgecolor='white', label='white frames: its patch group')
         handles.insert(1, white)
     handles.append(Patch(alpha=0, label='below: largest weight, effective number of positions'))
-    figure.legend(
-        handles=handles,
-        loc='outside lower center',
-        ncols=in_legend,
-        fontsize=8,
-        frameon=False,
-    )
+    look = dict(loc='outside lower center', ncols=in_legend, fontsize=8, frameon=False)
+    figure.legend(handles=handles, **look)
     return figure
 
 
@@ -143,19 +134,13 @@ def _draw_heat(axis: Axes, attention: ImageAttention, heat: AttentionMap) -> Non
     target = _around(_edges(heat.target, attention), window[3] - window[1])
     axis.add_patch(_outline(target, 'black', 2.6))
     axis.add_patch(_outline(target, SKY, 1.4))
-    if not is_finite:
-        axis.set_xlabel('not finite', fontsize=7.5, labelpad=2)
-        _frame(axis, window)
-        return
-    peak = weights.max()
-    text = f'max {peak:.2f}' if peak >= 0.01 else f'max {peak:.1e}'
-    effective = heat.effective_positions
-    text += f', {effective:.1f}' if effective < 100 else f', {effective:,.0f}'
-    text += f' of {weights.size:,}'
-    if window != _all_of(attention):
-        text = f'enlarged; {text}'
-    if heat.moved:
-        text += '\n(point not covered: nearest)'
+    text = 'not finite'
+    if is_finite:
+        peak, effective = weights.max(), heat.effective_positions
+        text = 'enlarged; ' * (window != _all_of(attention))
+        text += f'max {peak:.2f}' if peak >= 0.01 else f'max {peak:.1e}'
+        text += f', {effective:.1f}' if effective < 100 else f', {effective:,.0f}'
+        text += f' of {weights.size:,}' + '\n(point not covered: nearest)' * heat.moved
     axis.set_xlabel(text, fontsize=7.5, labelpad=2)
     _frame(axis, window)
 

@@ -29,17 +29,11 @@ def differences(scores: Sequence[NetworkScores]) -> np.ndarray:
 
 
 def choose(scores: Sequence[NetworkScores], count: int) -> list[tuple[str, list[int]]]:
-    """The images to show.
+    """The images to show, ``count`` altogether: (title, indices) each.
 
-    Args:
-        scores: of networks of different roles, one the 'student'.
-        count: images altogether; half of them (rounded up) for the first title. No image twice.
-
-    Returns:
-        (title, indices of images) each. With a plain student the largest gains first, then the
-        smallest (the worst of all first); else the largest deficits to the teacher (or the lowest
-        mIoU), then the smallest. A title without images is left out. Ties: the earlier image.
-        Images that are ignored altogether are never shown.
+    With a plain student the largest gains first, then the smallest (the worst of all first); else
+    the largest deficits to the teacher (or the lowest mIoU), then the smallest. Of equal ones the
+    earlier image comes first; those that are ignored altogether are never shown.
     """
     names, values = {s.role: s.name for s in scores}, differences(scores)
     first, second = (
@@ -82,17 +76,11 @@ def compare(
         progress: is called after every batch with the number of images so far and of all.
 
     Raises:
-        ValueError: a count below 1; no validation data, no labels, or other classes than a
-            network's; two networks of one role.
-        FileNotFoundError: a file of the data is missing.
+        ValueError, FileNotFoundError: a count below 1, or data without images, labels or the
+            networks' classes.
     """
     check_counts(count, num_images)
     networks = sorted(networks, key=lambda n: ROLES.index(n.role))
-    roles = [n.role for n in networks]
-    if len(set(roles)) < len(roles) or STUDENT not in roles:
-        raise ValueError(
-            f'networks must have different roles, one of them {STUDENT!r}, got {roles}'
-        )
     dataset = validation_data(cfg)
     classes = tuple(dataset.metainfo['classes'])
     _check_classes(networks, classes)

@@ -52,14 +52,14 @@ def load_networks(
     Args:
         cfg: the config; not changed.
         checkpoint: of its training.
-        plain: checkpoint of the plain student; None: there is none.
-        plain_cfg: its config; None: the recipe's student.
+        plain, plain_cfg: checkpoint and config of the plain student; None: there is none, and the
+            recipe's student.
         with_teacher: the teacher too, from the recipe's ``teacher_ckpt``.
         names: over the columns: of the teacher, the plain and the distilled student.
 
     Raises:
-        ValueError, FileNotFoundError: see :func:`mmrazor_tat.utils.networks.trained_model`; also if
-            a plain student, or a config of one, is given where there is nothing to compare it with.
+        ValueError, FileNotFoundError: see :func:`mmrazor_tat.utils.networks.trained_model`; also
+            for a plain student where there is nothing to compare it with.
     """
     if plain is None and plain_cfg is not None:
         raise ValueError('--plain-config needs --plain, the checkpoint of the plain student')
@@ -88,16 +88,7 @@ def load_networks(
 
 
 def plain_network(cfg: Config, checkpoint: str, name: str, role: str = STUDENT) -> Network:
-    """A network alone: of a plain config, or the student of a recipe.
-
-    Args:
-        cfg: a plain config, or a recipe whose student's network is taken.
-        checkpoint: of its own training, or of a distillation, whose student is taken.
-        name, role: see :class:`Network`.
-
-    Raises:
-        ValueError, FileNotFoundError: see :func:`mmrazor_tat.utils.networks.trained_model`.
-    """
+    """A network alone: of a plain config, or the student of a recipe; see ``trained_model``."""
     cfg = copy.deepcopy(cfg)
     cfg.model = model_of(cfg)
     model = trained_model(cfg, checkpoint).to(get_device())
@@ -113,9 +104,7 @@ def validation_data(cfg: Config) -> Dataset:
     """The data set of ``val_dataloader``, of which one image has been read.
 
     Raises:
-        ValueError: there is none, it has no class names, no image or no labels; the config is of a
-            classifier.
-        FileNotFoundError: a file of it is missing.
+        ValueError, FileNotFoundError: there is none, or it lacks classes, images or labels.
     """
     require_segmentation(cfg, 'panels')
     if not cfg.get('val_dataloader'):

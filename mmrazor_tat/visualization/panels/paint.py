@@ -91,12 +91,7 @@ def row_cells(comparison: Comparison, sample: Sample) -> Iterator[Cell]:
 
 
 def class_legend(comparison: Comparison) -> tuple[list[Entry], int]:
-    """The classes in the labels and predictions that are shown.
-
-    Returns:
-        At most :data:`MOST_CLASSES`, in the order of the data set; and how many more there are.
-        White stands for ignored pixels, where there are any.
-    """
+    """The classes that are shown, at most :data:`MOST_CLASSES`, and how many more there are."""
     count = len(comparison.classes)
     shown = [ids for s in comparison.samples for ids in (s.label, *s.predictions)]
     pixels = sum(np.bincount(x[(x >= 0) & (x < count)], minlength=count) for x in shown)

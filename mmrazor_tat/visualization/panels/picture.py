@@ -20,10 +20,6 @@ def draw_panels(comparison: Comparison, path: Path) -> None:
     """Write the panels: a row for each image, a title over each section, legends below.
 
     Pictures keep their proportions; label maps and errors are drawn in their exact colours.
-
-    Args:
-        comparison: what to draw.
-        path: its ending names the format, see :func:`..figures.save_figure`.
     """
     headings = column_titles(comparison)
     width = len(headings) * (_CELL + _GAP) - _GAP

@@ -43,12 +43,9 @@ def save_panels(
     Args:
         comparison: what to show.
         path: .png: a picture. .html: a page that refers to nothing outside, with the IoU of every
-            class as well.
+            class as well. Anything else is a ValueError.
         title: heading of the page.
         details: (what, value) pairs below it: configs, checkpoints.
-
-    Raises:
-        ValueError: another ending, a folder, or too many images for a picture.
     """
     path = Path(path)
     check_out(path, len(comparison.samples))
