@@ -101,9 +101,9 @@ def test_an_unknown_source_is_named_with_the_nearest(who, kind, source, nearest)
     distiller = reading(who, type=f'mmrazor.{kind}', source=source)
     noun = 'parameter' if kind == 'Parameter' else 'module'
     message = (
-        rf"{who}_recorders\['feature'\] has source '{source}', which is no {noun} of the {who} "
+        rf"{who}_recorders\['feature'\] has source '{source}', which is no {noun} of the {who}"
     )
-    with pytest.raises(ValueError, match=rf'{message}{who} \(Model\). Nearest: {nearest}'):
+    with pytest.raises(ValueError, match=rf'{message} \(Model\). Nearest: {nearest}'):
         getattr(distiller, f'prepare_from_{who}')(Model())
 
 
