@@ -261,12 +261,6 @@ class TestPrecision:
         loss, feature, parameters = self.errors(*self.pair(dtype), norm=norm)
         assert loss < 1e-5 and feature < limit and parameters < 1e-4
 
-    def test_logits_beyond_half_precision(self):
-        s, t = (80 * x for x in self.pair(torch.float16))
-        loss, feature, _ = self.errors(s, t, norm=None)
-        # Float32 knows a logit of 1e5 to a hundredth; float16 overflows at 65,504.
-        assert loss < 1e-5 and feature < 2e-2
-
     def test_a_loss_scale_comes_before_the_rounding_to_half(self):
         """Unscaled, this gradient lies below what float16 can hold."""
         s, t = self.pair(torch.float16)
@@ -283,17 +277,6 @@ class TestPrecision:
         value = reference(s64, t.double(), exact, views, **over).sum()
         (expected,) = torch.autograd.grad(value, s64)
         assert relative_error(scaled, expected * 2**16) < 1e-2
-
-    def test_autocast_changes_nothing(self):
-        s, t = self.pair()
-        s = s.requires_grad_()
-        made = projections('image', 32, 48, torch.float32)
-        plain = hierarchical_tat(s, t, *made, self.views).loss
-        with torch.autocast('cpu', torch.bfloat16):
-            cast = hierarchical_tat(s, t, *made, self.views).loss
-        assert torch.equal(plain, cast) and cast.dtype == torch.float32
-        for a, b in zip(gradients(plain, s, made), gradients(cast, s, made)):
-            assert torch.equal(a, b)
 
 
 @pytest.mark.parametrize('norm', NORMS)
