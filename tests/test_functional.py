@@ -106,14 +106,6 @@ class TestReference:
             assert result.shape == (2, 1, side * side, 7)
             torch.testing.assert_close(result, expected, rtol=0, atol=1e-12)
 
-    @pytest.mark.parametrize('softmax_over', ['student', 'teacher'])
-    @pytest.mark.parametrize('grid, groups', [((2, 3), 1), ((2, 3), 3), ((3, 2), 6), ((1, 1), 1)])
-    def test_patch_groups(self, softmax_over, grid, groups):
-        tokens = [patch_groups(x, grid, groups) for x in maps(*[(2, 4, 7, 6)] * 3, scale=0.5)]
-        result = target_aware_attention(*tokens, softmax_over=softmax_over)
-        expected = reference(*tokens, softmax_over, 'auto')
-        torch.testing.assert_close(result, expected, rtol=0, atol=1e-12)
-
     @pytest.mark.parametrize('student, teacher', [((6, 8), (3, 4)), ((3, 5), (18, 20))])
     def test_maps_of_different_sizes(self, student, teacher):
         for view in VIEWS.values():

@@ -69,6 +69,18 @@ def test_a_record_outside_of_a_step_is_fresh(distiller):
     assert distiller.get_record('feature', True, connector_idx=0).shape == (4, 8, 8)
 
 
+def test_a_name_and_a_list_of_one_are_two_records_of_a_step(distiller):
+    record(distiller)
+    read = []
+
+    def compute_loss(_):
+        read.extend(distiller.get_record(name, True) for name in ('feature', ['feature']))
+
+    distiller.compute_loss = compute_loss
+    distiller.compute_distill_losses()
+    assert isinstance(read[0], torch.Tensor) and read[1][0] is read[0] is read[2]
+
+
 def test_the_records_of_a_step_are_dropped_after_an_error(distiller):
     record(distiller)
     distiller.distill_losses['loss_anchor'].kernel = 99
