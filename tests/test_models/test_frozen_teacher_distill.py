@@ -373,24 +373,13 @@ def test_student_and_teacher_of_other_resolutions(build, tat_distiller, batch, s
 
 
 class TestLeanLoss:
-    def test_it_equals_the_composed_recipe(self, build, batch, lean):
-        """Same losses, same gradients of the student, from the same projections."""
-        lean, composed = build(lean).train(), build().train()
-        composed.student.load_state_dict(lean.student.state_dict())
-        loss = lean.distiller.distill_losses['loss_tat']
-        for name, connector in composed.distiller.connectors.items():
-            connector.load_state_dict(getattr(loss, name).state_dict())
-        found, expected = step(lean, batch()), step(composed, batch())
-        for name in ('patch', 'anchor'):
-            wanted = expected[f'distill.loss_{name}'].detach()
-            torch.testing.assert_close(found[f'distill.tat_{name}'], wanted)
-        for a, b in zip(gradients(lean.student), gradients(composed.student), strict=True):
-            torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
-        # The views are logged, and counted once.
-        parts = found['distill.tat_patch'] + found['distill.tat_anchor']
-        torch.testing.assert_close(parts, found['distill.loss_tat'].detach())
-        total, log = lean.parse_losses(found)
-        torch.testing.assert_close(total, sum(v for k, v in found.items() if '.loss' in k))
+    def test_views_are_logged_and_counted_once(self, build, batch, lean):
+        model = build(lean).train()
+        losses = model.loss(*batch())
+        parts = losses['distill.tat_patch'] + losses['distill.tat_anchor']
+        torch.testing.assert_close(parts, losses['distill.loss_tat'].detach())
+        total, log = model.parse_losses(losses)
+        torch.testing.assert_close(total, sum(v for k, v in losses.items() if '.loss' in k))
         assert {'distill.loss_tat', 'distill.tat_patch', 'distill.tat_anchor'} <= log.keys()
 
     def test_a_step_twice_with_a_seed_is_the_same_to_the_bit(self, build, batch, lean):
