@@ -147,7 +147,7 @@ class TestAttentionWeights:
     @pytest.mark.parametrize(
         'settings, message',
         [
-            (dict(rows=torch.tensor([0, 9])), r'target positions, 0 to 5, got \[0, 9\]'),
+            (dict(rows=torch.tensor([0, 6])), r'target positions, 0 to 5, got \[0, 6\]'),
             (dict(rows=torch.tensor([[0]])), r'rows must be \(R,\) of int64, got shape \(1, 1\)'),
             (dict(rows=torch.tensor([0.5])), 'rows must be .* of torch.float32'),
             (dict(scale='sqrt'), "scale must be a number or 'auto', got 'sqrt'"),

@@ -84,9 +84,10 @@ class TestEqualToTheComposedForm:
         assert len(list(loss.parameters())) == len(projections) * (1 if norm == 'none' else 3)
         assert_same_loss_and_gradients(loss, composed(loss), *maps(student=(2, 6, 9, 10)))
 
-    def test_a_scale_for_each_view_and_maps_of_two_sizes(self):
+    @pytest.mark.parametrize('norm', ['instance', 'batch'])
+    def test_a_scale_for_each_view_and_maps_of_two_sizes(self, norm):
         views = [dict(VIEWS[0], scale=0.3), dict(VIEWS[1], scale='auto'), VIEWS[2]]
-        loss = make(views=views, softmax_over='student', scale=0.1)
+        loss = make(views=views, softmax_over='student', scale=0.1, norm_cfg=NORMS[norm])
         assert [view.scale for view in loss.views.values()] == [0.3, 'auto', 0.1]
         assert loss.runs_lean(*maps())
         assert_same_loss_and_gradients(loss, composed(loss), *maps((3, 4, 8, 13), (3, 6, 5, 7)))
