@@ -1,7 +1,6 @@
 """The maths against hand-worked values, plain references and float64 gradients."""
 
 import math
-import subprocess
 import sys
 
 import pytest
@@ -255,14 +254,14 @@ print(peak_memory(lambda: step({side}), 'cpu') / MIB)
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='resident memory: Linux')
 @pytest.mark.parametrize('width, value', [(16, 16), (16, 24)])
-def test_long_sequences_store_no_n_by_n_matrix(width, value):
+def test_long_sequences_store_no_n_by_n_matrix(command, repo, width, value):
     """Peak resident memory, in a process of its own; maps come in as the losses get them."""
     side = 112
     matrix = (side * side) ** 2 * 4 / 2**20  # one N x N of float32: 600 MiB
     maps = 2 * (width + value) * side**2 * 4 / 2**20
     code = MEMORY.format(width=width, value=value, side=side)
-    run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
-    peak = float(run.stdout.split()[-1])
+    text = command('-c', code, cwd=repo / 'benchmarks')  # where measure.py is
+    peak = float(text.split()[-1])
     assert maps < peak < matrix / 4, f'{peak:.0f} MiB above the start, N x N is {matrix:.0f} MiB'
 
 
