@@ -71,12 +71,6 @@ class TestKLDivergence:
         torch.testing.assert_close(s.grad, 0.9 * 4 * ((s / 4).softmax(1) - (t / 4).softmax(1)) / 3)
         assert t.grad is None
 
-    def test_by_hand(self):
-        """Temperature 2; equal logits in the second image."""
-        t = torch.tensor([[2 * math.log(3), 0.0], [1.0, 1.0]], dtype=torch.float64)
-        got = build(type='KLDivergence', tau=2.0)(torch.zeros_like(t), t)
-        assert got.item() == pytest.approx(2**2 * KL / 2)
-
 
 class TestICKD:
     def test_by_hand(self):
@@ -155,24 +149,10 @@ def cwd(s, t):
     return 48 * torch.distributions.kl_divergence(p, q).mean()
 
 
-def fitnet(s, t):
-    """The mean over all elements, with the square worked out."""
-    return ((s * s).sum() - 2 * (s * t).sum() + (t * t).sum()) / (len(s) * s[0].numel())
-
-
-def ofd(s, t):
-    """1e-5 times 256 x 33 x 33 times the mean over all elements of what is not skipped."""
-    total = 0.0
-    for a, b in zip(s.flatten(), t.flatten()):
-        if not a <= b <= 0:
-            total = total + (a - b) ** 2
-    return 1e-5 * 256 * 33**2 * total / s.numel()
-
-
 class TestMMRazorsLosses:
     """Those that are used, as the recipes set them: do they compute what their papers say?"""
 
-    @pytest.mark.parametrize('formula', [at, cwd, fitnet, ofd])
+    @pytest.mark.parametrize('formula', [at, cwd])
     def test_value_and_gradient_are_the_formula_s(self, formula):
         s, t = pair(3, 4, 5, 6)
         s.requires_grad_()
