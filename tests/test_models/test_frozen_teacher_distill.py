@@ -293,11 +293,8 @@ MISFITS = [
 class TestProbe:
     def test_channels_come_from_the_models(self, build, lean):
         connectors = build().distiller.connectors
-        assert {k: (c.in_channel, c.out_channel) for k, c in connectors.items()} == {
-            'gamma': (16, 32),
-            'phi': (16, 32),
-            'theta': (32, 32),
-        }
+        widths = {k: (c.in_channel, c.out_channel) for k, c in connectors.items()}
+        assert widths == dict(gamma=(16, 32), phi=(16, 32), theta=(32, 32))
         loss = build(lean).distiller.distill_losses['loss_tat']
         assert (loss.in_channel, loss.out_channel) == (16, 32)
         assert loss.runs_lean(torch.zeros(2, 16, 8, 8), torch.zeros(2, 32, 8, 8))
