@@ -97,31 +97,24 @@ class TestValue:
 
 
 class TestNegatives:
-    def draw(self, negatives, index, classes=None):
-        loss = build(
-            type='ContrastiveDistillLoss', num_samples=10, num_negatives=40000, negatives=negatives
-        )
+    @pytest.mark.parametrize(
+        'negatives, classes, index',
+        [
+            ('other_class', [1, 3, 0, 2, 2, 0, 1, 3, 2, 1], [2, 9]),
+            ('other_class', [-1, -1, -1, -1, 2, -1, -1, -1, -1, -1], [4]),  # -1: not yet known
+            ('other_image', None, [0, 4, 9]),
+        ],
+    )
+    def test_each_other_as_often(self, negatives, classes, index):
+        settings = dict(num_samples=10, num_negatives=40000, negatives=negatives)
+        loss = build(type='ContrastiveDistillLoss', **settings)
         torch.manual_seed(0)
-        drawn = loss.draw(torch.tensor(index), classes)
-        return [torch.bincount(row, minlength=10) / 40000 for row in drawn]
-
-    def test_of_another_class_each_as_often(self):
-        shuffled = CLASSES[torch.tensor([3, 9, 0, 5, 7, 1, 2, 8, 6, 4])]
-        for index, shares in zip((2, 9), self.draw('other_class', [2, 9], shuffled)):
-            other = shuffled != shuffled[index]
+        drawn = loss.draw(torch.tensor(index), None if classes is None else torch.tensor(classes))
+        kinds = torch.arange(10) if classes is None else torch.tensor(classes)
+        for image, row in zip(index, drawn):
+            other = kinds != kinds[image]
+            shares = torch.bincount(row, minlength=10) / 40000
             torch.testing.assert_close(shares, other / other.sum(), rtol=0, atol=0.01)
-
-    def test_images_of_an_unknown_class_are_negatives_but_never_the_image_itself(self):
-        unknown = torch.full((10,), -1)
-        unknown[4] = 2
-        (shares,) = self.draw('other_class', [4], unknown)
-        assert shares[4] == 0 and (shares > 0).sum() == 9
-
-    def test_all_other_images(self):
-        for index, shares in zip((0, 4, 9), self.draw('other_image', [0, 4, 9])):
-            expected = torch.full((10,), 1 / 9)
-            expected[index] = 0
-            torch.testing.assert_close(shares, expected, rtol=0, atol=0.01)
 
     def test_the_seed_decides(self, small):
         loss, batch = small
