@@ -1,15 +1,12 @@
-"""CRD: hand-worked values, the authors' form by loops, and which negatives are drawn."""
+"""CRD: hand-worked values, its negatives, its memories, and MMRazor's."""
 
 import math
 from types import SimpleNamespace
 
 import pytest
 import torch
-from mmrazor.registry import MODELS
-
-
-def build(**config):
-    return MODELS.build(dict(config, _scope_='mmrazor'))
+from drawn import build
+from mmengine.structures import BaseDataElement
 
 
 def samples(indices, classes):
@@ -27,68 +24,38 @@ BATCH = torch.tensor([1, 3, 8])
 def small():
     """A loss of ten images in float64, three of them with their samples and features."""
     torch.manual_seed(0)
-    loss = build(
-        type='ContrastiveDistillLoss',
-        num_samples=10,
-        s_channels=4,
-        t_channels=6,
-        dim=5,
-        num_negatives=7,
-        loss_weight=0.8,
-    ).double()
     s, t = (torch.randn(3, width, 2, 2, dtype=torch.float64) for width in (4, 6))
-    return loss, (s, t, samples(BATCH, CLASSES[BATCH]))
+    return loss_of_ten(), (s, t, samples(BATCH, CLASSES[BATCH]))
 
 
-def embeddings(loss, s, t):
-    s, t = loss.s_embed(s.mean((2, 3))), loss.t_embed(t.mean((2, 3)))
-    return [x / x.norm(dim=1, keepdim=True) for x in (s.detach(), t.detach())]
+def loss_of_ten(s_channels=4, t_channels=6):
+    settings = dict(num_samples=10, num_negatives=7, dim=5, loss_weight=0.8)
+    widths = dict(s_channels=s_channels, t_channels=t_channels)
+    return build(type='ContrastiveDistillLoss', **settings, **widths).double()
 
 
-def authors_form(loss, s, t, chosen, z):
-    """With exp, Z, the noise distribution 1 / M, and loops, as the released code lays it out."""
-    anchors, total = embeddings(loss, s, t), 0.0
-    noise = loss.num_negatives / loss.num_samples
-    for a, memory, of_z in zip(anchors, (loss.memory_t, loss.memory_s), z):
-        for b, row in enumerate(chosen):
-            for k, image in enumerate(row):
-                p = math.exp(float(a[b] @ memory[image]) / loss.temperature) / of_z
-                total -= math.log((p if k == 0 else noise) / (p + noise))
-    return total / len(s)
+def seeded(loss, batch, seed=1):
+    torch.manual_seed(seed)
+    return loss(*batch)
 
 
-def partition(loss, s, t, chosen):
-    """Z: the mean of exp over the batch, times M."""
-    means = []
-    for a, memory in zip(embeddings(loss, s, t), (loss.memory_t, loss.memory_s)):
-        values = [
-            math.exp(float(a[b] @ memory[i]) / loss.temperature)
-            for b, row in enumerate(chosen)
-            for i in row
-        ]
-        means.append(sum(values) / len(values) * loss.num_samples)
-    return means
+def is_identity(loss):
+    with torch.no_grad():
+        for layer in (loss.s_embed, loss.t_embed):
+            layer.weight.copy_(torch.eye(loss.dim)), layer.bias.zero_()
+    return loss
 
 
 class TestValue:
     def test_by_hand(self):
         """Two images, the other is the negative; the positive at cosine 1, the negative at 0."""
-        loss = build(
-            type='ContrastiveDistillLoss',
-            num_samples=2,
-            s_channels=2,
-            t_channels=2,
-            dim=2,
-            num_negatives=1,
-            temperature=1.0,
-            negatives='other_image',
-            loss_weight=3.0,
+        settings = dict(num_samples=2, num_negatives=1, temperature=1.0, negatives='other_image')
+        widths = dict(s_channels=2, t_channels=2, dim=2)
+        loss = is_identity(
+            build(type='ContrastiveDistillLoss', **settings, **widths, loss_weight=3.0)
         )
-        with torch.no_grad():
-            for layer in (loss.s_embed, loss.t_embed):
-                layer.weight.copy_(torch.eye(2)), layer.bias.zero_()
-            loss.memory_s.copy_(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
-            loss.memory_t.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+        loss.memory_s.copy_(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+        loss.memory_t.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
         got = loss(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 5.0]]), samples([0], [0]))
         mu = (math.e + 1) / 2
         one = math.log(math.e / (math.e + mu)) + math.log(1 - 1 / (1 + mu))
@@ -98,31 +65,6 @@ class TestValue:
         half = 1 / math.sqrt(2)
         torch.testing.assert_close(loss.memory_s, torch.tensor([[half, half], [1.0, 0.0]]))
         torch.testing.assert_close(loss.memory_t, torch.tensor([[half, half], [0.0, 1.0]]))
-
-    def test_an_independent_formula(self, small):
-        """Two batches: the first sets Z, the second finds it set and the memories changed."""
-        loss, (s, t, data) = small
-        z = None
-        for seed in (1, 2):
-            torch.manual_seed(seed)
-            classes = loss.classes.clone()
-            classes[BATCH] = CLASSES[BATCH]
-            chosen = torch.cat([BATCH[:, None], loss.draw(BATCH, classes)], 1)
-            z = z or partition(loss, s, t, chosen)
-            expected = authors_form(loss, s, t, chosen, z)
-            torch.manual_seed(seed)
-            assert loss(s, t, data).item() == pytest.approx(0.8 * expected, rel=1e-9)
-            s = s + 0.1
-
-    def test_the_weight_is_applied_once(self, small):
-        loss, batch = small
-        loss.eval()
-        values = []
-        for weight in (0.8, 2.4):
-            loss.loss_weight = weight
-            torch.manual_seed(1)
-            values.append(loss(*batch))
-        torch.testing.assert_close(values[1], 3 * values[0])
 
     def test_gradients(self, small):
         """Of the student, and of both embeddings; none for the teacher."""
@@ -143,69 +85,132 @@ class TestValue:
         assert t.grad is None and inputs[0].grad.abs().sum() > 0
         assert all(p.grad.abs().sum() > 0 for p in loss.parameters())
 
-    def test_a_memory_like_the_embeddings_is_a_small_loss(self, small):
-        loss, (s, t, data) = small
-        before = loss.eval()(s, t, data)
-        of_s, of_t = embeddings(loss, s, t)
-        loss.memory_t[BATCH], loss.memory_s[BATCH] = of_s, of_t
-        others = [i for i in range(10) if i not in BATCH]
-        loss.memory_t[others], loss.memory_s[others] = -of_s.mean(0), -of_t.mean(0)
-        assert loss(s, t, data) < before
-
     def test_half_precision_is_computed_in_float32(self, small):
         loss, (s, t, data) = small
         loss.float().eval()
         values = []
         for cast in (torch.float32, torch.bfloat16):
-            torch.manual_seed(1)
             with torch.autocast('cpu', torch.bfloat16):
-                values.append(loss(s.bfloat16().to(cast), t.bfloat16().to(cast), data))
+                values.append(seeded(loss, (s.bfloat16().to(cast), t.bfloat16().to(cast), data)))
         assert values[1].dtype == torch.float32
         torch.testing.assert_close(*values)
 
 
 class TestNegatives:
-    def draw(self, negatives, index, classes=None):
-        loss = build(
-            type='ContrastiveDistillLoss', num_samples=10, num_negatives=40000, negatives=negatives
-        )
+    @pytest.mark.parametrize(
+        'negatives, classes, index',
+        [
+            ('other_class', [1, 3, 0, 2, 2, 0, 1, 3, 2, 1], [2, 9]),
+            ('other_class', [-1, -1, -1, -1, 2, -1, -1, -1, -1, -1], [4]),  # -1: not yet known
+            ('other_image', None, [0, 4, 9]),
+        ],
+    )
+    def test_each_other_as_often(self, negatives, classes, index):
+        settings = dict(num_samples=10, num_negatives=40000, negatives=negatives)
+        loss = build(type='ContrastiveDistillLoss', **settings)
         torch.manual_seed(0)
-        drawn = loss.draw(torch.tensor(index), classes)
-        return [torch.bincount(row, minlength=10) / 40000 for row in drawn]
-
-    def test_of_another_class_each_as_often(self):
-        shuffled = CLASSES[torch.tensor([3, 9, 0, 5, 7, 1, 2, 8, 6, 4])]
-        for index, shares in zip((2, 9), self.draw('other_class', [2, 9], shuffled)):
-            other = shuffled != shuffled[index]
+        drawn = loss.draw(torch.tensor(index), None if classes is None else torch.tensor(classes))
+        kinds = torch.arange(10) if classes is None else torch.tensor(classes)
+        for image, row in zip(index, drawn):
+            other = kinds != kinds[image]
+            shares = torch.bincount(row, minlength=10) / 40000
             torch.testing.assert_close(shares, other / other.sum(), rtol=0, atol=0.01)
-
-    def test_images_of_an_unknown_class_are_negatives_but_never_the_image_itself(self):
-        unknown = torch.full((10,), -1)
-        unknown[4] = 2
-        (shares,) = self.draw('other_class', [4], unknown)
-        assert shares[4] == 0 and (shares > 0).sum() == 9
-
-    def test_all_other_images(self):
-        for index, shares in zip((0, 4, 9), self.draw('other_image', [0, 4, 9])):
-            expected = torch.full((10,), 1 / 9)
-            expected[index] = 0
-            torch.testing.assert_close(shares, expected, rtol=0, atol=0.01)
-
-    def test_classes_are_learnt_as_images_come(self, small):
-        loss, (s, t, data) = small
-        loss(s, t, data)
-        expected = torch.full((10,), -1)
-        expected[BATCH] = CLASSES[BATCH]
-        assert loss.classes.tolist() == expected.tolist()
 
     def test_the_seed_decides(self, small):
         loss, batch = small
-        loss.eval()
-        values = []
-        for seed in (1, 1, 2):
-            torch.manual_seed(seed)
-            values.append(loss(*batch).item())
+        values = [seeded(loss.eval(), batch, seed).item() for seed in (1, 1, 2)]
         assert values[0] == values[1] != values[2]
+
+
+class TestMemory:
+    """That of two processes: see test_several_processes."""
+
+    def test_evaluation_changes_nothing(self, small):
+        loss, batch = small
+        before = {key: value.clone() for key, value in loss.state_dict().items()}
+        loss.eval()(*batch)
+        assert all(torch.equal(value, before[key]) for key, value in loss.state_dict().items())
+
+    def test_a_map_that_overflowed_is_not_remembered(self, small):
+        """Float16 ends at 65,504; mu of that batch is measured in the next one."""
+        loss, (s, t, data) = small
+        before = [memory.clone() for memory in (loss.memory_s, loss.memory_t)]
+        bad = s.clone()
+        bad[1, 0] = torch.inf
+        assert not loss(bad, t, data).isfinite()
+        changed = [(x != y).any(1) for x, y in zip((loss.memory_s, loss.memory_t), before)]
+        assert [x.nonzero().flatten().tolist() for x in changed] == [[1, 8], [1, 3, 8]]
+        assert loss.log_mu[0].isneginf()
+        assert loss(s, t, data).isfinite()
+        assert all(x.isfinite().all() for x in loss.state_dict().values())
+
+    def test_what_is_resumed_goes_on_as_it_would_have(self, small):
+        loss, batch = small
+        loss(*batch)
+        resumed = loss_of_ten()
+        resumed.load_state_dict(loss.state_dict())
+        assert seeded(loss, batch) == seeded(resumed, batch)
+        for key, value in loss.state_dict().items():
+            assert torch.equal(value, resumed.state_dict()[key]), key
+        assert loss.state_dict().keys() >= {'memory_s', 'memory_t', 'classes', 'log_mu'}
+
+    def test_entries_begin_near_the_unit_sphere(self):
+        loss = build(type='ContrastiveDistillLoss', num_samples=500)
+        assert loss.memory_s.norm(dim=1).mean() == pytest.approx(1, abs=0.02)
+
+
+class TestMMRazorsCRDLoss:
+    """Why it is not used."""
+
+    @pytest.fixture
+    def theirs(self):
+        torch.manual_seed(0)
+        loss = build(type='CRDLoss', loss_weight=0.8, neg_num=7, sample_n=10, dim_out=5)
+        data = [BaseDataElement(sample_idx=torch.tensor(int(i))) for i in BATCH]
+        x = torch.nn.functional.normalize(torch.randn(3, 5), dim=1)
+        return loss, (x, x, data)
+
+    def test_the_weight_is_never_applied_and_evaluation_writes_to_its_memory(self, theirs, capsys):
+        loss, batch = theirs
+        loss(*batch)
+        assert 'normalization constant' in capsys.readouterr().out
+        before, values = {k: v.clone() for k, v in loss.state_dict().items()}, []
+        for loss.loss_weight in (0.8, 80.0):
+            loss.load_state_dict(before)
+            values.append(seeded(loss.eval(), batch).item())
+        assert values[0] == values[1]
+        assert not torch.equal(loss.contrast.memory_v1, before['contrast.memory_v1'])
+
+    def test_the_equation_is_ours(self, theirs):
+        """Times the weight, where it is told the negatives."""
+        loss, (x, _, data) = theirs
+        chosen = torch.randint(10, (3, 8))
+        chosen[:, 0] = BATCH
+        for sample, row in zip(data, chosen):
+            sample.contrast_sample_idxs = row
+        ours = is_identity(loss_of_ten(5, 5).float())
+        ours.memory_s.copy_(loss.contrast.memory_v1), ours.memory_t.copy_(loss.contrast.memory_v2)
+        ours.draw = lambda *_: chosen[:, 1:]
+        for _ in range(2):  # the first sets Z, the second finds it set and the memories changed
+            expected = 0.8 * loss(x, x, data).item()
+            got = ours(x, x, samples(BATCH, CLASSES[BATCH])).item()
+            assert got == pytest.approx(expected, rel=1e-5)
+            x = torch.nn.functional.normalize(x + 0.1, dim=1)
+        torch.testing.assert_close(ours.memory_s, loss.contrast.memory_v1)
+        torch.testing.assert_close(ours.memory_t, loss.contrast.memory_v2)
+        known = torch.full((10,), -1)  # as the images come
+        known[BATCH] = CLASSES[BATCH]
+        assert torch.equal(ours.classes, known)
+
+    def test_its_draw_stays_on_the_cpu(self, theirs):
+        loss = theirs[0].to('meta')
+        assert loss.contrast.memory_v1.is_meta
+        assert loss.contrast.multinomial.draw(5).device == torch.device('cpu')
+
+    def test_an_index_as_mmpretrain_gives_it_is_refused(self, theirs):
+        loss, (x, _, _) = theirs
+        with pytest.raises(AssertionError, match='`sample_idx` must be a tensor'):
+            loss(x, x, [BaseDataElement(metainfo=dict(sample_idx=int(i))) for i in BATCH])
 
 
 class TestBadInput:

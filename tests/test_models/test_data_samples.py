@@ -40,49 +40,57 @@ class TinyClassifier(BaseModel):
         return self.head.loss(x, data_samples) if mode == 'loss' else self.head(x)
 
 
+def record(recorder, from_student=True, **settings):
+    return dict(recorder=recorder, from_student=from_student, **settings)
+
+
 def distiller(head_loss, feature, logits):
     """SCKD and CRD as a recipe has them; no width of the networks is named."""
     side = dict(
         feature=dict(type='ModuleOutputs', source=feature),
         logits=dict(type='ModuleOutputs', source=logits),
     )
-    samples = dict(recorder='samples', from_student=True, data_idx=1)
+    crd = dict(type='ContrastiveDistillLoss', num_samples=12, num_negatives=50, loss_weight=0.8)
+    samples = record('samples', data_idx=1)
     return dict(
         _scope_='mmrazor',
         type='SharedConnectorDistiller',
         student_recorders=dict(side, samples=dict(type='MethodInputs', source=head_loss)),
         teacher_recorders=side,
-        distill_losses=dict(
-            loss_crd=dict(
-                type='ContrastiveDistillLoss', num_samples=12, num_negatives=50, loss_weight=0.8
-            ),
-            loss_sckd=dict(type='SCKDLoss', tau=4.0),
-        ),
+        distill_losses=dict(loss_crd=crd, loss_sckd=dict(type='SCKDLoss', tau=4.0)),
         loss_forward_mappings=dict(
             loss_crd=dict(
-                s_feature=dict(recorder='feature', from_student=True),
-                t_feature=dict(recorder='feature', from_student=False),
+                s_feature=record('feature'),
+                t_feature=record('feature', from_student=False),
                 data_samples=samples,
             ),
             loss_sckd=dict(
-                preds_S=dict(recorder='logits', from_student=True),
-                preds_T=dict(recorder='logits', from_student=False),
+                preds_S=record('logits'),
+                preds_T=record('logits', from_student=False),
                 data_samples=samples,
             ),
         ),
     )
 
 
-def model_of(student, teacher, *places):
-    return ROOT_MODELS.build(
-        dict(
-            type='mmrazor.FrozenTeacherDistill',
-            architecture=student,
-            teacher=teacher,
-            distiller=distiller(*places),
-            probe_size=(16, 16),
-        )
-    ).train()
+def model_of(student, teacher, distiller):
+    torch.manual_seed(0)
+    networks = dict(architecture=student, teacher=teacher, distiller=distiller)
+    algorithm = dict(type='mmrazor.FrozenTeacherDistill', probe_size=(16, 16), **networks)
+    return ROOT_MODELS.build(algorithm).train()
+
+
+@pytest.fixture
+def stand_in():
+    """(student, teacher, distiller) of the stand-ins, and a batch of two images."""
+    places = (f'{__name__}.TinyHead.loss', 'backbone', 'head')
+    samples = [
+        BaseDataElement(metainfo=dict(sample_idx=index), gt_label=torch.tensor([label]))
+        for index, label in ((7, 3), (2, 1))
+    ]
+    torch.manual_seed(0)
+    parts = TinyClassifier(8), TinyClassifier(16), distiller(*places)
+    return parts, (torch.randn(2, 3, 16, 16), samples)
 
 
 def check_a_step(model, inputs, data_samples, widths):
@@ -106,62 +114,32 @@ def check_a_step(model, inputs, data_samples, widths):
     assert torch.equal(saved['distiller.distill_losses.loss_crd.memory_s'], crd.memory_s)
 
 
-def test_in_a_step_of_a_stand_in():
-    torch.manual_seed(0)
-    student, teacher = TinyClassifier(8), TinyClassifier(16)
-    model = model_of(student, teacher, f'{__name__}.TinyHead.loss', 'backbone', 'head')
-    samples = [
-        BaseDataElement(metainfo=dict(sample_idx=index), gt_label=torch.tensor([label]))
-        for index, label in ((7, 3), (2, 1))
-    ]
-    check_a_step(model, torch.randn(2, 3, 16, 16), samples, (8, 16))
+def test_in_a_step_of_a_stand_in(stand_in):
+    parts, batch = stand_in
+    check_a_step(model_of(*parts), *batch, (8, 16))
 
 
-def test_student_and_teacher_exchanged_are_noticed_in_the_first_step():
+def test_student_and_teacher_exchanged_are_noticed_in_the_first_step(stand_in):
     """Losses give their teacher no gradient: the student would be trained by the labels alone."""
-    places = (f'{__name__}.TinyHead.loss', 'backbone', 'head')
-    config = distiller(*places)
-    for name in ('preds_S', 'preds_T'):
-        record = config['loss_forward_mappings']['loss_sckd'][name]
-        record['from_student'] = not record['from_student']
-    model = ROOT_MODELS.build(
-        dict(
-            type='mmrazor.FrozenTeacherDistill',
-            architecture=TinyClassifier(8),
-            teacher=TinyClassifier(16),
-            distiller=config,
-            probe_size=(16, 16),
-        )
-    ).train()
-    samples = [
-        BaseDataElement(metainfo=dict(sample_idx=index), gt_label=torch.tensor([index]))
-        for index in (1, 2)
-    ]
+    parts, batch = stand_in
+    reads = parts[-1]['loss_forward_mappings']['loss_sckd']
+    reads.update(preds_S=reads['preds_T'], preds_T=reads['preds_S'])
     with pytest.raises(
         ValueError,
         match=r"distill_losses\['loss_sckd'\] has no gradient, .* of its arguments 'preds_T', "
         r"'data_samples' come from the student .* Were student and teacher exchanged\?",
     ):
-        model.loss(torch.randn(2, 3, 16, 16), samples)
+        model_of(*parts).loss(*batch)
 
 
-def test_the_dry_run_leaves_a_connector_of_what_it_did_not_see_to_its_channels():
-    """As before: a record of data samples is no map, and says so by the name of the connector."""
-    places = (f'{__name__}.TinyHead.loss', 'backbone', 'head')
-    config = distiller(*places)
-    config['connectors'] = dict(unread=dict(type='TaTConnector'))
-    record = config['loss_forward_mappings']['loss_crd']['data_samples']
-    config['loss_forward_mappings']['loss_crd']['data_samples'] = dict(record, connector='unread')
+def test_the_dry_run_leaves_a_connector_of_what_it_did_not_see_to_its_channels(stand_in):
+    """A record of data samples is no map, and says so by the name of the connector."""
+    parts, _ = stand_in
+    parts[-1]['connectors'] = dict(unread=dict(type='TaTConnector'))
+    samples = record('samples', data_idx=1, connector='unread')
+    parts[-1]['loss_forward_mappings']['loss_crd']['data_samples'] = samples
     with pytest.raises(ValueError, match=r"connectors\['unread'\] has no channels"):
-        ROOT_MODELS.build(
-            dict(
-                type='mmrazor.FrozenTeacherDistill',
-                architecture=TinyClassifier(8),
-                teacher=TinyClassifier(16),
-                distiller=config,
-                probe_size=(16, 16),
-            )
-        )
+        model_of(*parts)
 
 
 @pytest.mark.mmpretrain
@@ -175,29 +153,20 @@ def test_in_a_step_of_mmpretrain_s_classifier():
     torch.manual_seed(0)
 
     def classifier(base):
-        backbone = dict(
-            type='ResNet_CIFAR', depth=18, base_channels=base, stem_channels=base, style='pytorch'
-        )
-        head = dict(
-            type='LinearClsHead',
-            num_classes=4,
-            in_channels=8 * base,
-            loss=dict(type='CrossEntropyLoss'),
-        )
+        backbone = dict(type='ResNet_CIFAR', depth=18, base_channels=base, stem_channels=base)
+        loss = dict(type='CrossEntropyLoss')
         return MODELS.build(
             dict(
                 type='ImageClassifier',
-                backbone=backbone,
+                backbone=dict(backbone, style='pytorch'),
                 neck=dict(type='GlobalAveragePooling'),
-                head=head,
+                head=dict(type='LinearClsHead', num_classes=4, in_channels=8 * base, loss=loss),
                 data_preprocessor=dict(mean=[127.5] * 3, std=[64.0] * 3),
             )
         )
 
-    model = model_of(
-        classifier(2), classifier(4), 'mmpretrain.models.LinearClsHead.loss', 'backbone.layer4',
-        'head.fc',
-    )  # fmt: skip
+    places = ('mmpretrain.models.LinearClsHead.loss', 'backbone.layer4', 'head.fc')
+    model = model_of(classifier(2), classifier(4), distiller(*places))
     pack = PackInputs()
     images = np.random.default_rng(0).integers(0, 255, (2, 16, 16, 3), dtype=np.uint8)
     packed = [

@@ -6,11 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
-from mmrazor.registry import MODELS
-
-
-def build(**config):
-    return MODELS.build(dict(config, _scope_='mmrazor'))
+from drawn import build, maps
 
 
 def samples(*labels):
@@ -21,9 +17,8 @@ def logits(*rows):
     return torch.tensor(rows, dtype=torch.float64)
 
 
-def random_logits(seed, scale=1.0):
-    generator = torch.Generator().manual_seed(seed)
-    return scale * torch.randn(6, 5, dtype=torch.float64, generator=generator)
+def random_logits(seed):
+    return maps((6, 5), seed=seed)[0]
 
 
 LABELS = (0, 1, 2, 3, 4, 0)
@@ -75,41 +70,24 @@ class TestByHand:
         assert got.item() == pytest.approx((first + KL) / 2)
 
 
-class TestAgainstAutograd:
-    @pytest.mark.parametrize('seed', range(4))
-    def test_the_cosine_is_that_of_the_two_losses_gradients(self, seed):
+def test_the_cosine_is_that_of_the_two_losses_gradients():
+    """Where it is on it is Hinton's loss, by MMRazor's component; else it is 0."""
+    states = set()
+    for seed in range(4):
         s, t = random_logits(seed).requires_grad_(), random_logits(seed + 10)
-        tasks = F.cross_entropy(s, torch.tensor(LABELS))
+        task = F.cross_entropy(s, torch.tensor(LABELS))
         kd = build(type='KLDivergence', tau=4.0)(s, t)
-        gradients = [torch.autograd.grad(x, s)[0].flatten() for x in (tasks, kd)]
+        gradients = [torch.autograd.grad(x, s)[0].flatten() for x in (task, kd)]
         expected = F.cosine_similarity(*gradients, dim=0)
         loss = build(type='SCKDLoss')
         value = loss(s, t, samples(*LABELS))
         torch.testing.assert_close(loss.logged_values['cosine'], expected)
-        # Where it is on it is Hinton's loss, by MMRazor's component; else it is 0.
         on = float(expected >= 0)
         torch.testing.assert_close(value, on * kd)
-        torch.testing.assert_close(torch.autograd.grad(value, s)[0].flatten(), on * gradients[1])
-
-    def test_both_states_occur_above(self):
-        states = set()
-        for seed in range(4):
-            loss = build(type='SCKDLoss')
-            loss(random_logits(seed), random_logits(seed + 10), samples(*LABELS))
-            states.add(loss.logged_values['gate'].item())
-        assert states == {0.0, 1.0}
-
-    def test_gradients(self):
-        s = random_logits(0)
-        t = s + 0.5 * F.one_hot(torch.tensor(LABELS), 5)
-        loss = build(type='SCKDLoss', tau=2.0)
-        assert torch.autograd.gradcheck(lambda s: loss(s, t, samples(*LABELS)), s.requires_grad_())
-        assert loss.logged_values['gate'] == 1
-
-    def test_no_gradient_for_the_teacher(self):
-        s, t = random_logits(0).requires_grad_(), random_logits(1).requires_grad_()
-        build(type='SCKDLoss', threshold=-1.0)(s, t, samples(*LABELS)).backward()
-        assert s.grad.abs().sum() > 0 and t.grad is None
+        (gradient,) = torch.autograd.grad(value, s)
+        torch.testing.assert_close(gradient.flatten(), on * gradients[1])
+        states.add(loss.logged_values['gate'].item())
+    assert states == {0.0, 1.0}
 
 
 def test_mixed_labels():
@@ -120,17 +98,6 @@ def test_mixed_labels():
         loss = build(type='SCKDLoss', tau=1.0)
         loss(student, teacher, [mixed])
         assert loss.logged_values['gate'] == gate
-
-
-@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
-def test_half_precision_is_computed_in_float32(dtype):
-    s, t = random_logits(0, 30.0).to(dtype), random_logits(1, 30.0).to(dtype)
-    loss = build(type='SCKDLoss', threshold=-1.0)
-    with torch.autocast('cpu', torch.bfloat16):
-        got = loss(s, t, samples(*LABELS))
-    assert got.dtype == torch.float32
-    expected = loss(s.double(), t.double(), samples(*LABELS))
-    torch.testing.assert_close(got, expected.float(), rtol=1e-5, atol=1e-6)
 
 
 def test_equal_logits_switch_nothing_off():

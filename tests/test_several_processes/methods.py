@@ -47,8 +47,7 @@ def segmentation(name: str) -> BaseModel:
         if option == 'bn':
             loss.norm_cfg = dict(type='BN')
     cfg.teacher = SEGMENTORS.build(cfg.teacher)
-    model = MODELS.build({**cfg, 'probe_size': (SIDE, SIDE)})
-    return model
+    return MODELS.build({**cfg, 'probe_size': (SIDE, SIDE)})
 
 
 def segmentation_batch(generator: torch.Generator) -> dict:

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 import torch.distributed.nn as differentiable
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 # As --cfg-options: mmengine would name the GPU of the process.
@@ -28,16 +29,7 @@ OPTIONS = [
 def synchronised_batch_norm(norm: torch.nn.SyncBatchNorm, x: torch.Tensor) -> torch.Tensor:
     """SyncBatchNorm by its equation; all processes have batches of one size."""
     if not (norm.training and dist.is_initialized()):
-        return torch.nn.functional.batch_norm(
-            x,
-            norm.running_mean,
-            norm.running_var,
-            norm.weight,
-            norm.bias,
-            norm.training,
-            norm.momentum,
-            norm.eps,
-        )
+        return _BatchNorm.forward(norm, x)
     axes = [0, *range(2, x.dim())]
     shape = [1, -1] + [1] * (x.dim() - 2)
     # Of one sum each: the squares would cost digits.
