@@ -35,6 +35,9 @@ mmpretrain: $(VENV_MMPRETRAIN)/installed
 docs: $(VENV_DOCS)/installed
 	$(VENV_DOCS)/bin/python -m sphinx -W --keep-going -q -b html docs docs/_build/html $(ARGS)
 
+lines: $(VENV)/installed
+	$(VENV)/bin/python tests/test_house.py
+
 lint: $(VENV)/installed
 	PATH="$(abspath $(VENV))/bin:$$PATH" pre-commit run --all-files
 

@@ -14,17 +14,11 @@ from ..utils.networks import image_batch
 
 
 class Prediction(NamedTuple):
-    """Of one image.
+    """Of one image."""
 
-    Attributes:
-        inputs: what the backbone takes first, (1, 3, H, W).
-        logits: resized to the image, (classes, H, W); of a classifier its scores, (classes,).
-        labels: (1, H, W); of a classifier (1,).
-    """
-
-    inputs: Tensor
-    logits: Tensor
-    labels: Tensor
+    inputs: Tensor  # what the backbone takes first, (1, 3, H, W)
+    logits: Tensor  # resized to the image, (classes, H, W); of a classifier its scores, (classes,)
+    labels: Tensor  # (1, H, W); of a classifier (1,)
 
 
 def predict_by_recipe(model: nn.Module, cfg: Config, image: str) -> Prediction:

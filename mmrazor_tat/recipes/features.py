@@ -23,31 +23,17 @@ PRE, POST = 'pre-activation', 'post-activation'
 
 @dataclass(frozen=True)
 class Feature:
-    """A module's result in one forward pass.
+    """A module's result in the last of its calls of one forward pass."""
 
-    Attributes:
-        source: the name of the module, as a recorder takes it.
-        module: its class.
-        shape: of the result; of the first tensor where it is a tuple.
-        stride: height of the image over that of the map; None for what is no map.
-        kind: 'pre-activation': an activation takes this result; 'post-activation': it comes from
-            one; '' neither.
-        takes: what an activation takes in, the shape of a ``PreActivation`` record; None for other
-            modules.
-        calls: how often the module ran; shapes are those of the last call.
-        order: the place of its last call among all calls.
-        is_leaf: it has no modules of its own.
-    """
-
-    source: str
-    module: str
-    shape: tuple[int, ...]
-    stride: Optional[float]
-    kind: str
-    takes: Optional[tuple[int, ...]]
+    source: str  # the name of the module, as a recorder takes it
+    module: str  # its class
+    shape: tuple[int, ...]  # of the first tensor where the result is a tuple
+    stride: Optional[float]  # height of the image over that of the map; None for what is no map
+    kind: str  # whether an activation takes this result (PRE), or gave it (POST); '' neither
+    takes: Optional[tuple[int, ...]]  # of an activation, the shape of a ``PreActivation`` record
     calls: int
-    order: int
-    is_leaf: bool
+    order: int  # the place of its last call among all calls
+    is_leaf: bool  # it has no modules of its own
 
     @property
     def channels(self) -> Optional[int]:
@@ -90,15 +76,8 @@ def input_size(cfg: Config) -> tuple[int, int]:
 
 @torch.no_grad()
 def features_of(model: nn.Module, inputs: Tensor) -> list[Feature]:
-    """All modules that run in ``model(inputs, mode='tensor')``, in the order of their results.
-
-    Args:
-        model: in eval mode, nothing in place.
-        inputs: (1, C, H, W).
-
-    Raises:
-        ModuleError: it cannot be run.
-    """
+    """All modules that run in ``model(inputs, mode='tensor')``, in the order of their results; the
+    model is in eval mode, nothing in place, the inputs are (1, C, H, W). May raise ModuleError."""
     calls: dict[str, list] = {}
     taken: dict[str, Tensor] = {}
     kept: list[Any] = []  # alive until the end, so that no id is given twice
@@ -150,12 +129,7 @@ def features_of(model: nn.Module, inputs: Tensor) -> list[Feature]:
 
 
 def feature_table(features: Sequence[Feature], pattern: str = '') -> list[list[str]]:
-    """Rows of text: source, module, shape, channels, stride, kind.
-
-    Args:
-        features: from :func:`features_of`.
-        pattern: a regular expression; only sources in which it is found.
-    """
+    """Rows of text: source, module, shape, channels, stride, kind, of the sources that match."""
     rows = [['source', 'module', 'shape', 'channels', 'stride', 'what it is']]
     for feature in _matching(features, pattern):
         kind = feature.kind

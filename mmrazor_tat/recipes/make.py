@@ -19,22 +19,14 @@ from .views import choose_views
 
 @dataclass
 class Recipe:
-    """A recipe that was written.
-
-    Attributes:
-        file: the config.
-        size: (height, width) of the input that it was tried on.
-        student, teacher: with their points.
-        views: of TaT; None for other methods.
-        algorithm: built from the file.
-    """
+    """A recipe that was written."""
 
     file: Path
-    size: tuple[int, int]
+    size: tuple[int, int]  # (height, width) of the input that it was tried on
     student: Network
     teacher: Network
-    views: Optional[list[dict]]
-    algorithm: nn.Module
+    views: Optional[list[dict]]  # of TaT; None for other methods
+    algorithm: nn.Module  # built from the file
 
 
 def new_recipe(

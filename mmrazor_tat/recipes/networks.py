@@ -25,56 +25,30 @@ _HEADS = ('decode_head', 'head')
 
 @dataclass(frozen=True)
 class Point:
-    """Where a network is read.
+    """Where a network is read."""
 
-    Attributes:
-        source: name of the module.
-        recorder: type of the recorder.
-        channels: of the map.
-        size: (height, width) of the map; for tokens what ``TokenMap`` makes of them.
-        what: a word on it, for the report.
-    """
-
-    source: str
-    recorder: str
+    source: str  # name of the module
+    recorder: str  # its type
     channels: int
-    size: tuple[int, int]
-    what: str
+    size: tuple[int, int]  # of the map; for tokens what ``TokenMap`` makes of them
+    what: str  # a word on it, for the report
 
 
 @dataclass
 class Network:
-    """One side of the recipe.
+    """One side of the recipe."""
 
-    Attributes:
-        role: 'student' or 'teacher'.
-        name: the config as the user gave it.
-        cfg: the same, read.
-        model: built, random weights.
-        features: what its modules give.
-        points: 'feature' and 'logits', as far as the method reads them.
-    """
-
-    role: str
-    name: str
+    role: str  # 'student' or 'teacher'
+    name: str  # the config as the user gave it
     cfg: Config
-    model: nn.Module
+    model: nn.Module  # random weights
     features: list[Feature]
-    points: dict[str, Point] = field(default_factory=dict)
+    points: dict[str, Point] = field(default_factory=dict)  # 'feature', 'logits', as far as read
 
 
 def read_network(role: str, name: str, size: Optional[Sequence[int]] = None) -> Network:
-    """Build a network from its config and run it once.
-
-    Args:
-        role: 'student' or 'teacher'.
-        name: a config's path or ``PACKAGE::NAME``.
-        size: (height, width) of the input. None: the config's training crop.
-
-    Raises:
-        RecipeError: the config is a recipe itself, or has no model.
-        FileNotFoundError: there is no such config.
-    """
+    """Build a network from its config, a path or ``PACKAGE::NAME``, and run it once on an input of
+    ``size`` or the config's training crop; RecipeError or FileNotFoundError where that fails."""
     file = config_file(name)
     try:
         cfg = read_config_file(file)
@@ -115,10 +89,7 @@ def choose_point(
         kind: 'feature': the last map of the head before an activation, one as fine as the logits
             where there is any; 'logits': the last map of the head with as many channels as classes.
         size: (height, width) of the input.
-        source: the module that the user names instead.
-
-    Raises:
-        RecipeError: no such module, or none that would do.
+        source: the module that the user names instead; RecipeError where it would not do.
     """
     if source is not None:
         return _named_point(network, kind, size, source)

@@ -35,17 +35,7 @@ def recipe_text(
     views: Optional[list[dict]] = None,
     probe_size: Optional[tuple[int, int]] = None,
 ) -> str:
-    """The recipe as a config file.
-
-    Args:
-        method: one of :data:`METHODS`.
-        student, teacher: with their points chosen.
-        out: where it will lie; paths are written relative to it.
-        teacher_ckpt: a file or URL.
-        floor: the least value of the metric that the teacher must reach on 100 images.
-        views: of TaT.
-        probe_size: of FrozenTeacherDistill, where the student's config does not give it.
-    """
+    """The recipe as a config file; paths are written relative to ``out``. See ``new_recipe``."""
     fragment, kinds = METHODS[method]
     lines = [
         f'# {method}: {_title(teacher.name)} teaches {_title(student.name)}.',

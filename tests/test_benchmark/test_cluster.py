@@ -20,6 +20,9 @@ from mmrazor_tat.benchmark.execution.progress import Progress
 from mmrazor_tat.benchmark.suites.options import SuiteError
 
 pytest.importorskip('submitit')
+from submitit.core import utils  # noqa: E402
+from submitit.local.debug import DebugExecutor  # noqa: E402
+
 CPU = dict(gpus_per_node=0, timeout_min=5)
 CLUSTERS = [
     'debug',
@@ -62,6 +65,15 @@ def test_a_teacher_comes_first_and_all_are_recorded(run, out, cluster):
     assert f'model.teacher_ckpt={out}/runs/t/seed0/iter_4.pth' in of['command']
     times = [(out / f'runs/{name}/seed0/iter_4.pth').stat().st_mtime for name in 'tb']
     assert times == sorted(times)
+
+
+def test_what_sbatch_refuses_is_one_line(run, monkeypatch):
+    def refused(*_):
+        raise utils.FailedJobError('sbatch: error: invalid partition\nsbatch: error: Batch job')
+
+    monkeypatch.setattr(DebugExecutor, '_internal_process_submissions', refused)
+    with pytest.raises(SuiteError, match='^--launcher slurm: sbatch: error: invalid partition sb'):
+        run('debug')
 
 
 @pytest.mark.parametrize('cluster', CLUSTERS[1:])  # the first ends with an error of its own

@@ -104,7 +104,9 @@ class TestTeacher:
     def test_bn_train_of_a_single_image(self, build, batch, alone):
         """In eval mode it will do, and the running statistics are taken."""
         model = build(teacher_mode='bn_train').train()
-        with pytest.raises(ValueError, match="teacher_mode='bn_train': a batch norm of the teacher has a single"):
+        with pytest.raises(
+            ValueError, match="teacher_mode='bn_train': a batch norm of the teacher has a single"
+        ):
             model.loss(*batch(1))
         inputs, _ = batch(1)
         model.eval().record(inputs)

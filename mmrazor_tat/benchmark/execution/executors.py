@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
+from ...utils.errors import one_line
 from ..suites import SuiteError
 from .launch import Launch, as_line
 
@@ -25,19 +26,12 @@ _PATIENCE = 45  # seconds; the worker gives a training 40
 
 @dataclass
 class Task:
-    """One start of a job, which submitit calls on the node that it is given.
-
-    Attributes:
-        command: the training.
-        folder: its work dir, where its output goes to ``run.log``.
-        after: the job of its teacher, where that is still to end.
-        environment: set besides the present one, by the executor.
-    """
+    """One start of a job, which submitit calls on the node that it is given."""
 
     command: list[str]
-    folder: Path
-    after: Optional[str] = None
-    environment: dict[str, str] = field(default_factory=dict)
+    folder: Path  # its work dir, where its output goes to ``run.log``
+    after: Optional[str] = None  # the job of its teacher, where that is still to end
+    environment: dict[str, str] = field(default_factory=dict)  # besides the present one
 
     def start(self, ends_with_parent: bool) -> subprocess.Popen:
         """The training as a process, in a session of its own: Ctrl-C does not reach it."""
@@ -147,6 +141,7 @@ class ClusterExecutor:
             raise SuiteError('--launcher slurm needs submitit: pip install submitit') from error
         logging.getLogger('submitit').setLevel(logging.ERROR)  # there need be no sacct
         self.takes_dependent = cluster == 'slurm'
+        self._refused = submitit.core.utils.FailedJobError
         self._launch, self._folder, self._jobs = launch, folder, {}
         self._looks: tuple = (-math.inf, None, None)
         per_node = launch.processes // launch.nodes
@@ -175,8 +170,11 @@ class ClusterExecutor:
             waits = dict(dependency=f'afterok:{after}', kill_on_invalid_dep='yes') if after else {}
             self._executor.update_parameters(slurm_additional_parameters=waits)
             numbers = [number for number, task in enumerate(tasks) if task.after == after]
-            with self._executor.batch():
-                jobs = [self._executor.submit(tasks[number]) for number in numbers]
+            try:
+                with self._executor.batch():
+                    jobs = [self._executor.submit(tasks[number]) for number in numbers]
+            except self._refused as error:  # sbatch's own words
+                raise SuiteError(f'--launcher slurm: {one_line(str(error))}') from error
             for number, job in zip(numbers, jobs):
                 names[number] = job.job_id
                 self._jobs[job.job_id] = job

@@ -43,11 +43,6 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
     path and SHA-256 instead: checkpoints are as large as the student's. What is loaded brings no
     other teacher; a run that is resumed with another one stops.
 
-    Attributes:
-        measures_gradients: whether the next ``loss`` also finds the losses' gradient shares
-            (``GradientShareHook``).
-        gradient_shares: those, see :func:`~mmrazor_tat.models.gradient_shares.gradient_shares`.
-
     Args:
         architecture, teacher: a config each, or a built model.
         distiller: config of a ``SharedConnectorDistiller``.
@@ -138,15 +133,8 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
         super().init_weights()
 
     def loss(self, batch_inputs: Tensor, data_samples: Optional[list] = None) -> LossResults:
-        """Task losses of the student and distillation losses.
-
-        Args:
-            batch_inputs: (B, C, H, W).
-            data_samples: the labels, B of them.
-
-        Returns:
-            Scalars by name: 'student.*' and 'distill.*'.
-        """
+        """Task losses of the student ('student.*') and distillation losses ('distill.*') of a batch
+        (B, C, H, W) with its labels."""
         self._require_loaded_teacher()
         self._check_resumed_teacher()
         if data_samples and not self._padding_is_checked:
@@ -181,14 +169,8 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
     def record(self, batch_inputs: Tensor, data_samples: Optional[list] = None) -> Any:
         """Run the features of both models, so that the recorders of the distiller hold their maps.
 
-        Whoever looks at the maps forgets them afterwards: ``distiller.reset_records()``.
-
-        Args:
-            batch_inputs: (B, C, H, W), from ``data_preprocessor``.
-            data_samples: B of them, or None.
-
-        Returns:
-            What the student's ``mode='tensor'`` gives: mmseg's logits.
+        Whoever looks at the maps forgets them afterwards: ``distiller.reset_records()``. Gives what
+        the student's ``mode='tensor'`` gives: mmseg's logits.
         """
         self._run_teacher(batch_inputs, data_samples)
         self.distiller.set_deliveries_override(True)
@@ -207,11 +189,7 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
 
     @torch.no_grad()
     def teacher_val_step(self, data: Union[dict, tuple, list]) -> list:
-        """What ``val_step`` is to the student: the teacher's predictions of a batch of data.
-
-        Args:
-            data: as the data loader gives it.
-        """
+        """The teacher's predictions of a batch of the data loader."""
         self._require_loaded_teacher()
         data = self.data_preprocessor(data, False)
         inputs, data_samples = data['inputs'], data.get('data_samples')

@@ -7,15 +7,16 @@ from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
 _WIDTHS = (16, 16, 32, 64)
+KAIMING = (dict(type='Kaiming', layer='Conv2d'), dict(type='Constant', val=1, layer='_BatchNorm'))
 
 
 @MODELS.register_module()
 class CIFARResNet(BaseModule):
     """A convolution, then three stages of (depth - 2) / 6 basic blocks at 32, 16 and 8 pixels.
 
-    Where width or size changes, the shortcut is a 1 x 1 convolution with batch norm (option B of the
-    paper), as in the code of the published distillation results on CIFAR-100. ResNet-8x4 and 32x4
-    have ``widths=(32, 64, 128, 256)``.
+    Where width or size changes, the shortcut is a 1 x 1 convolution with batch norm (the paper's
+    option B), as in the code of the published distillation results on CIFAR-100. ResNet-8x4 and
+    32x4 have ``widths=(32, 64, 128, 256)``.
 
     Args:
         depth: 6 n + 2: 8, 14, 20, 32, 44, 56, 110.
@@ -31,10 +32,7 @@ class CIFARResNet(BaseModule):
         depth: int,
         widths: Sequence[int] = _WIDTHS,
         out_indices: Sequence[int] = (2,),
-        init_cfg: Sequence[dict] = (
-            dict(type='Kaiming', layer='Conv2d'),
-            dict(type='Constant', val=1, layer='_BatchNorm'),
-        ),
+        init_cfg: Sequence[dict] = KAIMING,
     ) -> None:
         super().__init__(init_cfg=[dict(cfg) for cfg in init_cfg] if init_cfg else None)
         if not isinstance(depth, int) or depth < 8 or (depth - 2) % 6:

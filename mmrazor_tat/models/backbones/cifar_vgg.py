@@ -6,6 +6,8 @@ from mmengine.model import BaseModule
 from mmrazor.registry import MODELS
 from torch import Tensor, nn
 
+from .cifar_resnet import KAIMING
+
 _CONVOLUTIONS = {8: 1, 13: 2}  # in each of the five blocks
 _WIDTHS = (64, 128, 256, 512, 512)
 
@@ -30,10 +32,7 @@ class CIFARVGG(BaseModule):
         self,
         depth: int,
         out_indices: Sequence[int] = (4,),
-        init_cfg: Sequence[dict] = (
-            dict(type='Kaiming', layer='Conv2d'),
-            dict(type='Constant', val=1, layer='_BatchNorm'),
-        ),
+        init_cfg: Sequence[dict] = KAIMING,
     ) -> None:
         super().__init__(init_cfg=[dict(cfg) for cfg in init_cfg] if init_cfg else None)
         if depth not in _CONVOLUTIONS:

@@ -30,8 +30,7 @@ class SharedConnectorDistiller(ConfigurableDistiller):
       teacher and the name of the module that it reads.
 
     Attributes:
-        loss_factors: a factor by the name of a loss, 1 where there is none. A loss of factor 0 is
-            not computed. ``LossScheduleHook`` sets them.
+        loss_factors: by the name of a loss, 1 where there is none; of 0 a loss is not computed.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -149,11 +148,7 @@ class SharedConnectorDistiller(ConfigurableDistiller):
             self._records_of_step = None
 
     def student_maps(self, losses: Optional[Sequence[str]] = None) -> dict[str, Tensor]:
-        """The tensors that losses read of the student, by recorder; before any connector.
-
-        Args:
-            losses: their names; None: all.
-        """
+        """The tensors that losses (None: all) read of the student, by recorder, unconnected."""
         maps = {}
         names = self.loss_forward_mappings if losses is None else losses
         for record in (r for name in names for r in self.loss_forward_mappings[name].values()):

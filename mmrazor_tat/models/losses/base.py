@@ -16,10 +16,6 @@ class DistillLoss(nn.Module):
     computed without autocast; no gradient flows into the teacher's side; the weight is applied
     once, at the return.
 
-    Attributes:
-        least_images: of a batch; above 1 the images of a batch are compared with each other, and
-            features come as a vector an image. The dry run asks.
-
     Args:
         loss_weight: w, at least 0.
 
@@ -27,6 +23,7 @@ class DistillLoss(nn.Module):
         ValueError: a weight out of range; in ``forward`` features that do not fit.
     """
 
+    # Above 1 the images of a batch are compared with each other, as vectors. The dry run asks.
     least_images = 1
 
     def __init__(self, loss_weight: float = 1.0) -> None:

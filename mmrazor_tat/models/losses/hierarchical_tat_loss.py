@@ -53,16 +53,11 @@ class HierarchicalTaTLoss(nn.Module):
             What the operator does not cover is composed in any case: a kernel above 1, norms
             other than instance norm and (not synchronised) batch norm.
 
-    Attributes:
-        logged_values: the weighted loss of every view of the last forward, by name, detached.
-        repeatable_backward: whether the next loss can be differentiated more than once.
-        takes_half_precision: maps in half precision are its own to convert, a block at a time.
-
     Raises:
         ValueError: a setting out of range; in ``forward`` maps that do not fit.
     """
 
-    takes_half_precision = True
+    takes_half_precision = True  # such maps are its own to convert, a block at a time
 
     def __init__(
         self,
@@ -96,8 +91,8 @@ class HierarchicalTaTLoss(nn.Module):
         self.lean = lean
         self.in_channel = in_channel
         self.out_channel = out_channel
-        self.logged_values: dict[str, Tensor] = {}
-        self.repeatable_backward = False
+        self.logged_values: dict[str, Tensor] = {}  # of every view, weighted, detached
+        self.repeatable_backward = False  # whether the next one can be differentiated twice
         if in_channel is not None and out_channel is not None:
             self.set_channels(in_channel, out_channel)
 
@@ -231,9 +226,3 @@ class HierarchicalTaTLoss(nn.Module):
             norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), momentum)
             unbiased = var * count / (count - 1)
             norm.running_var.lerp_(unbiased.to(norm.running_var.dtype), momentum)
-
-    def extra_repr(self) -> str:
-        return (
-            f'in_channel={self.in_channel}, out_channel={self.out_channel}, '
-            f'softmax_over={self.softmax_over!r}, scale={self.scale!r}, lean={self.lean!r}'
-        )

@@ -18,10 +18,9 @@ class RKDLoss(DistillLoss):
         + w_A \frac{1}{B^3} \sum_{i,j,k} l(a^t_{ijk}, a^s_{ijk}) \Big), \quad
         d_{ij} = \frac{\|f_i - f_j\|}{\mu}, \quad a_{ijk} = \cos \angle f_i f_j f_k
 
-    mu is the mean of the batch's distances that are not 0; l is Huber's loss, a square up to 1
-    and linear beyond. The means are over all pairs and triples, the images paired
-    with themselves too, as in the authors' code; a vector of length 0 has the cosine 0. Student
-    and teacher may differ in width. Two images have one distance and no angle: nothing to learn.
+    mu is the mean of the batch's distances that are not 0; l is Huber's loss. The means are over
+    all pairs and triples, the images paired with themselves too, as in the authors' code; a vector
+    of length 0 has the cosine 0. Two images have one distance and no angle: nothing to learn.
 
     MMRazor's ``DistanceWiseRKD`` and ``AngleWiseRKD`` compute the same with
     ``with_l2_norm=False``, but a batch of one gives NaN, so do angles in float16, maps in

@@ -27,16 +27,14 @@ class SCKDLoss(DistillLoss):
     with the gradients at the student's logits, all images of the batch as one vector:
     g_task = softmax(z_s) - y and g_kd = tau (p_s - p_t). gamma is a constant to the backward pass.
 
-    **From the paper**: the teacher teaches only where the student benefits, which the similarity of
-    the gradients of both losses tells (abstract, https://openaccess.thecvf.com/content/ICCV2021/html/Zhu_Student_Customized_Knowledge_Distillation_Bridging_the_Gap_Between_Student_and_ICCV_2021_paper.html).
-    **From an unsigned summary of it in a public repository**, not from its text, which we could
-    not read: the similarity is a cosine, the gate is 0 or 1 for each loss in each iteration, below
-    a threshold phi it is 0, and phi = 0 did best. **Ours**: the gradients are those at the logits,
-    where both are known without a backward pass (the paper's may be those of the weights, whose
-    cosine differs); the vector is the whole batch, of all processes; temperature and weight are
-    Hinton's. The authors gate feature losses as well; this is their method on the logits alone.
-    Their code is not public. The cosine of gradients as the weight of a second loss is that of Du
-    et al. (https://arxiv.org/abs/1812.02224).
+    **From the paper's abstract**: the teacher teaches only where the student benefits, which the
+    similarity of the gradients of both losses tells. **From an unsigned summary of it in a public
+    repository**, as we could not read its text: the similarity is a cosine, the gate is 0 or 1 for
+    each loss in each iteration, below a threshold phi it is 0, and phi = 0 did best. **Ours**: the
+    gradients are those at the logits (the paper's may be those of the weights); the vector is the
+    whole batch, of all processes; temperature and weight are Hinton's. The authors gate feature
+    losses as well. Their code is not public. The cosine of gradients as the weight of a second loss
+    is that of Du et al. (https://arxiv.org/abs/1812.02224).
 
     ``logged_values`` has gamma and the cosine of the last batch.
 

@@ -12,16 +12,10 @@ from .identity import TeacherIdentity
 
 
 class TeacherOfCheckpoints:
-    """The part of an algorithm that keeps the teacher out of its checkpoints, by name.
+    """The part of an algorithm that keeps the teacher out of its checkpoints, by name."""
 
-    Attributes:
-        teacher_identity: of ``teacher_ckpt``; None where there is none.
-        teacher_of_checkpoint: what is known of the teacher of a checkpoint that was loaded, where
-            it is another one.
-    """
-
-    teacher_identity: Optional[TeacherIdentity]
-    teacher_of_checkpoint: Optional[str]
+    teacher_identity: Optional[TeacherIdentity]  # of ``teacher_ckpt``
+    teacher_of_checkpoint: Optional[str]  # what is known of it, where it is another one
 
     def _keep_teacher_out_of_checkpoints(self) -> None:
         self.teacher_of_checkpoint = None

@@ -14,18 +14,12 @@ from ...utils.errors import UserError
 
 
 class Normalization(NamedTuple):
-    """What a data preprocessor does to the values of an image.
+    """What a data preprocessor does to the values of an image."""
 
-    Attributes:
-        swaps: the channels are reversed first (BGR to RGB or back).
-        mean, std: of C channels, in the order after that; empty: nothing is taken off.
-        pad: the value of what is padded, after the normalization.
-    """
-
-    swaps: bool
-    mean: list[float]
+    swaps: bool  # the channels are reversed first (BGR to RGB or back)
+    mean: list[float]  # of C channels, in the order after that; empty: nothing is taken off
     std: list[float]
-    pad: float
+    pad: float  # the value of what is padded, after the normalization
 
     def of(self, x: Tensor, name: str) -> Tensor:
         """Mean or std for a batch (B, C, H, W)."""
@@ -60,12 +54,8 @@ class TeacherInput(nn.Module):
         return None not in (source, target) and source != target
 
     def forward(self, inputs: Tensor, data_samples: Optional[list] = None) -> Tensor:
-        """(B, C, H, W) for the student -> (B, C, H, W) for the teacher.
-
-        Args:
-            inputs: the batch.
-            data_samples: where they have an ``img_shape``, what lies outside it is padding.
-        """
+        """(B, C, H, W) for the student -> the same for the teacher; what lies outside of a sample's
+        ``img_shape`` is padding."""
         if not self.changes:
             return inputs
         source, target = self._normalizations

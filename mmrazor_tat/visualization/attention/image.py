@@ -20,34 +20,17 @@ from .target_points import cell_at, choose_points
 
 @dataclass(frozen=True)
 class ImageAttention:
-    """What :func:`attention_of_image` finds.
+    """What :func:`attention_of_image` finds."""
 
-    Attributes:
-        image: the original image, (H, W, 3), RGB, uint8.
-        points: (x, y) of each point in pixels of it; of a point that was chosen here the middle of
-            its cell.
-        extent: (height, width) in pixels of it that the maps cover: H and W, or more where the
-            network's input is padded.
-        maps: for each point the views.
-    """
-
-    image: np.ndarray
-    points: list[tuple[float, float]]
-    extent: tuple[float, float]
-    maps: list[list[AttentionMap]]
+    image: np.ndarray  # the original, (H, W, 3), RGB, uint8
+    points: list[tuple[float, float]]  # (x, y) in pixels of it
+    extent: tuple[float, float]  # (height, width) of it that the maps cover, more where padded
+    maps: list[list[AttentionMap]]  # for each point the views
 
 
 def read_image(path: str, points: Optional[Sequence[tuple[float, float]]] = None) -> np.ndarray:
-    """An image as (H, W, 3), RGB, uint8.
-
-    Args:
-        path: of the file.
-        points: (x, y) that have to lie on it.
-
-    Raises:
-        FileNotFoundError: there is no such image.
-        ValueError: it cannot be read, or a point lies outside it.
-    """
+    """An image as (H, W, 3), RGB, uint8, on which points (x, y) have to lie; FileNotFoundError or
+    ValueError where it is not there, cannot be read or a point lies outside."""
     if not Path(path).is_file():
         raise FileNotFoundError(f'there is no image {str(path)!r}')
     image = cv2.imread(str(path))

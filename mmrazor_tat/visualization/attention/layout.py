@@ -20,22 +20,14 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """How a view cuts a map of some size: which token is which part of it.
-
-    Attributes:
-        size: (H, W) of the map.
-        cell: (rows, columns) of the map in a position of the view.
-        shape: (h, w), positions in a patch; the whole and the anchor view have one patch.
-        grid: (n, m) patches.
-        per_group: p, consecutive patches in a group.
-    """
+    """How a view cuts a map of some size: which token is which part of it."""
 
     kind: str
-    size: tuple[int, int]
-    cell: tuple[int, int]
-    shape: tuple[int, int]
-    grid: tuple[int, int] = (1, 1)
-    per_group: int = 1
+    size: tuple[int, int]  # (H, W) of the map
+    cell: tuple[int, int]  # (rows, columns) of the map in a position of the view
+    shape: tuple[int, int]  # (h, w), positions in a patch
+    grid: tuple[int, int] = (1, 1)  # (n, m) patches
+    per_group: int = 1  # p, consecutive patches in a group
 
     @classmethod
     def of(cls, loss: TaTLoss, x: Tensor) -> 'Layout':

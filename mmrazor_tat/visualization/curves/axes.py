@@ -17,33 +17,21 @@ _PARTS, _VALIDATION = 'parts of the distillation losses', 'validation '
 
 
 class Line(NamedTuple):
-    """One curve.
+    """One curve; lines of one name have one style."""
 
-    Attributes:
-        run: its number among the runs; None: the line is the same for all of them.
-        name: what it shows, such as a loss; lines of one name have one style.
-        series: its points, by iteration; NaN where what was logged is no finite number.
-    """
-
-    run: Optional[int]
-    name: str
-    series: pd.Series
+    run: Optional[int]  # its number; None: the line is the same for all of them
+    name: str  # what it shows, such as a loss
+    series: pd.Series  # by iteration; NaN where what was logged is no finite number
 
 
 @dataclass(frozen=True)
 class AxisContent:
-    """Lines that share their axes.
-
-    Attributes:
-        title: of the content.
-        lines: at least one, none of them empty.
-        kind: 'loss' (of any magnitude), 'share' (of 1), 'setting' (known before, often the same in
-            all runs) or 'metric'.
-    """
+    """Lines that share their axes: losses of any magnitude, shares of 1, settings that are known
+    before and often the same in all runs, or metrics."""
 
     title: str
-    lines: list[Line]
-    kind: str
+    lines: list[Line]  # none of them empty
+    kind: str  # 'loss', 'share', 'setting' or 'metric'
 
     @property
     def names(self) -> list[str]:

@@ -15,18 +15,11 @@ Lines = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Run:
-    """What a run logged; what it did twice counts as it was done last.
-
-    Attributes:
-        folder: its work dir.
-        label: its name in a legend; None: made from the folder.
-        training: what was logged, a column a name, by iteration; see :func:`series`.
-        validation: the same of the validations, by the iteration at which each was made, also
-            where the log counts epochs.
-    """
+    """What a run logged, a column a name, by iteration, also where the log counts epochs (see
+    :func:`series`); what it did twice counts as it was done last."""
 
     folder: Path
-    label: Optional[str] = None
+    label: Optional[str] = None  # in a legend; None: made from the folder
     training: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     validation: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
 

@@ -24,19 +24,14 @@ NAMES = ('teacher', 'plain student', 'distilled student')
 class Network:
     """A trained network.
 
-    Attributes:
-        name: stands over its column.
-        role: 'teacher', 'plain' (the student trained without a teacher) or 'student' (the one that
-            is judged: the distilled student, or the only network).
-        step: as a model's ``val_step``: a batch of the data loader to samples with a
-            ``pred_sem_seg``.
-        num_classes: of its head; None where the head does not say.
+    Its role is 'teacher', 'plain' (the student trained without a teacher) or 'student' (the one
+    that is judged: the distilled student, or the only network).
     """
 
-    name: str
+    name: str  # stands over its column
     role: str
-    step: Callable[[Any], list]
-    num_classes: Optional[int] = None
+    step: Callable[[Any], list]  # ``val_step``: a batch to samples with a ``pred_sem_seg``
+    num_classes: Optional[int] = None  # of its head; None where that does not say
 
 
 def load_networks(

@@ -46,13 +46,7 @@ class NetworkScores:
 def count_pixels(
     prediction: Tensor, label: Tensor, num_classes: int, ignore_index: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Intersection and union of one image, (C,) pixels each.
-
-    Args:
-        prediction, label: (H, W) class ids.
-        num_classes: C.
-        ignore_index: the label of pixels that do not count.
-    """
+    """Intersection and union of one image, (C,) pixels each, of class ids (H, W)."""
     intersection, union, *_ = IoUMetric.intersect_and_union(
         prediction.cpu(), label.cpu().to(torch.int64), num_classes, ignore_index
     )
@@ -71,25 +65,15 @@ def _mean(values: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Sample:
-    """An image that is shown.
+    """An image that is shown."""
 
-    Attributes:
-        index: in the validation data.
-        name: of the image's file, without folder and ending.
-        image: (H, W, 3) uint8 RGB.
-        label: (H, W) class ids.
-        predictions: (H, W) class ids of each network.
-        miou: per cent, of each network on this image.
-        difference: by what it was chosen, see :func:`.compare.differences`.
-    """
-
-    index: int
-    name: str
-    image: np.ndarray
-    label: np.ndarray
-    predictions: list[np.ndarray]
-    miou: list[float]
-    difference: float
+    index: int  # in the validation data
+    name: str  # of the image's file, without folder and ending
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    label: np.ndarray  # (H, W) class ids
+    predictions: list[np.ndarray]  # the same, of each network
+    miou: list[float]  # per cent, of each network on this image
+    difference: float  # by what it was chosen, see :func:`.compare.differences`
 
 
 @dataclass(frozen=True)
@@ -102,21 +86,13 @@ class Section:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Networks on the same images.
+    """Networks on the same images."""
 
-    Attributes:
-        classes: C names.
-        palette: (C, 3) uint8 RGB.
-        ignore_index: the label of pixels that do not count.
-        scores: of each network, in the order of the columns: teacher, plain student, student.
-        sections: what is shown.
-    """
-
-    classes: tuple[str, ...]
-    palette: np.ndarray
-    ignore_index: int
-    scores: list[NetworkScores]
-    sections: list[Section]
+    classes: tuple[str, ...]  # C names
+    palette: np.ndarray  # (C, 3) uint8 RGB
+    ignore_index: int  # the label of pixels that do not count
+    scores: list[NetworkScores]  # in the order of the columns: teacher, plain student, student
+    sections: list[Section]  # what is shown
 
     @property
     def num_images(self) -> int:

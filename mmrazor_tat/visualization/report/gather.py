@@ -18,27 +18,17 @@ from .summary import RunSummary, summarize
 
 @dataclass
 class Report:
-    """What :func:`gather` finds.
-
-    Attributes:
-        title: of the page.
-        runs: the reported run first, then the plain student, then the others.
-        config: the complete config of the reported run, as text.
-        comparison: the networks on validation images; None where they could not be had.
-        attention: by the name of an image, its states ('before', 'after'); see
-            :func:`..attention.comparison.compare_attention`.
-        pictures: what AttentionVisualizationHook painted in the training: by the name of a
-            picture, the first and the last, as (iteration, path).
-        notes: what is missing, and why.
-    """
+    """What :func:`gather` finds."""
 
     title: str
-    runs: list[RunSummary]
-    config: str = ''
-    comparison: Optional[Comparison] = None
+    runs: list[RunSummary]  # the reported one, the plain student, the others
+    config: str = ''  # the complete one of the reported run
+    comparison: Optional[Comparison] = None  # the networks on validation images
+    # By the name of an image, its states ('before', 'after').
     attention: dict[str, dict[str, ImageAttention]] = field(default_factory=dict)
+    # What AttentionVisualizationHook painted, by name, the first and the last: (iteration, path).
     pictures: dict[str, list[tuple[int, Path]]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what is missing, and why
 
     def attempt(self, what: str, make: Callable[[], Any]) -> Any:
         """What ``make`` gives; None, and a note, where files are missing or do not fit."""

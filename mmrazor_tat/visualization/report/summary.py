@@ -32,33 +32,19 @@ class Metric(NamedTuple):
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a work dir tells; None or empty where it does not.
+    """What a work dir tells; None or empty where it does not."""
 
-    Attributes:
-        run: what was logged.
-        config: the complete one of the last start, or mmengine's copy in the work dir.
-        versions: of Python and the packages, by module.
-        iterations: that the training has come to.
-        max_iterations: that it is to make; None where it counts epochs.
-        gpu_mib: the peak of torch's allocator.
-        diverged_at: since which iteration the loss is no finite number, up to the end.
-        metrics: by name.
-        checkpoint: the newest that mmengine kept as the best, else the last one; complete.
-        teacher: of a distillation: the one that the checkpoint was trained with.
-        notes: what could not be read, and why; what the training's labels hold.
-    """
-
-    run: Run
-    config: Optional[Path] = None
-    versions: dict[str, str] = field(default_factory=dict)
-    iterations: int = 0
-    max_iterations: Optional[int] = None
-    gpu_mib: Optional[float] = None
-    diverged_at: Optional[int] = None
+    run: Run  # what was logged
+    config: Optional[Path] = None  # the complete one of the last start, or mmengine's copy
+    versions: dict[str, str] = field(default_factory=dict)  # by module
+    iterations: int = 0  # that the training has come to
+    max_iterations: Optional[int] = None  # that it is to make; None where it counts epochs
+    gpu_mib: Optional[float] = None  # the peak of torch's allocator
+    diverged_at: Optional[int] = None  # since when the loss is no finite number, up to the end
     metrics: dict[str, Metric] = field(default_factory=dict)
-    checkpoint: Optional[Path] = None
-    teacher: Optional[TeacherIdentity] = None
-    notes: list[str] = field(default_factory=list)
+    checkpoint: Optional[Path] = None  # the best that mmengine kept, else the last; complete
+    teacher: Optional[TeacherIdentity] = None  # that the checkpoint was trained with
+    notes: list[str] = field(default_factory=list)  # what could not be read; what the labels hold
 
     def require_checkpoint(self) -> str:
         """The path of the checkpoint.
