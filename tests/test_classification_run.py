@@ -19,12 +19,7 @@ pytestmark = pytest.mark.mmpretrain
 REPO = Path(__file__).parent.parent
 CONFIGS = sorted(
     path.relative_to(REPO / 'configs')
-    for pattern in (
-        '*/*_cifar100.py',
-        '*/*_imagenet.py',
-        'small/demo_cifar/*.py',
-        'small/cifar_small/*.py',
-    )
+    for pattern in ('*/*_cifar100.py', '*/*_imagenet.py', 'small/*cifar*/*.py')
     for path in (REPO / 'configs').glob(pattern)
     if path.parts[-2] != '_base_' and path.name != 'pair.py'
 )

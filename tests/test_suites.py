@@ -37,22 +37,10 @@ PAPER = {
 
 
 def test_all_are_here():
-    assert SUITES == [
-        'ablation_anchors',
-        'ablation_attention',
-        'ablation_groups',
-        'ablation_patches',
-        'ablation_views',
-        'coco-stuff10k_mmseg',
-        'coco-stuff10k_paper',
-        'tat_sieve',
-        'tat_sizes',
-        'tat_study',
-        'tiny',
-        'voc12aug_mmseg',
-        'voc12aug_paper',
-        'voc_small',
-    ]
+    ablations = [f'ablation_{of}' for of in ('anchors', 'attention', 'groups', 'patches', 'views')]
+    tables = [f'{data}_{how}' for data in PAPER for how in ('mmseg', 'paper')]
+    rest = ['tat_sieve', 'tat_sizes', 'tat_study', 'tiny', 'voc_small']
+    assert sorted([*ablations, *tables, *rest]) == SUITES
 
 
 @pytest.mark.parametrize('name', SUITES)
@@ -126,8 +114,8 @@ def test_what_differs_from_the_paper_s_comparison_is_noted(data, protocol, repo)
     runs = load_suite(f'{data}_{protocol}').runs
     noted = {name for name, run in runs.items() if run.note is not None}
     students = ('r18', 'mobilenet-v2')
-    noted_methods = ('kd', 'at', 'fitnet', 'ofd', 'ickd', 'review-kd', 'tat')
-    expected = {f'{s}-{method}' for s in students for method in noted_methods}
+    methods = ('kd', 'at', 'fitnet', 'ofd', 'ickd', 'review-kd', 'tat')
+    expected = {f'{student}-{method}' for student in students for method in methods}
     assert noted == expected | ({'r18-tat-anchor'} if data == 'voc12aug' else set())
     for name, folder in (('fitnet', 'fitnet'), ('review-kd', 'review_kd')):
         note = runs[f'r18-{name}'].note

@@ -119,6 +119,9 @@ def sbd_files():
     return {f'benchmark_RELEASE/{name}': content for name, content in files.items()}
 
 
+FIRST, LAST = COCO['train'][0], COCO['test'][0]
+
+
 def write_zip(path, files):
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, 'w') as archive:
@@ -164,11 +167,11 @@ def dataset(name, root, split):
 
 @pytest.fixture(scope='module')
 def coco_made(tmp_path_factory):
+    """(root, report, what was said)."""
     root = tmp_path_factory.mktemp('coco') / 'data/coco_stuff10k'
     write_zip(root.parent / 'cocostuff-10k-v1.1.zip', coco_files())
     said = []
-    report = prepare_coco_stuff10k(root, subset=True, workers=2, say=said.append)
-    return root, report, said
+    return root, prepare_coco_stuff10k(root, subset=True, workers=2, say=said.append), said
 
 
 @pytest.fixture(scope='module')
@@ -177,8 +180,7 @@ def voc_made(tmp_path_factory):
     write_tar(root.parents[1] / 'VOCtrainval_11-May-2012.tar', voc_files())
     write_tar(root.parents[1] / 'benchmark.tgz', sbd_files(), 'w:gz')
     said = []
-    report = prepare_voc12aug(root, subset=True, workers=2, say=said.append)
-    return root, report, said
+    return root, prepare_voc12aug(root, subset=True, workers=2, say=said.append), said
 
 
 @pytest.fixture
@@ -197,34 +199,29 @@ def converter_is_not_run(monkeypatch):
 
 
 class TestCoco:
-    def test_report(self, coco_made):
+    def test_made(self, coco_made):
+        """Nothing else is left: neither raw annotations nor second copies of the images."""
         root, report, said = coco_made
         assert report.ok and report.read == 3
         assert report.counts == {'train': 2, 'test': 1}
         archive = root.parent / 'cocostuff-10k-v1.1.zip'
         assert said == [f'unpacking {archive} (0.0 GB)', 'converting the annotations']
-
-    def test_layout(self, coco_made):
-        """Nothing else is left: neither raw annotations nor second copies of the images."""
-        assert sorted(tree(coco_made[0])) == sorted(
+        assert sorted(tree(root)) == sorted(
             ['imageLists/train.txt', 'imageLists/test.txt']
             + [f'images/{s}2014/{name}.jpg' for s in COCO for name in COCO[s]]
             + [f'annotations/{s}2014/{name}_labelTrainIds.png' for s in COCO for name in COCO[s]]
         )
-
-    def test_ids(self, coco_made):
         for split, names in COCO.items():
             for name in names:
-                path = coco_made[0] / f'annotations/{split}2014/{name}_labelTrainIds.png'
+                path = root / f'annotations/{split}2014/{name}_labelTrainIds.png'
                 assert np.array_equal(Image.open(path), stripes(TRAIN_IDS, *SIZE[name])), name
 
     def test_mmseg_reads_it(self, coco_made):
         train = dataset('coco-stuff10k', coco_made[0], 'train')
         val = dataset('coco-stuff10k', coco_made[0], 'val')
         assert (len(train), len(val)) == (2, 1)
-        assert type(train).__name__ == 'COCOStuffDataset'
         item = train[0]
-        assert item['data_samples'].img_path.endswith(f'{COCO["train"][0]}.jpg')
+        assert item['data_samples'].img_path.endswith(f'{FIRST}.jpg')
         assert item['inputs'].shape == (3, 6, 9)
         label = item['data_samples'].gt_sem_seg.data[0].numpy()
         assert np.array_equal(label, stripes(AFTER_REDUCTION, 6, 9))
@@ -239,24 +236,17 @@ class TestCoco:
         assert report.ok and said == ['already complete, nothing to do']
 
     def test_damage_is_repaired(self, coco_root):
-        """A label cut short, and the litter of a run that was killed."""
-        whole = tree(coco_root)
-        label = coco_root / f'annotations/test2014/{COCO["test"][0]}_labelTrainIds.png'
+        """From the archive, even where the files it came from are all in the root."""
+        raw = {**coco_files(), f'images/{LAST}.jpg': b''}
+        whole = {**raw, **tree(coco_root)}
+        write_files(coco_root, raw)
+        label = coco_root / f'annotations/test2014/{LAST}_labelTrainIds.png'
         label.write_bytes(label.read_bytes()[:-30])
-        (coco_root / 'prepare_data.unfinished.x/coco').mkdir(parents=True)
+        (coco_root / f'images/test2014/{LAST}.jpg').write_bytes(b'')
         said = []
         assert prepare_coco_stuff10k(coco_root, subset=True, workers=1, say=said.append).ok
-        assert 'unreadable files: 1' in said[0] and said[0].endswith('\nmaking it anew')
+        assert 'unreadable files: 2' in said[0] and said[0].endswith('\nmaking it anew')
         assert tree(coco_root) == whole
-
-    def test_damage_that_came_with_the_unpacked_files(self, coco_root):
-        """Then the archive is taken, though the files in the root are all there."""
-        whole = tree(coco_root)
-        raw = {**coco_files(), f'images/{COCO["test"][0]}.jpg': b''}
-        write_files(coco_root, raw)
-        (coco_root / f'images/test2014/{COCO["test"][0]}.jpg').write_bytes(b'')
-        assert prepare_coco_stuff10k(coco_root, subset=True, workers=1).ok
-        assert tree(coco_root) == {**raw, **whole}
 
     def test_interrupted(self, coco_root, monkeypatch):
         """Stopped between two files of the last step: not complete, nor in the way."""
@@ -300,7 +290,9 @@ class TestCoco:
 
 
 class TestVoc:
-    def test_report(self, voc_made):
+    def test_made(self, voc_made):
+        """The lists have SBD's images without VOC's own; none of VOC's validation, though SBD
+        trains on some."""
         root, report, said = voc_made
         assert report.ok and report.read == 5
         assert report.counts == {'train': 2, 'aug': 2, 'val': 1}
@@ -309,24 +301,19 @@ class TestVoc:
             f'unpacking {root.parents[1]}/benchmark.tgz (0.0 GB)',
             'converting the labels of SBD',
         ]
-
-    def test_layout(self, voc_made):
         images = {*VOC_TRAIN, *VOC_VAL, *SBD_TRAIN, *SBD_VAL}
-        assert sorted(tree(voc_made[0])) == sorted(
+        assert sorted(tree(root)) == sorted(
             [f'{LISTS}/{name}.txt' for name in ('train', 'val', 'trainval', 'trainaug', 'aug')]
             + [f'JPEGImages/{name}.jpg' for name in images]
             + [f'SegmentationClass/{name}.png' for name in VOC_TRAIN + VOC_VAL]
             + [f'SegmentationClassAug/{name}.png' for name in SBD_TRAIN + SBD_VAL]
         )
-
-    def test_lists(self, voc_made):
-        """SBD's images without VOC's own; none of VOC's validation, though SBD trains on some."""
-        lists = {
-            name: (voc_made[0] / LISTS / f'{name}.txt').read_text().split()
+        aug, trainaug = (
+            sorted((root / LISTS / f'{name}.txt').read_text().split())
             for name in ('aug', 'trainaug')
-        }
-        assert sorted(lists['aug']) == ['2008_000008', '2008_000015']
-        assert sorted(lists['trainaug']) == [*VOC_TRAIN, '2008_000008', '2008_000015']
+        )
+        assert aug == ['2008_000008', '2008_000015']
+        assert trainaug == [*VOC_TRAIN, *aug]
 
     def test_mmseg_reads_it(self, voc_made):
         train = dataset('pascal_voc12_aug', voc_made[0], 'train')
@@ -343,19 +330,6 @@ class TestVoc:
         assert np.array_equal(found['2008_000015'], stripes([0, 10], 6, 8))
         assert val[0]['data_samples'].gt_sem_seg.data.shape == (1, 6, 8)
 
-    def test_complete_already(self, voc_made, converter_is_not_run):
-        said = []
-        report = prepare_voc12aug(voc_made[0], subset=True, say=said.append)
-        assert report.ok and said == ['already complete, nothing to do']
-
-    def test_damage_is_repaired(self, voc_made, tmp_path):
-        """A broken image of VOC, from its archive."""
-        shutil.copytree(voc_made[0].parents[1], tmp_path / 'data')
-        root = tmp_path / 'data/VOCdevkit/VOC2012'
-        (root / 'JPEGImages/2008_000008.jpg').write_bytes(b'')
-        assert prepare_voc12aug(root, subset=True, workers=1).ok
-        assert tree(root) == tree(voc_made[0])
-
     def test_unpacked_folders(self, voc_made, tmp_path):
         """Both unpacked by hand, and once more: the lists come in the same order."""
         write_files(tmp_path, {**voc_files(), **sbd_files()})
@@ -366,16 +340,6 @@ class TestVoc:
 
 
 class TestSources:
-    def test_no_archive(self, tmp_path):
-        with pytest.raises(DataError) as caught:
-            prepare_coco_stuff10k(tmp_path / 'coco')
-        assert str(caught.value) == (
-            'coco-stuff10k needs cocostuff-10k-v1.1.zip (from the COCO-Stuff 10K v1.1 page; '
-            '--archive if it lies elsewhere). Nothing is downloaded; looked in '
-            f'{tmp_path}/coco, {tmp_path}'
-        )
-        assert list(tmp_path.iterdir()) == []
-
     def test_no_archives(self, tmp_path):
         root = tmp_path / 'VOCdevkit/VOC2012'
         with pytest.raises(DataError) as caught:
@@ -386,40 +350,41 @@ class TestSources:
             'Semantic Boundaries Dataset; --sbd-archive if it lies elsewhere). Nothing is '
             f'downloaded; looked in {root}, {root.parent}, {root.parents[1]}'
         )
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        'make, root, given, text',
+        [
+            (prepare_coco_stuff10k, 'coco', [], r'looked in \S*/coco, \S*[^/]$'),
+            (prepare_coco_stuff10k, 'coco', ['my.zip'], r'^--archive: there is no \S*/my.zip$'),
+            (prepare_coco_stuff10k, 'coco', ['.'], '^--archive: .* imageLists/train.txt and 1 mo'),
+            (
+                prepare_voc12aug,
+                'new/VOC2012',
+                ['VOCdevkit/VOC2012', 'benchmark_RELEASE'],
+                'VOC2012 is a folder; to use it, name it as the root',
+            ),
+            (
+                prepare_voc12aug,
+                'VOCdevkit/VOC2012/JPEGImages/2008_000008.jpg',
+                [],
+                'is a file; the root must be .../VOCdevkit/VOC2012',
+            ),
+        ],
+        ids=['none', 'missing', 'incomplete', 'folder elsewhere', 'a file for a root'],
+    )
+    def test_of_no_use(self, tmp_path, make, root, given, text):
+        write_files(tmp_path, {**voc_files(), **sbd_files()})
+        with pytest.raises(DataError, match=text):
+            make(tmp_path / root, *(tmp_path / path for path in given))
 
     def test_unpacked_in_part(self, tmp_path):
         files = voc_files()
         del files['VOCdevkit/VOC2012/JPEGImages/2007_000039.jpg']
         write_files(tmp_path, files)
-        with pytest.raises(
-            DataError, match=r'VOC2012 is incomplete: it lacks JPEGImages/2007_000039'
-        ):
+        text = r'VOC2012 is incomplete: it lacks JPEGImages/2007_000039'
+        with pytest.raises(DataError, match=text):
             prepare_voc12aug(tmp_path / 'VOCdevkit/VOC2012')
-
-    def test_given_but_missing(self, tmp_path):
-        with pytest.raises(DataError, match=f'^--archive: there is no {tmp_path}/my.zip$'):
-            prepare_coco_stuff10k(tmp_path / 'coco', tmp_path / 'my.zip')
-
-    def test_given_folder_incomplete(self, tmp_path):
-        with pytest.raises(
-            DataError, match=r'^--archive: .* lacks imageLists/train.txt and 1 more$'
-        ):
-            prepare_coco_stuff10k(tmp_path / 'coco', tmp_path)
-
-    def test_voc_folder_elsewhere(self, tmp_path):
-        write_files(tmp_path, {**voc_files(), **sbd_files()})
-        with pytest.raises(DataError, match=r'VOC2012 is a folder; to use it, name it as the root'):
-            prepare_voc12aug(
-                tmp_path / 'new/VOC2012',
-                tmp_path / 'VOCdevkit/VOC2012',
-                tmp_path / 'benchmark_RELEASE',
-            )
-
-    def test_a_file_for_a_root(self, tmp_path):
-        write_files(tmp_path, voc_files())
-        root = tmp_path / 'VOCdevkit/VOC2012/JPEGImages/2008_000008.jpg'
-        with pytest.raises(DataError, match='is a file; the root must be .../VOCdevkit/VOC2012'):
-            prepare_voc12aug(root)
 
 
 class TestArchives:
@@ -427,10 +392,10 @@ class TestArchives:
 
     @pytest.fixture
     def refused(self, tmp_path, converter_is_not_run):
-        def refused(archive, **kwargs):
+        def refused(archive, subset=True):
             root = tmp_path / 'coco'
             with pytest.raises(DataError) as caught:
-                prepare_coco_stuff10k(root, archive, **kwargs)
+                prepare_coco_stuff10k(root, archive, subset=subset)
             assert not root.exists() and '\n' not in str(caught.value)
             assert 'unfinished' not in str(caught.value)  # a folder that is gone
             return str(caught.value).replace(str(tmp_path) + '/', '')
@@ -438,18 +403,41 @@ class TestArchives:
         return refused
 
     def test_not_the_official_counts(self, refused, tmp_path):
-        assert refused(write_zip(tmp_path / 'a.zip', coco_files())) == (
+        assert refused(write_zip(tmp_path / 'a.zip', coco_files()), subset=False) == (
             'names in imageLists/train.txt: 2, officially 9,000; names in imageLists/test.txt: '
             '1, officially 1,000. --subset takes the counts as they are'
         )
 
-    def test_truncated_zip(self, refused, tmp_path):
-        path = write_zip(tmp_path / 'a.zip', coco_files())
-        path.write_bytes(path.read_bytes()[:-100])
-        assert refused(path) == (
-            'a.zip cannot be unpacked (File is not a zip file): it is damaged, incomplete or '
-            'another file; get cocostuff-10k-v1.1.zip anew from the COCO-Stuff 10K v1.1 page'
-        )
+    @pytest.mark.parametrize(
+        'name, content, text',
+        [
+            (
+                f'annotations/{FIRST}.mat',
+                annotation([1, 12, 26], *SIZE[FIRST]),
+                f'a.zip: annotations/{FIRST}.mat has ids that COCO-Stuff 10K v1.1 has not '
+                '(12, 26); is it another version?',
+            ),
+            (
+                f'annotations/{FIRST}.mat',
+                b'?' * 200,
+                f'a.zip: annotations/{FIRST}.mat is unreadable: ',
+            ),
+            (
+                'imageLists/test.txt',
+                lines([FIRST]),
+                f'a.zip: names both in imageLists/train.txt and in imageLists/test.txt: 1 {FIRST}',
+            ),
+            (
+                'imageLists/test.txt',
+                lines([LAST, 'x']),
+                'a.zip is incomplete: it lacks images/x.jpg and 1 more',
+            ),
+        ],
+        ids=['version 1.0', 'unreadable', 'lists', 'incomplete'],
+    )
+    def test_a_file_at_fault(self, refused, tmp_path, name, content, text):
+        archive = write_zip(tmp_path / 'a.zip', {**coco_files(), name: content})
+        assert refused(archive).startswith(text)
 
     def test_damaged_zip(self, refused, tmp_path):
         content = image(60, 80)
@@ -457,16 +445,13 @@ class TestArchives:
         packed = path.read_bytes()
         where = packed.index(content) + 100
         path.write_bytes(packed[:where] + b'????' + packed[where + 4 :])
-        assert refused(path).startswith(
-            "a.zip cannot be unpacked (Bad CRC-32 for file 'images/x.jpg')"
+        assert refused(path) == (
+            "a.zip cannot be unpacked (Bad CRC-32 for file 'images/x.jpg'): it is damaged, "
+            'incomplete or another file; get cocostuff-10k-v1.1.zip anew from the COCO-Stuff 10K '
+            'v1.1 page'
         )
-
-    def test_incomplete_zip(self, refused, tmp_path):
-        files = coco_files()
-        del files[f'annotations/{COCO["test"][0]}.mat']
-        assert refused(write_zip(tmp_path / 'a.zip', files), subset=True) == (
-            f'a.zip is incomplete: it lacks annotations/{COCO["test"][0]}.mat'
-        )
+        path.write_bytes(packed[:-100])
+        assert refused(path).startswith('a.zip cannot be unpacked (File is not a zip file)')
 
     def test_another_zip(self, refused, tmp_path):
         assert refused(write_zip(tmp_path / 'a.zip', {'readme.txt': b''})) == (
@@ -490,42 +475,12 @@ class TestArchives:
             archive.addfile(link)
         assert 'a.tar is not cocostuff-10k-v1.1.zip' in refused(tmp_path / 'a.tar')
 
-    def test_version_1_0(self, refused, tmp_path):
-        name = COCO['train'][0]
-        files = {**coco_files(), f'annotations/{name}.mat': annotation([1, 12, 26], *SIZE[name])}
-        assert refused(write_zip(tmp_path / 'a.zip', files), subset=True) == (
-            f'a.zip: annotations/{name}.mat has ids that COCO-Stuff 10K v1.1 has not (12, 26); '
-            'is it another version?'
-        )
-
-    def test_version_1_0_unpacked(self, tmp_path, converter_is_not_run):
-        """A folder is named as it is, and stays."""
-        name = COCO['train'][0]
-        files = {**coco_files(), f'annotations/{name}.mat': annotation([12], *SIZE[name])}
-        write_files(tmp_path / 'coco', files)
-        with pytest.raises(DataError) as caught:
-            prepare_coco_stuff10k(tmp_path / 'coco', subset=True)
-        assert str(caught.value).startswith(f'{tmp_path}/coco: annotations/{name}.mat has ids ')
-        assert tree(tmp_path / 'coco') == files
-
-    def test_unreadable_annotation(self, refused, tmp_path):
-        files = {**coco_files(), f'annotations/{COCO["train"][0]}.mat': b'?' * 200}
-        found = refused(write_zip(tmp_path / 'a.zip', files), subset=True)
-        assert found.startswith(f'a.zip: annotations/{COCO["train"][0]}.mat is unreadable: ')
-
-    def test_lists_at_fault(self, refused, tmp_path):
-        files = {**coco_files(), 'imageLists/test.txt': lines(COCO['train'][:1])}
-        assert refused(write_zip(tmp_path / 'a.zip', files), subset=True) == (
-            'a.zip: names both in imageLists/train.txt and in imageLists/test.txt: 1 '
-            + COCO['train'][0]
-        )
-
     def test_disk_full(self, refused, tmp_path, monkeypatch):
         def full(*arguments):
             raise OSError(errno.ENOSPC, 'No space left on device')
 
         monkeypatch.setattr(archives.shutil, 'copyfileobj', full)
-        assert refused(write_zip(tmp_path / 'a.zip', coco_files()), subset=True) == (
+        assert refused(write_zip(tmp_path / 'a.zip', coco_files())) == (
             'unpacking a.zip failed: No space left on device; make room and start again'
         )
 
@@ -539,7 +494,13 @@ class TestArchives:
                 'voc.tar is not VOCtrainval_11-May-2012.tar: it has ',
             ),
             (voc_files(), {'cls/x': b''}, 'sbd.tgz is not benchmark.tgz: it has no dataset/cls/'),
+            (
+                voc_files(),
+                {**sbd_files(), 'benchmark_RELEASE/dataset/val.txt': lines(SBD_TRAIN[:1])},
+                'sbd.tgz: names both in dataset/train.txt and ',
+            ),
         ],
+        ids=['counts', 'other VOC', 'other SBD', 'lists of SBD'],
     )
     def test_voc(self, tmp_path, converter_is_not_run, voc, sbd, text):
         root = tmp_path / 'VOCdevkit/VOC2012'
@@ -550,25 +511,22 @@ class TestArchives:
         assert text in str(caught.value)
         assert not root.parent.exists()  # made for the root, and gone with it
 
-    def test_lists_of_sbd(self, tmp_path, converter_is_not_run):
-        voc = write_tar(tmp_path / 'voc.tar', voc_files())
-        files = {**sbd_files(), 'benchmark_RELEASE/dataset/val.txt': lines(SBD_TRAIN[:1])}
-        sbd = write_tar(tmp_path / 'sbd.tgz', files, 'w:gz')
-        with pytest.raises(DataError) as caught:
-            prepare_voc12aug(tmp_path / 'VOC2012', voc, sbd, subset=True)
-        assert str(caught.value).startswith(f'{sbd}: names both in dataset/train.txt and ')
-
-    def test_a_root_that_was_there_stays(self, tmp_path, converter_is_not_run):
-        """Empty, or with something in it."""
+    @pytest.mark.parametrize('files', [{}, {'notes.txt': b'mine'}])
+    def test_a_root_that_was_there_stays(self, tmp_path, converter_is_not_run, files):
         root = tmp_path / 'coco'
         root.mkdir()
+        write_files(root, files)
         with pytest.raises(DataError):
             prepare_coco_stuff10k(root, write_zip(tmp_path / 'a.zip', coco_files()))
-        assert list(root.iterdir()) == []
-        (root / 'notes.txt').write_bytes(b'mine')
-        with pytest.raises(DataError):
-            prepare_coco_stuff10k(root, tmp_path / 'a.zip')
-        assert tree(root) == {'notes.txt': b'mine'}
+        assert root.is_dir() and tree(root) == files
+
+    def test_an_unpacked_folder_is_named_as_it_is(self, tmp_path, converter_is_not_run):
+        files = {**coco_files(), f'annotations/{FIRST}.mat': annotation([12], *SIZE[FIRST])}
+        write_files(tmp_path / 'coco', files)
+        with pytest.raises(DataError) as caught:
+            prepare_coco_stuff10k(tmp_path / 'coco', subset=True)
+        assert str(caught.value).startswith(f'{tmp_path}/coco: annotations/{FIRST}.mat has ids ')
+        assert tree(tmp_path / 'coco') == files
 
     def test_truncated_tars(self, tmp_path, converter_is_not_run):
         voc = write_tar(tmp_path / 'voc.tar', voc_files())
@@ -577,25 +535,17 @@ class TestArchives:
         with pytest.raises(DataError, match=r'sbd.tgz cannot be unpacked \(Compressed file ended'):
             prepare_voc12aug(tmp_path / 'VOC2012', voc, sbd)
         voc.write_bytes(voc.read_bytes()[:5000])
-        with pytest.raises(
-            DataError, match=r'voc.tar cannot be unpacked \(unexpected end of data\)'
-        ):
+        with pytest.raises(DataError, match=r'voc.tar cannot be unpacked \(unexpected end of d'):
             prepare_voc12aug(tmp_path / 'VOC2012', voc, sbd)
 
 
 class TestConverter:
-    def convert(self, tmp_path, workers=1):
-        write_files(tmp_path / 'coco', coco_files())
-        arguments = tmp_path / 'coco', '--out_dir', tmp_path / 'out', workers
-        prepare._run_converter('coco_stuff10k', 'COCO_LEN', 3, *arguments)
-
     def test_official_length_is_kept(self, tmp_path):
         """Unless it is a subset, mmseg's own assertion still stands."""
         write_files(tmp_path / 'coco', coco_files())
+        arguments = tmp_path / 'coco', '-o', tmp_path / 'out', 1
         with pytest.raises(DataError) as caught:
-            prepare._run_converter(
-                'coco_stuff10k', 'COCO_LEN', None, tmp_path / 'coco', '-o', tmp_path / 'out', 1
-            )
+            prepare._run_converter('coco_stuff10k', 'COCO_LEN', None, *arguments)
         assert str(caught.value) == (
             "mmseg's coco_stuff10k.py failed: AssertionError: Wrong length of list 2 & 1"
         )

@@ -77,6 +77,8 @@ def make(segmentor, data, tmp_path, monkeypatch):
             sampler=dict(type='DefaultSampler', shuffle=False),
             dataset=dict(kind, pipeline=[load, resize, labels, pack]),
         )
+        score = dict(type='IoUMetric', iou_metrics=['mIoU'])
+        local = [dict(type='LocalVisBackend')]
         cfg = Config(
             dict(
                 default_scope='mmseg',
@@ -85,22 +87,18 @@ def make(segmentor, data, tmp_path, monkeypatch):
                 train_dataloader=train,
                 val_dataloader=test,
                 test_dataloader=test,
-                val_evaluator=dict(type='IoUMetric', iou_metrics=['mIoU']),
-                test_evaluator=dict(type='IoUMetric', iou_metrics=['mIoU']),
+                val_evaluator=score,
+                test_evaluator=score,
                 train_cfg=dict(type='IterBasedTrainLoop', max_iters=2, val_interval=2),
                 val_cfg=dict(type='ValLoop'),
                 test_cfg=dict(type='TestLoop'),
-                optim_wrapper=dict(
-                    type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9)
-                ),
+                optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01, momentum=0.9)),
                 default_hooks=dict(
                     logger=dict(type='LoggerHook', interval=1),
                     checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2),
                     visualization=dict(type='SegVisualizationHook'),
                 ),
-                visualizer=dict(
-                    type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')]
-                ),
+                visualizer=dict(type='SegLocalVisualizer', vis_backends=local),
                 log_processor=dict(by_epoch=False),
                 randomness=dict(seed=0),
                 work_dir=str(tmp_path / f'run_{name}'),

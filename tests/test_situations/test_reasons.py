@@ -96,13 +96,6 @@ def one_channel(cfg):
         head.loss_decode.use_sigmoid = True
 
 
-def test_a_weight_of_0_says_it_on_purpose(pair, call, tmp_path):
-    files = pair()
-    off = 'model.distiller.distill_losses.loss_tat.loss_weight=0'
-    ended = call('train', files.recipe, '--work-dir', tmp_path / 'run', '--cfg-options', off)
-    assert ended.code is None and 'distill.loss_tat: 0.0000' in ended.printed, ended.line
-
-
 def test_kd_of_a_single_logit_learns(pair, call, tmp_path):
     files = pair(one_channel, 'kd')
     ended = call('train', files.recipe, '--work-dir', tmp_path / 'run')
