@@ -50,6 +50,9 @@ torch.set_num_threads(THREADS)
 # mmengine reads all metafiles of mmseg anew for every base 'mmseg::...': a second each.
 config_utils.load = functools.cache(config_utils.load)
 
+# And it looks for the package of each such base anew.
+config_module.is_installed = functools.cache(config_module.is_installed)
+
 # Its data sets collect garbage when they are made: half a second each.
 base_dataset.gc = SimpleNamespace(collect=lambda: 0)
 
@@ -319,11 +322,9 @@ def two_iterations():
 @pytest.fixture(scope='session')
 def toy_options(toy_voc):
     """``--cfg-options`` that point a demo config at the small data set, for two iterations."""
-    roots = [
-        f'{split}_dataloader.dataset.data_root={toy_voc}' for split in ('train', 'val', 'test')
-    ]
+    splits = 'train', 'val', 'test'
     return [
-        *roots,
+        *(f'{split}_dataloader.dataset.data_root={toy_voc}' for split in splits),
         'crop_size=(48,48)',
         'train_dataloader.batch_size=2',
         'train_cfg.max_iters=2',
@@ -340,17 +341,11 @@ def miou():
 
 
 @pytest.fixture(scope='session')
-def demo_teacher(repo, command, toy_options, tmp_path_factory) -> str:
+def demo_teacher(repo, call, toy_options, tmp_path_factory) -> str:
     """The checkpoint of a demo teacher, trained for two iterations by our tool."""
-    work_dir = tmp_path_factory.mktemp('teacher')
-    command(
-        repo / 'tools/train.py',
-        repo / 'configs/small/demo/teacher.py',
-        '--work-dir',
-        work_dir,
-        '--cfg-options',
-        *toy_options,
-    )
+    work_dir, config = tmp_path_factory.mktemp('teacher'), repo / 'configs/small/demo/teacher.py'
+    ended = call('train', config, '--work-dir', work_dir, '--cfg-options', *toy_options)
+    assert ended.code is None, ended.line
     return str(work_dir / 'iter_2.pth')
 
 

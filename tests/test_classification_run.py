@@ -38,12 +38,6 @@ def test_all_are_here():
 CLASSES = dict(hundred=100, fifty=50, twenty=20)  # of the folders of images, one for each
 
 
-@pytest.fixture(autouse=True)
-def quick_configs(monkeypatch):
-    """mmengine formats the whole config for its log, which takes longer than the training here."""
-    monkeypatch.setattr(Config, 'pretty_text', property(lambda cfg: repr(cfg)))
-
-
 @pytest.fixture
 def quick_start(monkeypatch):
     """mmengine looks at every parameter anew for each layer that it initializes: of a ResNet-110

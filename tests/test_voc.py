@@ -231,7 +231,7 @@ def coco(tmp_path_factory) -> Path:
     return write_toy_coco_stuff(voc, root, lambda label: 1 + 28 * label)
 
 
-def test_a_recipe_of_coco_stuff(command, coco, miou, tmp_path):
+def test_a_recipe_of_coco_stuff(tool, coco, miou, tmp_path):
     config, work_dir = config_of('r18-d8', 'coco-stuff10k'), tmp_path / 'run'
     options = [
         '--cfg-options',
@@ -240,17 +240,16 @@ def test_a_recipe_of_coco_stuff(command, coco, miou, tmp_path):
         f'data_root={coco}',
         f'model.teacher_ckpt={draw_teacher(config, tmp_path)}',
         f'{VIEWS}.groups=32',
-        *(f'{split}_dataloader.num_workers=1' for split in ('train', 'val', 'test')),
         'train_cfg.max_iters=2',
         'train_cfg.val_interval=2',
         'default_hooks.checkpoint.interval=2',
     ]
-    trained = command(REPO / 'tools/train.py', config, '--work-dir', work_dir, *options)
+    trained = tool('train.py', config, '--work-dir', work_dir, *options, *in_process('train'))
     assert 'distill.tat_patch' in trained and 'distill.tat_anchor' in trained
     assert 0 <= miou(trained) <= 100
     checkpoint = seeing(0, work_dir / 'iter_2.pth')
-    test = REPO / 'tools/test.py', config, checkpoint, '--work-dir', tmp_path / 'test'
-    tested = command(*test, '--out', tmp_path / 'predictions', *options)
+    test = 'test.py', config, checkpoint, '--work-dir', tmp_path / 'test'
+    tested = tool(*test, '--out', tmp_path / 'predictions', *options, *in_process('test'))
     labels = {}
     for path in (coco / 'annotations/test2014').iterdir():
         label = np.array(Image.open(path))
