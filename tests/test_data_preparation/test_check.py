@@ -146,11 +146,7 @@ class TestLists:
                 'a1\n\n../a2\n',
                 "lines of {train} that are no name: 2\n    line 2: ''\n    line 3: '../a2'",
             ),
-            (
-                'val',
-                'c1\na2\na1\n',
-                'names both in {train} and in {val}: 2\n    a1\n    a2',
-            ),
+            ('val', 'c1\na2\na1\n', 'names both in {train} and in {val}: 2\n    a1\n    a2'),
             ('val', '', '{val} is empty'),
         ],
         ids=['twice', 'no name', 'overlap', 'empty'],

@@ -248,27 +248,6 @@ class TestCoco:
         assert 'unreadable files: 2' in said[0] and said[0].endswith('\nmaking it anew')
         assert tree(coco_root) == whole
 
-    def test_interrupted(self, coco_root, monkeypatch):
-        """Stopped between two files of the last step: not complete, nor in the way."""
-        whole = tree(coco_root)
-        shutil.rmtree(coco_root)
-        moved = []
-
-        def stop(source, target):
-            moved.append(target)
-            if len(moved) == 3:
-                raise KeyboardInterrupt
-            replace(source, target)
-
-        replace = prepare.os.replace
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(prepare.os, 'replace', stop)
-            prepare_coco_stuff10k(coco_root, subset=True, workers=1)
-        assert 0 < len(tree(coco_root)) < len(whole)
-        assert not list(coco_root.glob('prepare_data.unfinished*'))
-        assert prepare_coco_stuff10k(coco_root, subset=True, workers=1).ok
-        assert tree(coco_root) == whole
-
     def test_killed(self, coco_root):
         """What a killed run had all but finished is neither taken nor recommended, but removed."""
         whole = tree(coco_root)

@@ -74,9 +74,5 @@ READERS = {
         ['{recipe}', '{}', '{data}/JPEGImages/val_00000.jpg'],
         _NEEDED,
     ),
-    'compare_segmentation': (
-        'compare_segmentation',
-        ['{recipe}', '{}', '--out', '{out}'],
-        _NEEDED,
-    ),
+    'compare_segmentation': ('compare_segmentation', ['{recipe}', '{}', '--out', '{out}'], _NEEDED),
 }

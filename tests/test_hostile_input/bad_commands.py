@@ -84,11 +84,7 @@ COMMANDS = [
     ('new_recipe', ['{recipe}', '{plain}', '--out', '{tmp}/o.py'], ('distillation recipe',)),
     ('new_recipe', ['{plain}', '{tmp}/empty.py', '--out', '{tmp}/o.py'], ('no model',)),
     ('new_recipe', [*_NEW, '--method', 'x'], ("'x'", 'tat')),
-    (
-        'new_recipe',
-        [*_NEW, '--teacher-ckpt', '{tmp}/no.pth'],
-        ('no.pth',),
-    ),
+    ('new_recipe', [*_NEW, '--teacher-ckpt', '{tmp}/no.pth'], ('no.pth',)),
     ('new_recipe', [*_NEW, '--size', '0', '8'], ('0',)),
     ('export_student', ['{tmp}/nope.py', '{checkpoint}', '{tmp}/o'], ('there is no config',)),
     ('export_student', ['{recipe}', '{checkpoint}', '{tmp}/o'], ('plain network',)),

@@ -93,7 +93,6 @@ def test_a_sampler_of_batches_of_one_s_own():
     settings = dict(auto_scale_lr=dict(base_batch_size=16), train_dataloader=dict(batch_size=4))
     settings['optim_wrapper'] = dict(optimizer=dict(lr=0.01))
     runner = SimpleNamespace(
-        cfg=Config(settings),
-        train_dataloader=SimpleNamespace(batch_sampler=object(), sampler=None),
+        cfg=Config(settings), train_dataloader=SimpleNamespace(batch_sampler=object(), sampler=None)
     )
     RecipeCheckHook()._check_batch(runner)

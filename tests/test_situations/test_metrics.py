@@ -70,10 +70,7 @@ def dice(cfg):
             "CheckpointHook: save_best='mIoU', but the validation gives 'aAcc', 'mDice', 'mAcc': "
             'set it to one of these',
         ),
-        (
-            {'custom_hooks': [EARLY | dict(strict=True)]},
-            "EarlyStoppingHook: monitor='mIoU', but",
-        ),
+        ({'custom_hooks': [EARLY | dict(strict=True)]}, "EarlyStoppingHook: monitor='mIoU', but"),
         ({'param_scheduler': [PLATEAU]}, "ReduceOnPlateauLR: monitor='mIoU', but the validation"),
         ({IOU: ['mIOU']}, 'val_evaluator (IoUMetric) cannot score: KeyError'),
         (
@@ -147,10 +144,7 @@ def test_a_hook_of_one_s_own_may_add_metrics(make, call, tmp_path, monkeypatch):
         'plain',
         custom_imports=dict(imports=['my_hooks'], allow_failed_imports=False),
         custom_hooks=[dict(type='AddsScore')],
-        **{
-            BEST: 'score',
-            'default_hooks.checkpoint.rule': 'greater',
-        },
+        **{BEST: 'score', 'default_hooks.checkpoint.rule': 'greater'},
     )
     ended = call('train', plain, '--work-dir', tmp_path / 'run')
     assert ended.code is None, ended.line
