@@ -46,19 +46,6 @@ IMAGENET = {
 }
 
 
-@pytest.mark.parametrize('name', TABLES + ABLATIONS + TINY)
-def test_three_seeds_from_the_same_weights(name):
-    suite = load_suite(name)
-    assert suite.seeds == (0, 1, 2) and suite.metric == 'accuracy/top1'
-    for run in suite.runs.values():
-        assert run.config.exists()
-        if run.baseline is not None:
-            assert run.seeds == (0, 1, 2)
-            assert suite.start_of(run) == run.baseline  # the plain student's
-            has_own_teacher = name in ('cifar100', *TINY)  # ImageNet's is published
-            assert (run.teacher is not None) == has_own_teacher
-
-
 def test_the_tables_name_every_recipe():
     named = {run.config.resolve() for name in TABLES for run in load_suite(name).runs.values()}
     shipped = [*CONFIGS.glob('*/*_cifar100.py'), *CONFIGS.glob('*/*_imagenet.py')]
