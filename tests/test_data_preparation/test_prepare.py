@@ -499,14 +499,6 @@ class TestArchives:
             prepare_coco_stuff10k(root, write_zip(tmp_path / 'a.zip', coco_files()))
         assert root.is_dir() and tree(root) == files
 
-    def test_an_unpacked_folder_is_named_as_it_is(self, tmp_path, converter_is_not_run):
-        files = {**coco_files(), f'annotations/{FIRST}.mat': annotation([12], *SIZE[FIRST])}
-        write_files(tmp_path / 'coco', files)
-        with pytest.raises(DataError) as caught:
-            prepare_coco_stuff10k(tmp_path / 'coco', subset=True)
-        assert str(caught.value).startswith(f'{tmp_path}/coco: annotations/{FIRST}.mat has ids ')
-        assert tree(tmp_path / 'coco') == files
-
     def test_truncated_tars(self, tmp_path, converter_is_not_run):
         voc = write_tar(tmp_path / 'voc.tar', voc_files())
         sbd = write_tar(tmp_path / 'sbd.tgz', sbd_files(), 'w:gz')

@@ -8,6 +8,7 @@ _OPTION = '--cfg-options'
 _DATA = 'train_dataloader.dataset'
 _NO_LIST = ['{plain}', _OPTION, f'{_DATA}.ann_file=']
 _NEW = ['{plain}', '{plain}', '--out', '{tmp}/o.py']
+_SUITE = '{tmp}/suite.py'
 _IMAGE = '{data}/JPEGImages/val_00000.jpg'
 
 COMMANDS = [
@@ -45,11 +46,7 @@ COMMANDS = [
     ('train', ['{recipe}', _OPTION, 'model.teacher_ckp=x.pth'], ('teacher_ckp', 'teacher_ckpt')),
     ('train', ['{plain}', '--auto-scale-lr'], ('auto_scale_lr.base_batch_size',)),
     ('train', ['{plain}', _OPTION, f'{_DATA}.ann_file=nope.txt'], ('nope.txt',)),
-    (
-        'train',
-        ['{plain}', _OPTION, f'{_DATA}.ann_file=', f'{_DATA}.data_prefix.img_path=N'],
-        ('N',),
-    ),
+    ('train', [*_NO_LIST, f'{_DATA}.data_prefix.img_path=Nope'], ('Nope',)),
     ('train', [*_NO_LIST, f'{_DATA}.img_suffix=.tif'], ('has no image',)),
     # Launchers and work dirs.
     ('train', ['{plain}', '--launcher', 'torchrun'], ('--launcher', "'torchrun'", 'pytorch')),
@@ -116,11 +113,13 @@ COMMANDS = [
     ),
     ('benchmark', ['{tmp}/nope.py'], ('nope.py',)),
     ('benchmark', ['{tmp}/empty.py'], ('empty.py',)),
-    ('benchmark', ['tiny', '--out', '{tmp}/b', '--only', 'nope', '--dry-run'], ("'nope'",)),
-    ('benchmark', ['tiny', '--out', '{tmp}/b', '--jobs', '0', '--dry-run'], ('0',)),
+    ('benchmark', [_SUITE, '--out', '{tmp}/b', '--only', 'nope', '--dry-run'], ("'nope'",)),
+    ('benchmark', [_SUITE, '--out', '{tmp}/b', '--jobs', '0', '--dry-run'], ('0',)),
 ]
 
 FILES = {
+    'suite.py': b"title, metric, seeds, baseline = 'S', 'mIoU', (0,), 'a'\n"
+    b"runs = dict(a=dict(config='small/demo/student.py'))\n",
     'syntax.py': b'model = dict(type=\n',
     'base.py': b"_base_ = 'nowhere.py'\n",
     'mmseg_base.py': b"_base_ = 'mmseg::nope/nope.py'\n",
