@@ -70,13 +70,13 @@ FIT = [
 ]
 
 
-def test_the_recipe_trains(repo, own_pair, command, toy_options):
+def test_the_recipe_trains(repo, own_pair, here, toy_options):
     # From another folder, and with a student that inherits one of ours as an installed config.
     (own_pair / 'my_student.py').write_text("_base_ = 'mmrazor_tat::small/demo/student.py'\n")
     elsewhere = own_pair / 'elsewhere'
     elsewhere.mkdir()
     options = ['--cfg-options', *toy_options, *FIT]
-    log = command(repo / 'tools/train.py', own_pair / 'my_recipe.py', *options, cwd=elsewhere)
+    log = here(repo / 'tools/train.py', own_pair / 'my_recipe.py', *options, cwd=elsewhere)
     assert 'distill.loss_tat' in log and 'mIoU' in log
     assert 'Failed to' not in log  # mmengine's word for a scope that it does not know
     assert (elsewhere / 'work_dirs/my_recipe/iter_2.pth').exists()

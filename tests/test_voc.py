@@ -240,6 +240,7 @@ def test_a_recipe_of_coco_stuff(tool, coco, miou, tmp_path):
         f'data_root={coco}',
         f'model.teacher_ckpt={draw_teacher(config, tmp_path)}',
         f'{VIEWS}.groups=32',
+        'val_dataloader.dataset.indices=1',
         'train_cfg.max_iters=2',
         'train_cfg.val_interval=2',
         'default_hooks.checkpoint.interval=2',

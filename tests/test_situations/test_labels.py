@@ -11,7 +11,8 @@ from PIL import Image
 def test_masks_of_0_and_255_are_spoken_of(make, call, write_data, tmp_path):
     root = write_data(tmp_path / 'masks', ids=(0, 255))
     # What was said is in a checkpoint's message hub, from which the report has it.
-    plain = make('plain', root=root, **{'train_cfg.max_iters': 60, 'train_cfg.val_interval': 60})
+    long = {'train_cfg.max_iters': 12, 'train_cfg.val_interval': 12}
+    plain = make('plain', root=root, **long, **{'train_dataloader.batch_size': 10})
     ended = call('train', plain, '--work-dir', tmp_path / 'run')
     found = re.search(
         r'WARNING - the labels of 100 training samples hold 1 of 2 classes, and ([\d.]+) % of '

@@ -14,10 +14,9 @@ UNLABELLED = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]
     [
         ({IOU: ['mDice']}, 'mDice'),
         ({IOU: ['mFscore', 'mIoU']}, 'mIoU'),
-        ({'val_evaluator.prefix': 'seg'}, 'seg/mIoU'),
         ({'val_evaluator': [dict(type='IoUMetric', prefix='a')]}, 'a/mIoU'),
     ],
-    ids=['mDice', 'two', 'prefix', 'list'],
+    ids=['mDice', 'two', 'list'],
 )
 def test_the_recipe_reads_the_evaluator(pair, call, settings, metric, tmp_path):
     files = pair(**settings)
