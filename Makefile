@@ -16,7 +16,7 @@ CORE = -m 'core and not slow'
 
 # test-slurm: suites on a slurm of this machine.
 .PHONY: demo test test-slow test-slurm test-mmpretrain test-mim test-onedl test-onedl-core test-oldest \
-  mmpretrain docs lint format clean
+  mmpretrain docs lines lint format clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python tools/demo.py $(ARGS)

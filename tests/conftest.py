@@ -50,6 +50,9 @@ torch.set_num_threads(THREADS)
 # mmengine reads all metafiles of mmseg anew for every base 'mmseg::...': a second each.
 config_utils.load = functools.cache(config_utils.load)
 
+# And it looks for the package of each such base anew.
+config_module.is_installed = functools.cache(config_module.is_installed)
+
 # Its data sets collect garbage when they are made: half a second each.
 base_dataset.gc = SimpleNamespace(collect=lambda: 0)
 
@@ -125,60 +128,28 @@ def default_scope():
     DefaultScope._instance_dict.update(before)
 
 
+@functools.cache
+def _deeplabv3() -> ConfigDict:
+    return Config.fromstring("_base_ = 'mmseg::_base_/models/deeplabv3_r50-d8.py'", '.py').model
+
+
 @pytest.fixture
 def segmentor():
     """A function that gives the config of a small DeepLabV3, map 1/8 of the image."""
 
     def make(channels: int = 8, num_classes: int = 7, crop: int = 64) -> ConfigDict:
-        norm = dict(type='BN', requires_grad=True)
-        return ConfigDict(
-            type='EncoderDecoder',
-            data_preprocessor=dict(
-                type='SegDataPreProcessor',
-                mean=[123.675, 116.28, 103.53],
-                std=[58.395, 57.12, 57.375],
-                bgr_to_rgb=True,
-                size=(crop, crop),
-            ),
-            backbone=dict(
-                type='ResNetV1c',
-                depth=18,
-                base_channels=channels,
-                stem_channels=channels,
-                num_stages=4,
-                out_indices=(0, 1, 2, 3),
-                dilations=(1, 1, 2, 4),
-                strides=(1, 2, 1, 1),
-                norm_cfg=norm,
-                contract_dilation=True,
-            ),
-            decode_head=dict(
-                type='ASPPHead',
-                in_channels=8 * channels,
-                in_index=3,
-                channels=2 * channels,
-                dilations=(1, 2),
-                dropout_ratio=0.1,
-                num_classes=num_classes,
-                norm_cfg=norm,
-                align_corners=False,
-                loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
-            ),
-            auxiliary_head=dict(
-                type='FCNHead',
-                in_channels=4 * channels,
-                in_index=2,
-                channels=channels,
-                num_convs=1,
-                concat_input=False,
-                num_classes=num_classes,
-                norm_cfg=norm,
-                align_corners=False,
-                loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=0.4),
-            ),
-            train_cfg=dict(),
-            test_cfg=dict(mode='whole'),
-        )
+        model = copy.deepcopy(_deeplabv3())
+        for key in ('_scope_', 'pretrained'):
+            model.pop(key)
+        model.data_preprocessor.size = (crop, crop)
+        model.backbone.update(depth=18, base_channels=channels, stem_channels=channels)
+        model.decode_head.update(in_channels=8 * channels, channels=2 * channels, dilations=(1, 2))
+        model.auxiliary_head.update(in_channels=4 * channels, channels=channels)
+        for head in (model.decode_head, model.auxiliary_head):
+            head.num_classes = num_classes
+        for part in (model.backbone, model.decode_head, model.auxiliary_head):
+            part.norm_cfg = dict(type='BN', requires_grad=True)
+        return model
 
     return make
 
@@ -319,11 +290,9 @@ def two_iterations():
 @pytest.fixture(scope='session')
 def toy_options(toy_voc):
     """``--cfg-options`` that point a demo config at the small data set, for two iterations."""
-    roots = [
-        f'{split}_dataloader.dataset.data_root={toy_voc}' for split in ('train', 'val', 'test')
-    ]
+    splits = 'train', 'val', 'test'
     return [
-        *roots,
+        *(f'{split}_dataloader.dataset.data_root={toy_voc}' for split in splits),
         'crop_size=(48,48)',
         'train_dataloader.batch_size=2',
         'train_cfg.max_iters=2',
@@ -340,17 +309,11 @@ def miou():
 
 
 @pytest.fixture(scope='session')
-def demo_teacher(repo, command, toy_options, tmp_path_factory) -> str:
+def demo_teacher(repo, call, toy_options, tmp_path_factory) -> str:
     """The checkpoint of a demo teacher, trained for two iterations by our tool."""
-    work_dir = tmp_path_factory.mktemp('teacher')
-    command(
-        repo / 'tools/train.py',
-        repo / 'configs/small/demo/teacher.py',
-        '--work-dir',
-        work_dir,
-        '--cfg-options',
-        *toy_options,
-    )
+    work_dir, config = tmp_path_factory.mktemp('teacher'), repo / 'configs/small/demo/teacher.py'
+    ended = call('train', config, '--work-dir', work_dir, '--cfg-options', *toy_options)
+    assert ended.code is None, ended.line
     return str(work_dir / 'iter_2.pth')
 
 

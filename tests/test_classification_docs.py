@@ -25,29 +25,9 @@ from classification_docs import (
 from mmengine import Config
 from mmrazor.registry import MODELS
 
+from mmrazor_tat.benchmark.suites import load_suite
+
 COUNTS = {6: 'six', 7: 'seven'}
-# The paper's top-1 on CIFAR-100, teachers and students without distillation.
-PAPER = {
-    'WRN-40-2': 75.61,
-    'ResNet-56': 72.34,
-    'ResNet-110': 74.31,
-    'ResNet-32x4': 79.42,
-    'VGG-13': 74.64,
-    'WRN-16-2': 73.26,
-    'WRN-40-1': 71.98,
-    'ResNet-20': 69.06,
-    'ResNet-32': 71.14,
-    'ResNet-8x4': 72.50,
-    'VGG-8': 70.36,
-}
-
-
-def test_all_are_here():
-    """15 methods on seven pairs, FSP on six, 14 recipes on ImageNet; eleven networks and one."""
-    found = [name for folder in METHODS for name in FILES[folder]]
-    assert len([name for name in found if name.endswith('cifar100')]) == 15 * 7 + 6
-    assert len([name for name in found if name.endswith('imagenet')]) == 14
-    assert len(FILES['cifar100']) == 11 and FILES['imagenet'] == ['resnet18_8xb256-100e_imagenet']
 
 
 class TestReadmes:
@@ -121,6 +101,7 @@ class TestPlainNetworks:
             r'^\| (\S+) \| `(\S+)` \| (.*) \| (.*) \| (.*) \|$', readme('cifar100'), re.M
         )
         assert sorted(name for _, name, *_ in rows) == FILES['cifar100']
+        runs = load_suite('cifar100').runs
         for title, name, parameters, role, paper in rows:
             (path,) = CONFIGS.glob(f'*/{name}.py')
             model = runpy.run_path(str(path))['model']
@@ -129,7 +110,8 @@ class TestPlainNetworks:
             count = sum(p.numel() for p in backbone.parameters())
             count += (model['head']['in_channels'] + 1) * 100
             assert f'{count:,}' == parameters, name
-            assert network(name.split('_')[0]) == title and f'{PAPER[title]:.2f}' == paper
+            short = name.split('_')[0]
+            assert network(short) == title and f'{runs[short].paper:.2f}' == paper
             pairs = [[network(side) for side in pair.split('_')[:2]] for pair in PAIRS]
             teaches = {student for teacher, student in pairs if teacher == title}
             learns = {teacher for teacher, student in pairs if student == title}

@@ -10,15 +10,8 @@ CONFIGS = Path(__file__).parent.parent / 'configs'
 TABLES = ('cifar100', 'imagenet')
 ABLATIONS = ('ablation_epsilon', 'ablation_projections')
 TINY = ('tiny_cifar', 'tiny_cifar_tat', 'cifar_small')
-PAIRS = [
-    'wrn-40-2-wrn-16-2',
-    'wrn-40-2-wrn-40-1',
-    'resnet56-resnet20',
-    'resnet110-resnet20',
-    'resnet110-resnet32',
-    'resnet32x4-resnet8x4',
-    'vgg13-vgg8',
-]
+PAIRS = 'wrn-40-2-wrn-16-2', 'wrn-40-2-wrn-40-1', 'resnet56-resnet20', 'resnet110-resnet20'
+PAIRS += 'resnet110-resnet32', 'resnet32x4-resnet8x4', 'vgg13-vgg8'
 # The paper's Table 1, by method over the pairs.
 CIFAR100 = {
     'kd': (74.92, 73.54, 70.66, 70.67, 73.08, 73.33, 72.98),
@@ -51,19 +44,6 @@ IMAGENET = {
         **{'tat-kl': 72.41, 'tat-released-kl': 72.41},
     },
 }
-
-
-@pytest.mark.parametrize('name', TABLES + ABLATIONS + TINY)
-def test_three_seeds_from_the_same_weights(name):
-    suite = load_suite(name)
-    assert suite.seeds == (0, 1, 2) and suite.metric == 'accuracy/top1'
-    for run in suite.runs.values():
-        assert run.config.exists()
-        if run.baseline is not None:
-            assert run.seeds == (0, 1, 2)
-            assert suite.start_of(run) == run.baseline  # the plain student's
-            has_own_teacher = name in ('cifar100', *TINY)  # ImageNet's is published
-            assert (run.teacher is not None) == has_own_teacher
 
 
 def test_the_tables_name_every_recipe():
@@ -112,7 +92,7 @@ def test_what_differs_on_imagenet_is_noted():
     assert on_cifar['resnet56-resnet20-rkd'].note is None
 
 
-def test_the_ablations():
+def test_the_ablations_and_the_tiny_suites():
     loss = 'model.distiller.distill_losses.loss_tat'
     runs = load_suite('ablation_projections').runs
     assert {name: run.paper for name, run in runs.items() if run.paper is not None} == {
@@ -123,14 +103,11 @@ def test_the_ablations():
     runs = load_suite('ablation_epsilon').runs
     swept = [run.options.get(f'{loss}.loss_weight', 0.2) for run in list(runs.values())[1:]]
     assert swept == [0.02, 0.05, 0.1, 0.2, 0.5, 1.0]  # 0.2: the recipe's
+    methods = set(load_suite('tiny_cifar').runs) - {'teacher', 'student'}
+    assert methods == CIFAR100.keys() | {'tat-released', 'tat-paper'}
     runs = load_suite('tiny_cifar_tat').runs
     swept = [run.options.get(f'{loss}.loss_weight', 1.0) for run in list(runs.values())[2:7]]
     assert swept == [1.0, 0.1, 0.3, 3.0, 10.0]
-
-
-def test_the_tiny_suites_have_every_method():
-    methods = set(load_suite('tiny_cifar').runs) - {'teacher', 'student'}
-    assert methods == CIFAR100.keys() | {'tat-released', 'tat-paper'}
 
 
 @pytest.mark.mmpretrain

@@ -44,11 +44,9 @@ class TestMethods:
         loss = losses('rkd').loss_rkd
         on_imagenet = losses('rkd-kl', 'imagenet').loss_rkd
         assert 'loss_weight' not in loss and 'loss_weight' not in on_imagenet
-        opening = (
-            f'{loss.distance_weight:g} on the distances, {loss.angle_weight:g} on the angles: '
-        )
         text = section('rkd', 'Weights')
-        assert text.startswith(opening)
+        opening = f'{loss.distance_weight:g} on the distances, {loss.angle_weight:g} on the angles'
+        assert text.startswith(f'{opening}: ')
         weights = f'{on_imagenet.distance_weight:g} and {on_imagenet.angle_weight:g}'
         assert f'On ImageNet {weights}, from the sample config of [torchdistill]' in text
 
@@ -103,10 +101,8 @@ class TestMethods:
         text = section('review_kd', 'Classification')
         for pair in ('cifar100', 'vgg13', 'imagenet'):
             assert method('review-kd', pair).distiller.connectors.fusion.mid_channel is None
-            assert (
-                f'Weight {one_weight("review-kd", pair)} for all; the fused maps have the width'
-                in text
-            )
+            weight = one_weight('review-kd', pair)
+            assert f'Weight {weight} for all; the fused maps have the width' in text
 
     def test_fsp_stops(self):
         """After 30 epochs of 50,000 images by 64, the last batch smaller; one pair cannot."""

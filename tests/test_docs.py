@@ -46,12 +46,9 @@ def python_blocks(readme) -> list[str]:
     return re.findall(r'```python\n(.*?)```', readme, re.S)
 
 
-def test_the_readme_is_short(readme):
+def test_the_readme_is_short_and_its_recipe_of_at_most_ten_lines(readme, recipe):
     lines = readme.splitlines()
     assert len(lines) <= 200 and max(map(len, lines)) <= 120
-
-
-def test_the_recipe_has_at_most_ten_lines(recipe):
     assert 5 <= len([line for line in recipe.splitlines() if line.strip()]) <= 10
 
 
@@ -73,28 +70,31 @@ FIT = [
 ]
 
 
-def test_the_recipe_trains(repo, own_pair, command, toy_options):
+def test_the_recipe_trains(repo, own_pair, here, toy_options):
     # From another folder, and with a student that inherits one of ours as an installed config.
     (own_pair / 'my_student.py').write_text("_base_ = 'mmrazor_tat::small/demo/student.py'\n")
     elsewhere = own_pair / 'elsewhere'
     elsewhere.mkdir()
     options = ['--cfg-options', *toy_options, *FIT]
-    log = command(repo / 'tools/train.py', own_pair / 'my_recipe.py', *options, cwd=elsewhere)
+    log = here(repo / 'tools/train.py', own_pair / 'my_recipe.py', *options, cwd=elsewhere)
     assert 'distill.loss_tat' in log and 'mIoU' in log
     assert 'Failed to' not in log  # mmengine's word for a scope that it does not know
     assert (elsewhere / 'work_dirs/my_recipe/iter_2.pth').exists()
 
 
-def test_all_hooks_that_are_shown_train(repo, own_pair, guides, command, toy_options):
+def test_a_second_method_and_all_hooks_that_are_shown(repo, own_pair, guides, here, toy_options):
     pytest.importorskip('tensorboard')
+    (joined,) = [b for b in python_blocks(guides) if "_base_ = ['my_recipe.py'" in b]
+    name = 'joined.py'
+    (own_pair / name).write_text('\n'.join(line.strip() for line in joined.splitlines()))
     shown = [block for block in python_blocks(guides) if block.startswith('default_hooks = ')]
     assert len(shown) == 3
-    name = 'my_recipe.py'
     for number, hooks in enumerate(shown):  # each over the last, as mmengine merges them
         base, name = name, f'with_hooks_{number}.py'
         (own_pair / name).write_text(f"_base_ = './{base}'\n{hooks}")
     options = ['--cfg-options', *toy_options, *FIT]
-    log = command(repo / 'tools/train.py', own_pair / name, *options, cwd=own_pair)
+    log = here(repo / 'tools/train.py', own_pair / name, *options, cwd=own_pair)
+    assert 'distill.loss_tat' in log and 'distill.loss_cwd' in log
     # The first of a warm-up of 1,000 iterations.
     assert 'factor/tat: 0.0010' in log
     assert 'grad_share/feature/task: ' in log and 'grad_share/feature/tat: ' in log
@@ -159,14 +159,6 @@ def test_pictures_report_and_export_as_the_guides_say(
     assert done['result'].pred_sem_seg.data.shape == (1, 64, 64)
 
 
-def test_a_second_method_joins_the_first(repo, own_pair, guides, command, toy_options):
-    (joined,) = [b for b in python_blocks(guides) if "_base_ = ['my_recipe.py'" in b]
-    (own_pair / 'joined.py').write_text('\n'.join(line.strip() for line in joined.splitlines()))
-    options = ['--cfg-options', *toy_options, *FIT]
-    log = command(repo / 'tools/train.py', own_pair / 'joined.py', *options, cwd=own_pair)
-    assert 'distill.loss_tat' in log and 'distill.loss_cwd' in log
-
-
 def test_the_equations_in_code(repo):
     (code,) = python_blocks((repo / 'docs/method/equations.md').read_text())
     done: dict = {}
@@ -200,11 +192,9 @@ def commands(text: str) -> list[list[str]]:
     for block in re.findall(r'```bash\n(.*?)```', text, re.S):
         for line in block.replace('\\\n', ' ').splitlines():
             words = shlex.split(line, comments=True)
-            tool = next(
-                (k for k, word in enumerate(words) if re.match(r'tools/\w+\.py$', word)), None
-            )
-            if tool is not None:
-                found.append(words[tool:])
+            tools = [k for k, word in enumerate(words) if re.match(r'tools/\w+\.py$', word)]
+            if tools:
+                found.append(words[tools[0] :])
     return found
 
 

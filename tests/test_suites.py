@@ -11,15 +11,10 @@ from mmrazor_tat.benchmark.suites import Plan, load_suite
 from mmrazor_tat.benchmark.suites.jobs import Job, batch_warning
 
 CONFIGS = Path(__file__).parent.parent / 'configs'
-CLASSIFICATION = (
-    *('cifar100', 'cifar_small', 'imagenet', 'tiny_cifar'),
-    *('ablation_epsilon', 'ablation_projections'),
-)
-SUITES = sorted(
-    path.stem
-    for path in (CONFIGS / 'suites').glob('*.py')
-    if not path.stem.startswith(CLASSIFICATION)
-)
+ON_IMAGENET = ('imagenet', 'ablation_epsilon', 'ablation_projections')
+CLASSIFICATION = ('cifar100', 'cifar_small', 'tiny_cifar', 'tiny_cifar_tat', *ON_IMAGENET)
+ALL = sorted(path.stem for path in (CONFIGS / 'suites').glob('*.py'))
+SUITES = [name for name in ALL if name not in CLASSIFICATION]
 ABLATIONS = [name for name in SUITES if name.startswith('ablation')]
 METHODS = ('at', 'cwd', 'fitnet', 'ickd', 'kd', 'ofd', 'review_kd', 'tat')
 PAPER = {
@@ -37,35 +32,25 @@ PAPER = {
 
 
 def test_all_are_here():
-    assert SUITES == [
-        'ablation_anchors',
-        'ablation_attention',
-        'ablation_groups',
-        'ablation_patches',
-        'ablation_views',
-        'coco-stuff10k_mmseg',
-        'coco-stuff10k_paper',
-        'tat_sieve',
-        'tat_sizes',
-        'tat_study',
-        'tiny',
-        'voc12aug_mmseg',
-        'voc12aug_paper',
-        'voc_small',
-    ]
+    ablations = [f'ablation_{of}' for of in ('anchors', 'attention', 'groups', 'patches', 'views')]
+    tables = [f'{data}_{how}' for data in PAPER for how in ('mmseg', 'paper')]
+    rest = ['tat_sieve', 'tat_sizes', 'tat_study', 'tiny', 'voc_small']
+    assert sorted([*ablations, *tables, *rest]) == SUITES
 
 
-@pytest.mark.parametrize('name', SUITES)
+@pytest.mark.parametrize('name', ALL)
 def test_three_seeds_from_the_same_weights(name):
     suite = load_suite(name)
     seeds = (0,) if name == 'tat_sieve' else (0, 1, 2)
-    assert suite.seeds == seeds and suite.metric == 'mIoU'
+    metric = 'accuracy/top1' if name in CLASSIFICATION else 'mIoU'
+    assert suite.seeds == seeds and suite.metric == metric
     for run in suite.runs.values():
         assert run.config.exists()
         if run.baseline is not None:
             assert run.seeds == seeds
             assert suite.start_of(run) == run.baseline  # the plain student's
-            assert (run.teacher is None) == ('mmseg' in name)
+            is_published = 'mmseg' in name or name in ON_IMAGENET
+            assert (run.teacher is None) == is_published
 
 
 def test_the_tables_name_every_recipe():
@@ -126,8 +111,8 @@ def test_what_differs_from_the_paper_s_comparison_is_noted(data, protocol, repo)
     runs = load_suite(f'{data}_{protocol}').runs
     noted = {name for name, run in runs.items() if run.note is not None}
     students = ('r18', 'mobilenet-v2')
-    noted_methods = ('kd', 'at', 'fitnet', 'ofd', 'ickd', 'review-kd', 'tat')
-    expected = {f'{s}-{method}' for s in students for method in noted_methods}
+    methods = ('kd', 'at', 'fitnet', 'ofd', 'ickd', 'review-kd', 'tat')
+    expected = {f'{student}-{method}' for student in students for method in methods}
     assert noted == expected | ({'r18-tat-anchor'} if data == 'voc12aug' else set())
     for name, folder in (('fitnet', 'fitnet'), ('review-kd', 'review_kd')):
         note = runs[f'r18-{name}'].note

@@ -54,21 +54,17 @@ FILES = {
     'a list': (lambda path, world: torch.save([torch.zeros(3)], path), ()),
     'no weights': (lambda path, world: torch.save(dict(state_dict={}), path), ()),
 }  # fmt: skip
+_INIT = 'model.backbone.init_cfg'
 _NEEDED = ('missing', 'cut in half', 'pickled code', 'foreign')
 # Who reads it: the tool and its arguments ({} is the file), and the files that are tried.
 READERS = {
     'teacher_ckpt': ('train', ['{recipe}', '--cfg-options', 'model.teacher_ckpt={}'], FILES),
     'resume': ('train', ['{plain}', '--resume', '{}'], FILES),
-    'load_from': ('train', ['{plain}', '--cfg-options', 'load_from={}'], FILES),
+    'load_from': ('train', ['{plain}', '--cfg-options', 'load_from={}'], _NEEDED),
     'pretrained': ('train', ['{plain}', '--cfg-options', 'pretrained={}'], _NEEDED),
     'init_cfg': (
         'train',
-        [
-            '{plain}',
-            '--cfg-options',
-            'model.backbone.init_cfg.type=Pretrained',
-            'model.backbone.init_cfg.checkpoint={}',
-        ],
+        ['{plain}', '--cfg-options', f'{_INIT}.type=Pretrained', f'{_INIT}.checkpoint={{}}'],
         _NEEDED,
     ),
     'test': ('test', ['{plain}', '{}'], FILES),
@@ -78,9 +74,5 @@ READERS = {
         ['{recipe}', '{}', '{data}/JPEGImages/val_00000.jpg'],
         _NEEDED,
     ),
-    'compare_segmentation': (
-        'compare_segmentation',
-        ['{recipe}', '{}', '--out', '{out}'],
-        _NEEDED,
-    ),
+    'compare_segmentation': ('compare_segmentation', ['{recipe}', '{}', '--out', '{out}'], _NEEDED),
 }

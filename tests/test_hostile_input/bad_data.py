@@ -1,7 +1,4 @@
-"""Bad data sets: what is done to a copy of a good one, and what the line must say.
-
-A case is (name, what spoils the folder, settings of the run, fragments of the line).
-"""
+"""Bad data sets: what is done to a copy of a good one, and what the line must say."""
 
 import shutil
 from pathlib import Path
@@ -31,13 +28,13 @@ def write(path_of, content: bytes, name: str = TRAIN):
     return lambda root: (_only(root), path_of(root, name).write_bytes(content))
 
 
-def cut(path_of, part: float):
-    """A function that leaves the first part of a file."""
+def cut(path_of):
+    """A function that leaves the first half of a file."""
 
     def spoil(root: Path) -> None:
         _only(root)
         content = path_of(root, TRAIN).read_bytes()
-        path_of(root, TRAIN).write_bytes(content[: int(part * len(content))])
+        path_of(root, TRAIN).write_bytes(content[: len(content) // 2])
 
     return spoil
 
@@ -63,6 +60,14 @@ def _with(ids: int):
     return change
 
 
+def _numbered(label):
+    return np.arange(label.size, dtype=np.uint8).reshape(label.shape)
+
+
+def _layers(count: int):
+    return lambda label: np.stack([label] * count, -1)
+
+
 def _delete(path_of, name: str = TRAIN):
     return lambda root: path_of(root, name).unlink()
 
@@ -73,108 +78,45 @@ def _folder(root: Path) -> None:
     _only(root)
 
 
+def _empty(root: Path) -> None:
+    shutil.rmtree(root)
+    root.mkdir()
+
+
 def _split(split: str, text):
     return lambda root: (root / _SPLITS / f'{split}.txt').write_text(text)
 
 
-_NO_SPLIT = {'train_dataloader.dataset.ann_file': 'ImageSets/Segmentation/nope.txt'}
-_EMPTY_ROOT = 'train_dataloader.dataset.data_root'
-
-DATA = [
-    ('image is a text', write(_image, b'no image at all'), {}, (f'{TRAIN}.jpg',)),
-    ('image is empty', write(_image, b''), {}, (f'{TRAIN}.jpg', 'empty, 0 bytes')),
-    ('image is zeros', write(_image, bytes(2000)), {}, (f'{TRAIN}.jpg',)),
-    ('image is cut in half', cut(_image, 0.5), {}, (f'{TRAIN}.jpg',)),
-    ('image is cut in its head', cut(_image, 0.05), {}, (f'{TRAIN}.jpg',)),
-    ('image is a folder', _folder, {}, (f'{TRAIN}.jpg',)),
-    ('image is missing', _delete(_image), {}, (f'{TRAIN}.jpg', 'is missing')),
-    ('label is a text', write(_label, b'no label at all'), {}, ('label', f'{TRAIN}.png')),
-    ('label is empty', write(_label, b''), {}, (f'{TRAIN}.png', 'empty, 0 bytes')),
-    ('label is cut in half', cut(_label, 0.5), {}, (f'{TRAIN}.png',)),
-    ('label is missing', _delete(_label), {}, (f'{TRAIN}.png', 'is missing')),
-    (
-        'label has the id of no class',
-        relabel(_with(7)),
-        {},
-        (f'{TRAIN}.png', 'ids 7 in 8 pixels', '7 classes', 'from 0 to 6', '255'),
+DATA = {
+    'image is a text': (write(_image, b'no image at all'), f'{TRAIN}.jpg'),
+    'image is empty': (write(_image, b''), f'{TRAIN}.jpg', 'empty, 0 bytes'),
+    'image is cut in half': (cut(_image), f'{TRAIN}.jpg'),
+    'image is a folder': (_folder, f'{TRAIN}.jpg'),
+    'image is missing': (_delete(_image), f'{TRAIN}.jpg', 'is missing'),
+    'label is a text': (write(_label, b'no label at all'), 'label', f'{TRAIN}.png'),
+    'label is empty': (write(_label, b''), f'{TRAIN}.png', 'empty, 0 bytes'),
+    'label is cut in half': (cut(_label), f'{TRAIN}.png'),
+    'label is missing': (_delete(_label), f'{TRAIN}.png', 'is missing'),
+    'id of no class': (relabel(_with(7)), f'{TRAIN}.png', 'ids 7 in 8 pix', '7 classes', '0 to 6'),
+    '254 for ignored': (relabel(_with(254)), 'ids 254', '255 for pixels'),
+    'many ids': (relabel(_numbered), 'ids 7, 8, 9, 10, 11, ...'),
+    'ids from 1': (relabel(lambda x: x + np.uint8(1) * (x < 255)), f'{TRAIN}.png', 'ids '),
+    'colours': (relabel(_layers(3)), f'{TRAIN}.png', '(64, 64, 3)', 'not colours'),
+    'colours with alpha': (relabel(_layers(4)), '(64, 64, 4)'),
+    'label is smaller': (relabel(lambda x: x[:40].copy()), f'{TRAIN}.png', '40 x 64', '64 x 64'),
+    'label is turned': (relabel(lambda x: x[:, :50].T.copy()), '50 x 64', '64 x 64'),
+    'validation id': (relabel(_with(9), VAL), f'{VAL}.png', 'ids 9 in 8 pixels'),
+    'validation image is missing': (_delete(_image, VAL), f'{VAL}.jpg', 'is missing'),
+    'no training images': (_split('train', ''), 'has no image', 'train.txt'),
+    'no validation images': (_split('val', ''), 'has no image', 'val.txt'),
+    'missing files': (
+        _split('train', 'n_1\nn_2\n'),
+        'n_1.jpg',
+        'and 3 more',
+        'is missing',
+        'train',
     ),
-    ('label has the id 200', relabel(_with(200)), {}, ('ids 200 in 8 pixels',)),
-    ('label has 254 for ignored', relabel(_with(254)), {}, ('ids 254', '255 for pixels')),
-    (
-        'label has many ids',
-        relabel(lambda x: np.arange(x.size, dtype=np.uint8).reshape(x.shape)),
-        {},
-        ('ids 7, 8, 9, 10, 11, ...',),
-    ),
-    (
-        'label is 1 to 7',
-        relabel(lambda x: x + np.uint8(1) * (x < 255)),
-        {},
-        (f'{TRAIN}.png', 'ids '),
-    ),
-    (
-        'label is of colours',
-        relabel(lambda x: np.stack([x] * 3, -1)),
-        {},
-        (f'{TRAIN}.png', '(64, 64, 3)', 'not colours'),
-    ),
-    (
-        'label is of colours with alpha',
-        relabel(lambda x: np.stack([x] * 4, -1)),
-        {},
-        ('(64, 64, 4)',),
-    ),
-    (
-        'label is smaller',
-        relabel(lambda x: x[:40].copy()),
-        {},
-        (f'{TRAIN}.png', '40 x 64', '64 x 64'),
-    ),
-    ('label is larger', relabel(lambda x: np.repeat(np.repeat(x, 2, 0), 2, 1)), {}, ('128 x 128',)),
-    ('label is turned', relabel(lambda x: x[:, :50].T.copy()), {}, ('50 x 64', '64 x 64')),
-    (
-        'validation label has the id 9',
-        relabel(_with(9), VAL),
-        {},
-        (f'{VAL}.png', 'ids 9 in 8 pixels'),
-    ),
-    ('validation image is missing', _delete(_image, VAL), {}, (f'{VAL}.jpg', 'is missing')),
-    (
-        'validation image is a text',
-        lambda r: _image(r, VAL).write_bytes(b'no'),
-        {},
-        (f'{VAL}.jpg',),
-    ),
-    ('no training images', _split('train', ''), {}, ('has no image', 'train.txt')),
-    ('no validation images', _split('val', ''), {}, ('has no image', 'val.txt')),
-    (
-        'split names missing files',
-        _split('train', 'nope_1\nnope_2\n'),
-        {},
-        ('nope_1.jpg', 'and 3 more', 'is missing', 'train.txt'),
-    ),
-    ('split has an empty line', _split('train', f'{TRAIN}\n\n'), {}, ('.jpg', 'is missing')),
-    ('split is missing', lambda root: None, _NO_SPLIT, ('nope.txt',)),
-    ('data root is missing', shutil.rmtree, {}, ('train.txt',)),
-    (
-        'data root is another folder',
-        lambda root: (shutil.rmtree(root), root.mkdir()),
-        {},
-        ('train.txt',),
-    ),
-    (
-        'no split, no folder',
-        lambda root: None,
-        {
-            'train_dataloader.dataset.ann_file': '',
-            'train_dataloader.dataset.data_prefix.img_path': 'Nope',
-        },
-        ('Nope',),
-    ),
-    (
-        'no split, other suffix',
-        lambda root: None,
-        {'train_dataloader.dataset.ann_file': '', 'train_dataloader.dataset.img_suffix': '.tif'},
-        ('has no image',),
-    ),
-]
+    'empty line': (_split('train', f'{TRAIN}\n\n'), '.jpg', 'is missing'),
+    'data root is missing': (shutil.rmtree, 'train.txt'),
+    'data root is another folder': (_empty, 'train.txt'),
+}

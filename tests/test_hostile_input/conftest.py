@@ -89,7 +89,7 @@ def world(repo, toy_voc, tmp_path_factory) -> World:
 def refuses(world, tmp_path):
     """A function that runs a tool, and asserts how a bad input must end; gives the line."""
 
-    def refuses(tool: str, arguments: list, fragments: tuple[str, ...]) -> str:
+    def refuses(tool: str, arguments: list, fragments) -> str:
         before = digest(world.run)
         ended = run_tool(world.repo, tool, *arguments)
         line = ended.line
@@ -100,7 +100,6 @@ def refuses(world, tmp_path):
         assert 'Traceback' not in ended.printed
         assert digest(world.run) == before
         assert not list(world.run.glob('*.tmp')) and not (tmp_path / 'code_ran').exists()
-        print(f'SAYS {tool}: {line}')
         return line
 
     return refuses

@@ -16,13 +16,11 @@ from mmrazor_tat.engine.runner.label_ids import ignored_ids
 def load(ids):
     """A transform that loads a label of these ids, as mmseg's would."""
 
-    def transform(data):
+    def transform(self, data):
         return dict(img=np.zeros((1, len(ids), 3)), gt_seg_map=np.array([ids]))
 
-    transform.__module__ = 'mmseg.datasets'
-    kind = type('LoadAnnotations', (), dict(__call__=lambda self, data: transform(data)))
-    kind.__module__ = 'mmseg.datasets.transforms'
-    return kind()
+    module = 'mmseg.datasets.transforms'
+    return type('LoadAnnotations', (), dict(__call__=transform, __module__=module))()
 
 
 class MapsIds:
@@ -84,22 +82,17 @@ def test_a_test_without_labels_and_other_storage(tmp_path):
     guard_dataset(Images('bucket/a.jpg', load([1]), backend_args=dict(backend='petrel')))
 
 
-def test_pretrained_of_timm_s_networks():
-    assert pretrained_files(dict(backbone=dict(pretrained=False))) == []
-    assert pretrained_files(dict(backbone=dict(pretrained=True))) == []
+@pytest.mark.parametrize('pretrained', [False, True])
+def test_pretrained_of_timm_s_networks(pretrained):
+    assert pretrained_files(dict(backbone=dict(pretrained=pretrained))) == []
 
 
 def test_a_sampler_of_batches_of_one_s_own():
     from mmrazor_tat.engine.hooks import RecipeCheckHook
 
+    settings = dict(auto_scale_lr=dict(base_batch_size=16), train_dataloader=dict(batch_size=4))
+    settings['optim_wrapper'] = dict(optimizer=dict(lr=0.01))
     runner = SimpleNamespace(
-        cfg=Config(
-            dict(
-                auto_scale_lr=dict(base_batch_size=16),
-                optim_wrapper=dict(optimizer=dict(lr=0.01)),
-                train_dataloader=dict(batch_size=4),
-            )
-        ),
-        train_dataloader=SimpleNamespace(batch_sampler=object(), sampler=None),
+        cfg=Config(settings), train_dataloader=SimpleNamespace(batch_sampler=object(), sampler=None)
     )
     RecipeCheckHook()._check_batch(runner)

@@ -51,13 +51,10 @@ RECIPES = {
 
 def settings_of_all(data_root, teacher) -> dict:
     """Beside which a recipe sets its own."""
-    settings = {
-        f'{split}_dataloader.dataset.data_root': str(data_root)
-        for split in ('train', 'val', 'test')
-    }
-    for split in ('train', 'val', 'test'):
-        settings[f'{split}_dataloader.num_workers'] = 0
-        settings[f'{split}_dataloader.persistent_workers'] = False
+    settings = {}
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        own = dict(num_workers=0, persistent_workers=False, dataset=dict(data_root=str(data_root)))
+        settings[loader] = own
     return {
         **settings,
         'model.teacher_ckpt': str(teacher),

@@ -69,49 +69,45 @@ def _arrange(runner, kill: Kill) -> None:
     from mmengine.hooks import Hook
 
     from mmrazor_tat.utils import files
-    from mmrazor_tat.utils import files as atomic_backend
 
     at_step = [0]  # the runner counts an iteration when its hooks are done
 
-    def is_now() -> bool:
-        return at_step[0] == kill.iteration
+    def is_now(point: str) -> bool:
+        return kill.point == point and at_step[0] == kill.iteration
 
-    def die() -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
+    def die_at(point: str) -> None:
+        if is_now(point):
+            os.kill(os.getpid(), signal.SIGKILL)
 
     class Killer(Hook):
         priority = 'VERY_HIGH'
 
         def before_train_iter(self, runner, batch_idx, data_batch=None):
             at_step[0] = runner.iter + 1
-            if kill.point == 'before' and is_now():
-                die()
+            die_at('before')
 
         def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-            if kill.point == 'after' and is_now():
-                die()
+            die_at('after')
 
         def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-            if kill.point == 'validation' and is_now():
-                die()
+            die_at('validation')
 
     runner.register_hook(Killer())
-    sync, remove = os.fsync, atomic_backend.RemovesLater.remove_now
+    sync, remove = os.fsync, files.RemovesLater.remove_now
 
     def fsync(descriptor) -> None:
-        if kill.point in ('writing', 'written') and is_now():
-            if kill.point == 'writing':
-                os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
-            die()
+        if is_now('writing'):
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
+        die_at('writing')
+        die_at('written')
         sync(descriptor)
 
     def remove_now(self) -> None:
-        if kill.point == 'removing' and is_now():
-            die()
+        die_at('removing')
         remove(self)
 
     files.os.fsync = fsync
-    atomic_backend.RemovesLater.remove_now = remove_now
+    files.RemovesLater.remove_now = remove_now
 
 
 def output(work_dir: Path) -> str:
@@ -119,25 +115,25 @@ def output(work_dir: Path) -> str:
     return (work_dir.parent / 'output.txt').read_text()[-3000:]
 
 
+def _logged(work_dir: Path) -> list[dict]:
+    """The lines of all starts, the latest last."""
+    files = sorted(work_dir.glob('*/vis_data/scalars.json'))
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
 def losses(work_dir: Path) -> dict[int, dict]:
     """What was logged of each iteration, of several starts the latest."""
-    logged = {}
-    for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        for line in map(json.loads, file.read_text().splitlines()):
-            kept = {k: v for k, v in line.items() if k not in ('time', 'data_time', 'memory')}
-            if 'loss' in line:
-                logged[line['iter']] = kept
-    return logged
+    timed = ('time', 'data_time', 'memory')
+    return {
+        line['iter']: {k: v for k, v in line.items() if k not in timed}
+        for line in _logged(work_dir)
+        if 'loss' in line
+    }
 
 
 def scores(work_dir: Path) -> dict[int, float]:
     """The mIoU of each validation, by its step."""
-    found = {}
-    for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        for line in map(json.loads, file.read_text().splitlines()):
-            if 'mIoU' in line:
-                found[line['step']] = line['mIoU']
-    return found
+    return {line['step']: line['mIoU'] for line in _logged(work_dir) if 'mIoU' in line}
 
 
 def content(checkpoint: Path) -> dict[str, Any]:
@@ -155,8 +151,7 @@ def content(checkpoint: Path) -> dict[str, Any]:
         info={
             name: Path(value).name if name.endswith('_ckpt') else value
             for name, value in hub['runtime_info'].items()
-            if name
-            not in ('cfg', 'experiment_name', 'last_ckpt', 'eta', 'iter')  # meta has the iteration
+            if name not in _OF_THE_START
         },
     )
     found['meta'] = {name: found['meta'][name] for name in ('iter', 'epoch', 'seed')}

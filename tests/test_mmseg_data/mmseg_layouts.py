@@ -189,12 +189,9 @@ def _network(case: Case, parts: dict, segmentor: dict) -> dict:
         model.pop('auxiliary_head')
         base = model.backbone.base_channels = model.backbone.stem_channels = 16
         model.backbone.update(strides=(1, 2, 2, 2), dilations=(1, 1, 1, 1))
+        widths, small = [base, 2 * base, 4 * base, 8 * base], dict(embed_dim=4, feature_dim=32)
         model.decode_head = dict(
-            type='VPDDepthHead',
-            in_channels=[base, 2 * base, 4 * base, 8 * base],
-            embed_dim=4,
-            feature_dim=32,
-            num_deconv_filters=(8, 8, 8),
+            type='VPDDepthHead', in_channels=widths, num_deconv_filters=(8, 8, 8), **small
         )
         model.test_cfg = dict(mode='slide_flip', crop_size=(CROP, CROP), stride=(32, 32))
     else:

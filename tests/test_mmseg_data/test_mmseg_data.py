@@ -12,11 +12,13 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import mmseg_layouts as layouts
 import numpy as np
 import pytest
 import stand_ins  # noqa: F401
+from mmengine import Config
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
 from torch import nn
@@ -45,12 +47,8 @@ def test_every_packaged_config_has_a_case(cases):
     configs = layouts.packaged_configs()
     assert len(configs) > 600
     assert sorted(name for case in cases for name in case.users) == sorted(configs)
-    kinds = {
-        dataset['type']
-        for case in cases
-        for loader in layouts.LOADERS
-        for dataset in layouts.proper(case.cfg[loader].dataset)
-    }
+    loaders = [case.cfg[loader] for case in cases for loader in layouts.LOADERS]
+    kinds = {of['type'] for loader in loaders for of in layouts.proper(loader.dataset)}
     assert {'NightDrivingDataset', 'DarkZurichDataset', 'NYUDataset', 'LEVIRCDDataset'} < kinds
     assert len(kinds) >= 24
 
@@ -180,9 +178,7 @@ def test_our_tools_take_every_packaged_data_config_and_score_as_mmsegs(
         folder = tmp_path / str(number)
         cfg, _ = layouts.derive(case, folder / 'data', segmentor(channels=4))
         cfg.dump(folder / 'config.py')
-        rows.append(Row(case, cfg))
-        rows[-1].run(repo, folder)
-        print(rows[-1].text, flush=True)
+        rows.append(Row(case, cfg, *_run(repo, folder)))
     if path := os.environ.get('MMRAZOR_TAT_WRITE_RESULTS'):
         Path(path).write_text(_table(rows))
     assert {row.case.name: row.refused for row in rows if row.refused} == {}
@@ -190,36 +186,43 @@ def test_our_tools_take_every_packaged_data_config_and_score_as_mmsegs(
     assert all(row.ours['scores'] for row in rows)
 
 
-class Row:
-    """A data config, run: two iterations, a validation, a test with our tool and with mmseg's."""
-
-    def __init__(self, case: layouts.Case, cfg) -> None:
-        self.case, self.cfg = case, cfg
-        self.refused, self.ours, self.of_mmseg = '', {}, {}
-
-    def run(self, repo: Path, folder: Path) -> None:
-        config, checkpoint = folder / 'config.py', folder / 'train/iter_2.pth'
-        steps = (
-            ('train', repo / 'tools/train.py', config),
-            ('ours', repo / 'tools/test.py', config, checkpoint),
-            ('of_mmseg', '-c', _CURED, MMSEG_TOOLS / 'test.py', config, checkpoint),
+def _run(repo: Path, folder: Path) -> tuple[str, dict, dict]:
+    """Two iterations, a validation, a test with our tool and with mmseg's: what was refused, and
+    what both printed."""
+    config, checkpoint = folder / 'config.py', folder / 'train/iter_2.pth'
+    steps = {
+        'train': (repo / 'tools/train.py', config),
+        'ours': (repo / 'tools/test.py', config, checkpoint),
+        'of_mmseg': ('-c', _CURED, MMSEG_TOOLS / 'test.py', config, checkpoint),
+    }
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ['PYTHONPATH']])
+    found = dict(ours={}, of_mmseg={})
+    for step, command in steps.items():
+        run = subprocess.run(
+            [sys.executable, *map(str, command), '--work-dir', str(folder / step)],
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, 'PYTHONPATH': path, 'OMP_NUM_THREADS': '1'},
         )
-        path = os.pathsep.join([str(Path(__file__).parent), os.environ['PYTHONPATH']])
-        for step, *command in steps:
-            run = subprocess.run(
-                [sys.executable, *map(str, command), '--work-dir', str(folder / step)],
-                text=True,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, 'PYTHONPATH': path, 'OMP_NUM_THREADS': '1'},
-            )
-            if run.returncode:
-                self.refused = f'{step}: {run.stdout.strip().splitlines()[-1]}'
-                return
-            if step == 'train':
-                assert re.search(r'Iter\(val\) \[\d+/\d+\]    (aAcc|d1): ', run.stdout)
-            else:
-                setattr(self, step, _printed(run.stdout))
+        if run.returncode:
+            refused = f'{step}: {run.stdout.strip().splitlines()[-1]}'
+            return refused, found['ours'], found['of_mmseg']
+        if step == 'train':
+            assert re.search(r'Iter\(val\) \[\d+/\d+\]    (aAcc|d1): ', run.stdout)
+        else:
+            found[step] = _printed(run.stdout)
+    return '', found['ours'], found['of_mmseg']
+
+
+class Row(NamedTuple):
+    """A data config that was run."""
+
+    case: layouts.Case
+    cfg: Config
+    refused: str
+    ours: dict
+    of_mmseg: dict
 
     @property
     def text(self) -> str:

@@ -131,7 +131,8 @@ class Right(NamedTuple):
     run: dict = {}  # settings beside the data set
 
 
-_OF_EMPTY = dict(ignore_empty=True)
+_OF_EMPTY = [IMAGE | dict(ignore_empty=True), LABEL, PACK]
+_HEAD_OF_255 = dict(decode_head=dict(ignore_index=255))
 _REMOTE = dict(backend_args=dict(backend='elsewhere'))
 RIGHT = {
     'plain': Right(),
@@ -141,16 +142,11 @@ RIGHT = {
     'joined': Right(wrap=_joined, count=18),
     'indices': Right(settings=dict(indices=[0, 2]), count=2),
     'lazy': Right(settings=dict(lazy_init=True)),
-    'not serialized': Right(settings=dict(serialize_data=False)),
     'no list': Right(settings=dict(type='BaseSegDataset', ann_file='', metainfo=VOC)),
     'no labels': Right([IMAGE, PACK], dict(data_prefix=dict(img_path='img'))),
     'labels not read': Right([IMAGE, PACK], files=lambda root: shutil.rmtree(root / 'ann')),
-    'image missing': Right(
-        [IMAGE | _OF_EMPTY, LABEL, PACK], files=lambda root: _an_image(root).unlink()
-    ),
-    'image empty': Right(
-        [IMAGE | _OF_EMPTY, LABEL, PACK], files=lambda root: _an_image(root).write_bytes(b'')
-    ),
+    'image missing': Right(_OF_EMPTY, files=lambda root: _an_image(root).unlink()),
+    'image empty': Right(_OF_EMPTY, files=lambda root: _an_image(root).write_bytes(b'')),
     'colours': Right(
         [IMAGE, LABEL, dict(type='ColoursToIds'), PACK],
         files=lambda root: _relabel(root, lambda label: np.stack(3 * [label], axis=-1)),
@@ -165,10 +161,7 @@ RIGHT = {
     'other storage': Right([IMAGE | _REMOTE, LABEL | _REMOTE, PACK], files=_move_elsewhere),
     # mmseg keeps a data set's ignore_index and reads it nowhere: 255 is ignored in any case.
     'ignored 0': Right(settings=dict(ignore_index=0)),
-    'ignored None': Right(
-        settings=dict(ignore_index=None),
-        run=dict(model=dict(decode_head=dict(ignore_index=255))),
-    ),
+    'ignored None': Right(settings=dict(ignore_index=None), run=dict(model=_HEAD_OF_255)),
     'ignored zero label': Right(settings=dict(ignore_index=0, reduce_zero_label=True)),
     'ignored by the evaluator': Right(
         files=lambda root: _relabel(root, lambda label: label - (label == 255)),

@@ -13,6 +13,7 @@ from PIL import Image
 
 from mmrazor_tat.datasets.toy_scenes import draw_scene
 
+BASES = ['mmseg::_base_/default_runtime.py', 'mmseg::_base_/schedules/schedule_20k.py']
 SIZES = (64, 64), (61, 97), (80, 72)
 
 
@@ -63,8 +64,6 @@ def make(segmentor, data, tmp_path, monkeypatch):
             metainfo=dict(classes=('ground', 'thing'), palette=[[0, 0, 0], [255, 0, 0]]),
         )
         model = segmentor(channels, num_classes=2, crop=48)
-        for head in (model.decode_head, model.auxiliary_head):
-            head.num_classes = 2
         train = dict(
             batch_size=2,
             num_workers=0,
@@ -77,31 +76,18 @@ def make(segmentor, data, tmp_path, monkeypatch):
             sampler=dict(type='DefaultSampler', shuffle=False),
             dataset=dict(kind, pipeline=[load, resize, labels, pack]),
         )
-        cfg = Config(
+        cfg = Config.fromstring(f'_base_ = {BASES}', '.py')
+        cfg.model = model
+        cfg.merge_from_dict(
             dict(
-                default_scope='mmseg',
                 crop_size=(48, 48),
-                model=model,
                 train_dataloader=train,
                 val_dataloader=test,
                 test_dataloader=test,
                 val_evaluator=dict(type='IoUMetric', iou_metrics=['mIoU']),
                 test_evaluator=dict(type='IoUMetric', iou_metrics=['mIoU']),
-                train_cfg=dict(type='IterBasedTrainLoop', max_iters=2, val_interval=2),
-                val_cfg=dict(type='ValLoop'),
-                test_cfg=dict(type='TestLoop'),
-                optim_wrapper=dict(
-                    type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9)
-                ),
-                default_hooks=dict(
-                    logger=dict(type='LoggerHook', interval=1),
-                    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2),
-                    visualization=dict(type='SegVisualizationHook'),
-                ),
-                visualizer=dict(
-                    type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')]
-                ),
-                log_processor=dict(by_epoch=False),
+                train_cfg=dict(max_iters=2, val_interval=2),
+                default_hooks=dict(logger=dict(interval=1), checkpoint=dict(interval=2)),
                 randomness=dict(seed=0),
                 work_dir=str(tmp_path / f'run_{name}'),
             )

@@ -9,6 +9,10 @@ def weights_of(path) -> dict[str, torch.Tensor]:
     return CheckpointLoader.load_checkpoint(str(path), 'cpu')['state_dict']
 
 
+STILL = ['train_cfg.max_iters=1', 'train_cfg.val_interval=1', 'optim_wrapper.optimizer.lr=0']
+STILL += ['default_hooks.checkpoint.interval=1']
+
+
 @pytest.fixture
 def trained(pair, call, tmp_path):
     """(files of a pair, checkpoint of the plain student)."""
@@ -20,10 +24,9 @@ def trained(pair, call, tmp_path):
 
 def test_load_from_is_the_student_s(trained, call, tmp_path):
     files, plain = trained
-    still = ['train_cfg.max_iters=1', 'train_cfg.val_interval=1', 'optim_wrapper.optimizer.lr=0']
     ended = call(
         *('train', files.recipe, '--work-dir', tmp_path / 'run'),
-        *('--cfg-options', f'load_from={plain}', 'default_hooks.checkpoint.interval=1', *still),
+        *('--cfg-options', f'load_from={plain}', *STILL),
     )
     assert ended.code is None, ended.line
     before, after = weights_of(plain), weights_of(tmp_path / 'run/iter_1.pth')
@@ -55,9 +58,7 @@ def test_what_cannot_be_loaded_says_what_can(trained, call, tmp_path):
     # The option that is named does it.
     ended = call(
         *('train', files.recipe, '--work-dir', tmp_path / 'run'),
-        *('--cfg-options', f'pretrained={tmp_path / "backbone.pth"}'),
-        *('train_cfg.max_iters=1', 'train_cfg.val_interval=1', 'optim_wrapper.optimizer.lr=0'),
-        'default_hooks.checkpoint.interval=1',
+        *('--cfg-options', f'pretrained={tmp_path / "backbone.pth"}', *STILL),
     )
     assert ended.code is None, ended.line
     after = weights_of(tmp_path / 'run/iter_1.pth')
@@ -67,16 +68,13 @@ def test_what_cannot_be_loaded_says_what_can(trained, call, tmp_path):
 def test_a_plain_network_takes_the_student_of_a_distillation(pair, call, tmp_path):
     files = pair()
     assert call('train', files.recipe, '--work-dir', tmp_path / 'run').code is None
-    still = ['train_cfg.max_iters=1', 'train_cfg.val_interval=1', 'optim_wrapper.optimizer.lr=0']
+    distilled = tmp_path / 'run/iter_2.pth'
     ended = call(
-        *('train', files.student, '--work-dir', tmp_path / 'plain', '--cfg-options', *still),
-        *(f'load_from={tmp_path / "run/iter_2.pth"}', 'default_hooks.checkpoint.interval=1'),
+        *('train', files.student, '--work-dir', tmp_path / 'plain', '--cfg-options', *STILL),
+        f'load_from={distilled}',
     )
     assert 'the student of a distillation checkpoint is loaded' in ended.printed
-    before, after = (
-        weights_of(tmp_path / 'run/iter_2.pth'),
-        weights_of(tmp_path / 'plain/iter_1.pth'),
-    )
+    before, after = weights_of(distilled), weights_of(tmp_path / 'plain/iter_1.pth')
     kept = [key for key in after if key.endswith('weight')]
     assert len(kept) > 30
     assert all(torch.equal(before[f'architecture.{key}'], after[key]) for key in kept)
