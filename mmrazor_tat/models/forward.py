@@ -15,7 +15,7 @@ def input_channels(network: nn.Module) -> int:
     convolution (a siamese network's takes only a part of them).
     """
     known = normalization(getattr(network, 'data_preprocessor', None))
-    if known is not None and len(known.mean) > 1:
+    if known is not None and known.mean is not None and len(known.mean) > 1:
         return len(known.mean)
     convolutions = (m for m in network.modules() if isinstance(m, (nn.Conv2d, nn.Conv3d)))
     return next((conv.in_channels for conv in convolutions), 3)

@@ -14,12 +14,9 @@ def gradient_shares(
     A loss on the logits reaches the feature before them as well. The graph stays for the backward
     pass proper.
 
-    Args:
-        records: what the student's recorders hold, by name; those without a graph are left out.
-        losses: scalars by name.
-
     Returns:
-        By record and loss: the L2 norm of its gradient over the sum of all losses' norms.
+        By record and loss: the L2 norm of its gradient over the sum of all losses' norms. Records
+        without a graph are left out.
     """
     records = {name: x for name, x in records.items() if x.requires_grad}
     norms: dict[str, dict[str, Tensor]] = {name: {} for name in records}

@@ -11,16 +11,11 @@ class LossSchedule:
     """Warm-up, decay and stop of a loss. Stateless, so a resumed run goes on as it was.
 
     Args:
-        warmup: iterations of a linear warm-up: the factor of iteration i (from 0) is
-            (i + 1) / warmup until it is 1.
-        decay: (begin, end): from iteration ``begin`` to ``end`` the factor falls from 1 to
-            ``decay_to`` and stays there.
+        warmup: iterations: the factor of iteration i (from 0) is (i + 1) / warmup until it is 1.
+        decay: (begin, end): between them the factor falls from 1 to ``decay_to`` and stays there.
         decay_to: at least 0.
         decay_by: 'linear' or 'cosine'.
         stop: from this iteration on the loss is neither computed nor counted.
-
-    Raises:
-        ValueError: a setting out of range or out of order.
     """
 
     warmup: int = 0

@@ -22,13 +22,11 @@ def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: 
     Args:
         student, teacher: models whose ``forward(inputs, mode='tensor')`` runs the features.
         distiller: a ``SharedConnectorDistiller`` prepared from both.
-        inputs: (B, C, H, W), of the size that training will use; as many images as every loss
-            needs (its ``least_images``).
+        inputs: (B, C, H, W), of the size of the training, as many images as every loss needs.
 
     Raises:
         ValueError: a network that cannot be run, a record that never fires, channels that cannot
-            be read, a loss whose inputs do not fit, or one that is constant, whatever the student
-            gives; with the names and shapes of its records.
+            be read, a loss whose inputs do not fit or that is constant; with names and shapes.
     """
     for role, network in (('teacher', teacher), ('student', student)):
         try:

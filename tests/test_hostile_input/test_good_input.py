@@ -88,11 +88,11 @@ def test_pretrained_of_timm_s_networks(pretrained):
 
 
 def test_a_sampler_of_batches_of_one_s_own():
-    from mmrazor_tat.engine.hooks import RecipeCheckHook
+    from mmrazor_tat.engine.hooks import recipe_check_hook
 
     settings = dict(auto_scale_lr=dict(base_batch_size=16), train_dataloader=dict(batch_size=4))
     settings['optim_wrapper'] = dict(optimizer=dict(lr=0.01))
     runner = SimpleNamespace(
         cfg=Config(settings), train_dataloader=SimpleNamespace(batch_sampler=object(), sampler=None)
     )
-    RecipeCheckHook()._check_batch(runner)
+    recipe_check_hook._check_batch(runner)

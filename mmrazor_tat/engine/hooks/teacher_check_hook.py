@@ -7,6 +7,7 @@ from mmengine.logging import MMLogger
 from mmrazor.registry import HOOKS
 
 from ...models.losses.base import check_count
+from ...utils.errors import naming
 from ...utils.metrics import main_metric
 from ..runner.evaluation import bare_model, build_loader, evaluate
 
@@ -38,7 +39,8 @@ class TeacherCheckHook(Hook):
     ) -> None:
         check_count('num_images', num_images)
         self.num_images, self.metric = num_images, metric
-        self.floor = None if floor is None else float(floor)
+        with naming(f'floor must be a number or None, got {floor!r}'):
+            self.floor = None if floor is None else float(floor)
 
     def before_train(self, runner) -> None:
         model = bare_model(runner)

@@ -84,12 +84,10 @@ class AFDLoss(DistillLoss):
     def attention(self, s_features: Sequence[Tensor], t_features: Sequence[Tensor]) -> Tensor:
         """alpha: how much each stage of the teacher teaches each of the student, (B, T, S); a row
         sums to 1."""
-        queries = torch.stack(
-            [layer(t.mean((2, 3))) for layer, t in zip(self.queries, t_features)], 1
-        )  # (B, T, d)
-        keys = torch.stack(
-            [layer(s.mean((2, 3))) for layer, s in zip(self.keys, s_features)], 1
-        )  # (B, S, d)
+        queries, keys = (
+            torch.stack([layer(x.mean((2, 3))) for layer, x in zip(layers, features)], 1)
+            for layers, features in ((self.queries, t_features), (self.keys, s_features))
+        )  # (B, T, d), (B, S, d)
         batch, stages = keys.shape[:2]
         keys = self.bilinear(keys.flatten(0, 1)).view(batch, stages, len(t_features), self.dim)
         logits = torch.einsum('bstd,btd->bts', keys, queries) + self.t_place @ self.s_place.mT

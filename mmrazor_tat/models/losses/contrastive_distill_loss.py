@@ -142,12 +142,8 @@ class ContrastiveDistillLoss(DistillLoss):
         return self.loss_weight * loss / len(s_feature)
 
     def draw(self, index: Tensor, classes: Optional[Tensor] = None) -> Tensor:
-        """Negatives, (B, N) images of the data set, by torch's random numbers.
-
-        Args:
-            index: (B,) images.
-            classes: (M,) that of each image, or -1; None: from all other images.
-        """
+        """Negatives of (B,) images, (B, N) images of the data set, by torch's random numbers;
+        ``classes``: (M,) that of each image, or -1; None: from all other images."""
         shape = (len(index), self.num_negatives)
         if classes is None:
             drawn = torch.randint(self.num_samples - 1, shape, device=index.device)

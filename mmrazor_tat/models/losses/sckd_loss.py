@@ -91,12 +91,7 @@ class SCKDLoss(DistillLoss):
 
     @torch.no_grad()
     def cosine(self, z_s: Tensor, z_t: Tensor, targets: Tensor) -> Tensor:
-        """Of the two gradients, a scalar; 1 where one of them vanishes.
-
-        Args:
-            z_s, z_t: logits, (B, K).
-            targets: y, (B, K).
-        """
+        """Of the two gradients at logits (B, K), a scalar; 1 where one of them vanishes."""
         task = z_s.softmax(1) - targets
         kd = (z_s / self.tau).softmax(1) - (z_t / self.tau).softmax(1)  # tau scales, no more
         products = torch.stack([(task * kd).sum(), task.square().sum(), kd.square().sum()])

@@ -5,7 +5,6 @@ import functools
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Optional
 
-import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -17,13 +16,13 @@ class Normalization(NamedTuple):
     """What a data preprocessor does to the values of an image."""
 
     swaps: bool  # the channels are reversed first (BGR to RGB or back)
-    mean: list[float]  # of C channels, in the order after that; empty: nothing is taken off
-    std: list[float]
+    mean: Optional[Tensor]  # (C, 1, 1), in the order after that; None: nothing is taken off
+    std: Optional[Tensor]
     pad: float  # the value of what is padded, after the normalization
 
-    def of(self, x: Tensor, name: str) -> Tensor:
-        """Mean or std for a batch (B, C, H, W)."""
-        return torch.tensor(getattr(self, name), dtype=x.dtype, device=x.device).view(-1, 1, 1)
+    def listed(self) -> list:
+        """To be compared; it waits for a GPU."""
+        return [x.tolist() if isinstance(x, Tensor) else x for x in self]
 
 
 class TeacherInput(nn.Module):
@@ -40,32 +39,27 @@ class TeacherInput(nn.Module):
 
     def __init__(self, student: nn.Module, teacher: Optional[nn.Module]) -> None:
         super().__init__()
-        self._both = student, teacher
+        self.source, self.target = normalization(student), normalization(teacher)
 
     @functools.cached_property
-    def _normalizations(self) -> tuple:
-        """Read with the first batch."""
-        return tuple(map(normalization, self._both))
-
-    @property
     def changes(self) -> bool:
-        """Whether the teacher sees anything else than the student."""
-        source, target = self._normalizations
-        return None not in (source, target) and source != target
+        """Whether the teacher sees anything else than the student. Read with the first batch."""
+        both = self.source, self.target
+        return None not in both and both[0].listed() != both[1].listed()
 
     def forward(self, inputs: Tensor, data_samples: Optional[list] = None) -> Tensor:
         """(B, C, H, W) for the student -> the same for the teacher; what lies outside of a sample's
         ``img_shape`` is padding."""
         if not self.changes:
             return inputs
-        source, target = self._normalizations
+        source, target = self.source, self.target
         x = inputs.clone()
-        if source.std:
-            x = x * source.of(x, 'std') + source.of(x, 'mean')
+        if source.std is not None:
+            x = x * source.std.to(x) + source.mean.to(x)
         if source.swaps != target.swaps:
             x = x.flip(1)
-        if target.std:
-            x = (x - target.of(x, 'mean')) / target.of(x, 'std')
+        if target.std is not None:
+            x = (x - target.mean.to(x)) / target.std.to(x)
         for image, sample in zip(x, data_samples or ()):
             height, width = tuple(getattr(sample, 'img_shape', image.shape[1:]))[:2]
             image[:, height:] = target.pad
@@ -76,12 +70,12 @@ class TeacherInput(nn.Module):
 def normalization(preprocessor: Any) -> Optional[Normalization]:
     """How ``preprocessor`` normalizes; None if it is none of images."""
     if type(preprocessor) is BaseDataPreprocessor:  # images as they are read
-        return Normalization(False, [], [], 0.0)
+        return Normalization(False, None, None, 0.0)
     if not hasattr(preprocessor, '_enable_normalize'):
         return None
-    mean = std = []
+    mean = std = None
     if preprocessor._enable_normalize:
-        mean, std = (getattr(preprocessor, name).flatten().tolist() for name in ('mean', 'std'))
+        mean, std = (getattr(preprocessor, name).reshape(-1, 1, 1) for name in ('mean', 'std'))
     names = ('channel_conversion', '_channel_conversion', 'to_rgb')
     swaps = any(getattr(preprocessor, name, False) for name in names)
     pad = getattr(preprocessor, 'pad_val', getattr(preprocessor, 'pad_value', 0))
