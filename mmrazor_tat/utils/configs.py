@@ -54,7 +54,8 @@ def config_path(name: str) -> str:
     root = Path(__file__).parents[1] / '.mim' / 'configs'
     if not (root / name).is_file():
         known = sorted(path.relative_to(root).as_posix() for path in root.rglob('*.py'))
-        close = difflib.get_close_matches(name, known, cutoff=0.4)
+        same = [path for path in known if Path(path).name == Path(name).name]
+        close = same[:3] or difflib.get_close_matches(name, known, cutoff=0.4)
         raise FileNotFoundError(
             f'there is no config {name!r} among the {len(known)} of {root.resolve()}'
             + (f'; near it: {", ".join(close)}' if close else '')
