@@ -110,7 +110,7 @@ def export_student(
             )
     meta = read_checkpoint(str(checkpoint)).get('meta') or {}
     progress = {key: meta[key] for key in ('epoch', 'iter') if isinstance(meta.get(key), int)}
-    classes = meta.get('dataset_meta') or _validation_data(cfg).metainfo
+    classes = meta.get('dataset_meta') or _metainfo(cfg)
 
     with tempfile.TemporaryDirectory(prefix='.student.', dir=nearest) as unfinished:
         folder, text = Path(unfinished), plain.pretty_text
@@ -145,6 +145,16 @@ def export_student(
 
 def sha256_of(path: Any) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _metainfo(cfg: Config) -> dict[str, Any]:
+    """By the data set's class and config; where they name no classes by the data themselves."""
+    dataset = (cfg.get('val_dataloader') or cfg.get('test_dataloader') or {}).get('dataset') or {}
+    init_default_scope(cfg.get('default_scope') or 'mmseg')
+    with DATASETS.switch_scope_and_registry(dataset.get('_scope_')) as registry:
+        of_class = getattr(registry.get(dataset.get('type') or ''), 'METAINFO', {})
+    own = dataset.get('metainfo') or {}
+    return of_class if of_class and not own else _validation_data(cfg).metainfo
 
 
 def _validation_data(cfg: Config) -> Any:
