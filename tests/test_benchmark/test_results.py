@@ -5,11 +5,7 @@ import zipfile
 
 import pytest
 
-from mmrazor_tat.benchmark.execution.records import (
-    discard_logs,
-    read_error,
-    read_results,
-)
+from mmrazor_tat.benchmark.execution.records import discard_logs, read_error, read_results
 from mmrazor_tat.utils.work_dir import keep_last, last_checkpoint, point_to_last
 
 

@@ -14,11 +14,7 @@ from mmrazor_tat.recipes.views import choose_views
 CROP = 64
 _NORM = dict(type='BN', requires_grad=True)
 _RESNET = dict(
-    type='ResNetV1c',
-    num_stages=4,
-    out_indices=(0, 1, 2, 3),
-    norm_cfg=_NORM,
-    contract_dilation=True,
+    type='ResNetV1c', num_stages=4, out_indices=(0, 1, 2, 3), norm_cfg=_NORM, contract_dilation=True
 )
 
 

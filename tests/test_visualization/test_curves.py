@@ -291,10 +291,7 @@ class TestFigure:
         assert content.title == 'validation accuracy/top1'
         assert [
             (line.name, list(line.series.index), list(line.series)) for line in content.lines
-        ] == [
-            ('student', [2], [60.0]),
-            ('teacher', [0, 4], [70.0, 70.0]),
-        ]
+        ] == [('student', [2], [60.0]), ('teacher', [0, 4], [70.0, 70.0])]
 
     def test_one_teacher_is_one_dashed_line(self, log):
         def val(step, own, teacher):

@@ -175,11 +175,7 @@ def test_another_model_s_checkpoint_is_refused_before_anything_is_loaded(distill
     first.train()
     path = f'{first.work_dir}/iter_1.pth'
     other = distillation(
-        2,
-        'other',
-        resume=True,
-        load_from=path,
-        **{'model.architecture.decode_head.channels': 16},
+        2, 'other', resume=True, load_from=path, **{'model.architecture.decode_head.channels': 16}
     )
     loaded = []
     other.model._register_load_state_dict_pre_hook(lambda *_: loaded.append(True))

@@ -99,9 +99,7 @@ def test_the_newest_and_the_best_stay_and_a_resumed_run_knows_the_best(distillat
 
 def test_the_averaged_student_is_written(distillation):
     runner = distillation(
-        3,
-        custom_hooks=[dict(type='EMAHook', momentum=0.4)],
-        **hook(interval=3, save_best='mIoU'),
+        3, custom_hooks=[dict(type='EMAHook', momentum=0.4)], **hook(interval=3, save_best='mIoU')
     )
     runner.train()
     ema = next(hook for hook in runner.hooks if isinstance(hook, EMAHook))
