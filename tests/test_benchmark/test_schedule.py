@@ -473,22 +473,16 @@ def test_a_process_that_ignores_sigterm_is_killed(tmp_path, monkeypatch):
     assert not is_alive(int(name)) and executor.room == 1
 
 
-class TestProgress:
-    def test_lines_now_and_then(self, monkeypatch):
-        now = [0.0]
-        monkeypatch.setattr(progressing.time, 'monotonic', lambda: now[0])
-        stream = io.StringIO()
-        progress = Progress(37, stream, every=30)
-        for now[0] in (1.0, 29.0, 30.0, 31.0, 59.0, 60.0):
-            progress.update([('tat seed 1', 65.0), ('kd seed 0', now[0])], 723.0)
-        line = 'running: tat seed 1 (1:05), kd seed 0 ({}); suite 12:03 left\n'
-        assert stream.getvalue() == line.format('0:30') + line.format('1:00')
-        progress.event('tat seed 1 finished', 5)
-        assert stream.getvalue().endswith('\n[ 5/37] tat seed 1 finished\n')
-
-    @pytest.mark.parametrize(
-        ('seconds', 'text'),
-        [(0, '0:00'), (65.4, '1:05'), (119.6, '2:00'), (7265, '2:01:05'), (None, '?')],
-    )
-    def test_duration(self, seconds, text):
+def test_progress_now_and_then(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progressing.time, 'monotonic', lambda: now[0])
+    stream = io.StringIO()
+    progress = Progress(37, stream, every=30)
+    for now[0] in (1.0, 29.0, 30.0, 31.0, 59.0, 60.0):
+        progress.update([('tat seed 1', 65.0), ('kd seed 0', now[0])], 723.0)
+    line = 'running: tat seed 1 (1:05), kd seed 0 ({}); suite 12:03 left\n'
+    assert stream.getvalue() == line.format('0:30') + line.format('1:00')
+    progress.event('tat seed 1 finished', 5)
+    assert stream.getvalue().endswith('\n[ 5/37] tat seed 1 finished\n')
+    for seconds, text in ((0, '0:00'), (119.6, '2:00'), (7265, '2:01:05'), (None, '?')):
         assert duration(seconds) == text
