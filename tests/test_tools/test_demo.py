@@ -39,8 +39,6 @@ def test_progress(demo_run):
     assert len(log.splitlines()) <= 25, log
 
 
-
-
 def test_table(demo_run):
     work_dir, log = demo_run
     rows = re.findall(r'^(teacher|student|TaT student) +([\d.]+) +([\d.]+) M *[\d.]*$', log, re.M)
@@ -51,8 +49,6 @@ def test_table(demo_run):
     for name in ('teacher', 'student', 'tat_student'):  # the same budget
         assert (work_dir / name / 'iter_4.pth').exists()
     assert f'Report: {work_dir / "report.html"}' in log
-
-
 
 
 def test_picture(demo_run):
@@ -77,5 +73,3 @@ def test_attention(demo_run):
     vermilion = abs(picture - [0xD5, 0x5E, 0x00]).sum(-1) < 12
     assert vermilion.sum() > 50
     assert picture.shape[1] > 600 and picture.std() > 30
-
-
