@@ -28,13 +28,8 @@ LOSSES = dict(
 
 def hierarchical(distiller, *views, **options):
     """One loss, with projections that change nothing."""
-    loss = dict(
-        type='HierarchicalTaTLoss',
-        views=[VIEWS[view] for view in views],
-        projections=(),
-        lean=False,
-        **options,
-    )
+    chosen = [VIEWS[view] for view in views]
+    loss = dict(type='HierarchicalTaTLoss', views=chosen, projections=(), lean=False, **options)
     return {**distiller, 'distill_losses': dict(loss_tat=loss)}
 
 
@@ -50,18 +45,18 @@ def composed(distiller, *views, **options):
     }
 
 
+def model_of(segmentor, distiller) -> dict:
+    networks = dict(architecture=segmentor(8), teacher=segmentor(8))
+    return dict(type='mmrazor.FrozenTeacherDistill', distiller=distiller, **networks)
+
+
 @pytest.fixture
 def build(segmentor, lean_distiller):
     """A function that gives the distiller of two equal networks with planted records."""
 
     def build(form, s_map, t_map, *views, **options):
-        cfg = dict(
-            type='mmrazor.FrozenTeacherDistill',
-            architecture=segmentor(8),
-            teacher=segmentor(8),
-            distiller=form(copy.deepcopy(lean_distiller), *views, **options),
-        )
-        distiller = MODELS.build(cfg).distiller
+        of = form(copy.deepcopy(lean_distiller), *views, **options)
+        distiller = MODELS.build(model_of(segmentor, of)).distiller
 
         def raw_record(recorder, from_student, *_):
             return s_map if from_student else t_map
@@ -126,9 +121,8 @@ class TestPlanted:
 def test_maps_of_two_sizes(build):
     """The teacher's is 8 x 12, the student's 16 x 6."""
     s_map, t_map = planted((16, 6), (8, 12), (13, 4), (2, 9))
-    distiller = build(
-        hierarchical, s_map, t_map, 'whole', 'anchor', 'patch', softmax_over='student'
-    )
+    views = 'whole', 'anchor', 'patch'
+    distiller = build(hierarchical, s_map, t_map, *views, softmax_over='student')
     ((whole, anchor, patch),) = attention_maps(distiller, [(2, 9)])
     assert [x.name for x in (whole, anchor, patch)] == ['tat_whole', 'tat_anchor', 'tat_patch']
     assert whole.weights.shape == (16, 6) and whole.weights.argmax() == 13 * 6 + 4
@@ -138,12 +132,8 @@ def test_maps_of_two_sizes(build):
 
 
 def test_several_points_and_an_image_of_a_batch(build):
-    maps = [
-        torch.cat(pair)
-        for pair in zip(
-            planted((8, 12), (8, 12), (6, 11), (1, 2)), planted((8, 12), (8, 12), (0, 5), (7, 7))
-        )
-    ]
+    first = planted((8, 12), (8, 12), (6, 11), (1, 2))
+    maps = [*map(torch.cat, zip(first, planted((8, 12), (8, 12), (0, 5), (7, 7))))]
     distiller = build(hierarchical, *maps, 'whole', softmax_over='student', scale=1.0)
     (first,), (second,) = attention_maps(distiller, [(7, 7), (4, 4)], image=1)
     assert first.weights.argmax() == 5 and first.weights.max() > 0.99
@@ -155,6 +145,12 @@ def test_equal_weights_have_all_positions(build):
     distiller = build(hierarchical, torch.zeros(1, 16, 8, 12), torch.ones(1, 16, 8, 12), 'whole')
     ((found,),) = attention_maps(distiller, [(0, 0)])
     assert found.effective_positions == pytest.approx(96, rel=1e-5)
+
+
+@pytest.mark.parametrize(('form', 'views'), [(hierarchical, ['whole']), (composed, ['anchor'])])
+def test_the_map_that_points_are_chosen_by_is_the_raw_one(build, form, views):
+    maps = planted((8, 12), (8, 12), (6, 11), (1, 2))
+    assert teacher_map(build(form, *maps, *views)) is maps[1]
 
 
 def test_what_a_view_drops(build):
@@ -193,22 +189,9 @@ def test_the_projections_are_used_and_left_alone(build, lean_distiller):
     torch.testing.assert_close(found.weights, expected)
 
 
-def test_the_map_that_points_are_chosen_by_is_the_raw_one(build):
-    maps = planted((8, 12), (8, 12), (6, 11), (1, 2))
-    assert teacher_map(build(hierarchical, *maps, 'whole')) is maps[1]
-    assert teacher_map(build(composed, *maps, 'anchor', 'patch')) is maps[1]
-
-
 def test_errors(segmentor, distiller_config):
     with pytest.raises(ValueError, match='a EncoderDecoder has no distillation losses'):
         require_tat_loss(MODELS.build(segmentor(8)))
-    model = MODELS.build(
-        dict(
-            type='mmrazor.FrozenTeacherDistill',
-            architecture=segmentor(8),
-            teacher=segmentor(8),
-            distiller=distiller_config('kd'),
-        )
-    )
+    model = MODELS.build(model_of(segmentor, distiller_config('kd')))
     with pytest.raises(ValueError, match=r'the losses are: loss_kd \(PixelWiseKDLoss\)'):
         require_tat_loss(model)

@@ -2,7 +2,7 @@
 
 import torch
 
-from mmrazor_tat.visualization.attention.target_points import cell_at, choose_points
+from mmrazor_tat.visualization.attention.target_points import choose_points
 
 
 def scene(*things, size=(16, 20), channels=4):
@@ -57,12 +57,6 @@ def test_a_small_map_gives_what_it_has():
     assert choose_points(torch.zeros(2, 3, 3), 5) == [(1, 1)]
     assert len(choose_points(torch.rand(2, 2, 2), 9)) == 4  # all at the border
     assert len(set(choose_points(torch.rand(2, 6, 6), 9))) == 9
-
-
-def test_cell_at():
-    assert cell_at(0.0, 0.0, (4, 8)) == (0, 0)
-    assert cell_at(0.49, 0.51, (4, 8)) == (1, 4)
-    assert cell_at(1.0, 1.0, (4, 8)) == (3, 7)
 
 
 def test_positions_that_are_not_finite_are_never_chosen():
