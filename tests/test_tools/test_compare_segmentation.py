@@ -39,7 +39,8 @@ def run(repo, here, toy_voc, tmp_path):
     def run(config, *arguments, ok=True, options=()):
         tool = repo / 'tools/compare_segmentation.py'
         arguments = [repo / 'configs/small/demo' / config, *arguments]
-        arguments += ['--cfg-options', f'data_root={toy_voc}', *options]
+        alone = ['val_dataloader.num_workers=0', 'val_dataloader.persistent_workers=False']
+        arguments += ['--cfg-options', f'data_root={toy_voc}', *alone, *options]
         return here(tool, *arguments, cwd=tmp_path, ok=ok)
 
     return run
