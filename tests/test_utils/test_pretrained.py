@@ -55,13 +55,12 @@ def test_what_is_not_about_the_backbone_stays():
     cfg = Config(dict(model=dict(init_cfg=OURS, backbone=dict(type='B', init_cfg=normal))))
     set_pretrained(cfg, None)
     assert cfg.model == dict(init_cfg=OURS, backbone=dict(type='B', init_cfg=normal))
-
-
-def test_a_network_without_any_is_none_that_gets_one():
-    """A class that does not take the argument could not be built with it."""
+    # A class that does not take the argument could not be built with it.
     cfg = Config(dict(model=dict(type='Net')))
     set_pretrained(cfg, None)
     assert cfg.model == dict(type='Net')
+    with pytest.raises(ValueError, match='has no model'):
+        set_pretrained(Config(dict(train_cfg=dict())), None)
 
 
 @pytest.mark.parametrize('weights', [True, 0, '', ['a.pth'], dict(type='Pretrained')])
@@ -69,8 +68,3 @@ def test_what_is_no_checkpoint(weights):
     cfg = Config(dict(model=dict(type='Net')))
     with pytest.raises(ValueError, match='pretrained must be None or the text of a checkpoint'):
         set_pretrained(cfg, weights)
-
-
-def test_a_config_without_a_network():
-    with pytest.raises(ValueError, match='has no model'):
-        set_pretrained(Config(dict(train_cfg=dict())), None)
