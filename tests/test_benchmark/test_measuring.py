@@ -15,7 +15,6 @@ from mmengine.runner import Runner, save_checkpoint
 
 from mmrazor_tat.datasets.toy_cifar import write_toy_cifar
 from mmrazor_tat.models import HierarchicalTaTLoss
-from mmrazor_tat.utils import measure
 from mmrazor_tat.utils.config_settings import set_crop_size, set_data_root
 
 
@@ -93,13 +92,6 @@ def test_peak_memory_of_a_known_allocation(repo):
     start = [sys.executable, '-c', code]
     found = subprocess.check_output(start, text=True, cwd=repo / 'benchmarks')
     assert float(found) == pytest.approx(64, abs=4)
-
-
-def test_the_machine_is_described():
-    machine = measure.describe_machine()
-    assert machine['torch'] == torch.__version__ and machine['cores'] >= 1
-    of = dict(processor='A', torch='2', cores=2, threads=1)
-    assert measure.machine_line(of) == 'A, 2 cores, 1 thread, torch 2'
 
 
 def live_tensors(repo, cfg: Config, work_dir) -> list[int]:
