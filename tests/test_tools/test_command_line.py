@@ -111,14 +111,6 @@ def test_test_without_arguments(run, repo):
     assert cfg.model.teacher_ckpt is None  # the checkpoint holds the teacher
 
 
-def test_where_a_test_writes(test):
-    cfg = test('--out', 'labels', '--show-dir', 'pictures')
-    assert (cfg.test_evaluator.output_dir, cfg.test_evaluator.keep_results) == ('labels', True)
-    assert cfg.default_hooks.visualization.draw is True
-    assert cfg.default_hooks.visualization.interval == 1
-    assert cfg.visualizer.save_dir == 'pictures'
-
-
 def test_tta(test):
     cfg = test('--tta')
     assert cfg.model.type == 'SegTTAModel'

@@ -11,25 +11,19 @@ RECIPE = 'tat/tat_deeplabv3plus_r101-d16_r18-d16_1xb16-100e_voc12aug-513x513.py'
 OURS = dict(type='Pretrained', checkpoint='ours.pth')
 
 
-def test_a_plain_network(repo):
-    cfg = Config.fromfile(repo / 'configs' / STUDENT)
-    assert cfg.model.pretrained == 'open-mmlab://resnet18_v1c'
-    data = str(cfg.train_dataloader)
+@pytest.mark.parametrize('name', [STUDENT, RECIPE])
+def test_a_plain_network_or_the_student_of_a_recipe(repo, name):
+    """The teacher, which loads its checkpoint, is left alone, and so are the data."""
+    cfg = Config.fromfile(repo / 'configs' / name)
+    network = cfg.model.get('architecture', cfg.model)
+    assert network.pretrained == 'open-mmlab://resnet18_v1c'
+    data, teacher = str(cfg.train_dataloader), str(cfg.model.get('teacher'))
     apply_options(cfg, {'pretrained': None})
-    assert cfg.model.pretrained is None and cfg.pretrained is None
-    assert str(cfg.train_dataloader) == data
+    assert network.pretrained is None and cfg.pretrained is None
+    assert str(cfg.train_dataloader) == data and str(cfg.model.get('teacher')) == teacher
+    assert name == STUDENT or 'pretrained' not in cfg.model
     with torch.device('meta'):
-        assert MODELS.build(cfg.model).backbone.init_cfg[0]['type'] == 'Kaiming'
-
-
-def test_the_student_of_a_recipe(repo):
-    """The teacher, which loads its checkpoint, is left alone."""
-    cfg = Config.fromfile(repo / 'configs' / RECIPE)
-    assert cfg.model.architecture.pretrained == 'open-mmlab://resnet18_v1c'
-    teacher = str(cfg.model.teacher)
-    apply_options(cfg, {'pretrained': None})
-    assert cfg.model.architecture.pretrained is None
-    assert 'pretrained' not in cfg.model and str(cfg.model.teacher) == teacher
+        assert MODELS.build(network).backbone.init_cfg[0]['type'] == 'Kaiming'
 
 
 @pytest.mark.parametrize(

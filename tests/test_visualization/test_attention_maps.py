@@ -79,43 +79,42 @@ def planted(s_size, t_size, source, target, window=1, softmax_over='student'):
     return s_map, t_map
 
 
+@pytest.mark.parametrize(
+    ('view', 'planted_at', 'point', 'title', 'peak', 'places', 'target'),
+    [
+        (
+            *('whole', ((6, 11), (1, 2)), (1, 2), 'whole map 8 x 12', (6, 11)),
+            (Box(0, 0, 1, 1),),
+            Box(1 / 8, 2 / 12, 2 / 8, 3 / 12),
+        ),
+        (
+            *('anchor', ((6, 10), (0, 2), 2), (1, 3), 'anchor points 4 x 6', (3, 5)),
+            (Box(0, 0, 1, 1),),
+            Box(0, 2 / 12, 2 / 8, 4 / 12),
+        ),
+        # 2 x 3 patches; group 1 has the last of the first row, the first of the second. Student
+        # and teacher agree in the second.
+        (
+            *('patch', ((7, 2), (5, 1)), (5, 1), 'group: 2 patches of 4 x 4', (3, 2)),
+            (Box(0, 8 / 12, 0.5, 1), Box(0.5, 0, 1, 4 / 12)),
+            Box(5 / 8, 1 / 12, 6 / 8, 2 / 12),
+        ),
+    ],
+)
 @pytest.mark.parametrize('softmax_over', ['student', 'teacher'])
 @pytest.mark.parametrize('form', [hierarchical, composed])
-class TestPlanted:
+def test_planted(build, form, softmax_over, view, planted_at, point, title, peak, places, target):
     """Maps of 8 x 12; the peak, its places and the target in fractions worked out by hand."""
-
-    def look(self, build, form, view, softmax_over, source, target, point, window=1):
-        maps = planted((8, 12), (8, 12), source, target, window, softmax_over)
-        distiller = build(form, *maps, view, softmax_over=softmax_over)
-        ((found,),) = attention_maps(distiller, [point])
-        assert found.kind == view and found.name in (f'tat_{view}', view)
-        assert found.weights.sum().item() == pytest.approx(1, abs=1e-6)
-        assert found.weights.max() > 0.99 and found.effective_positions < 1.1
-        assert not found.moved
-        return found, divmod(found.weights.argmax().item(), found.weights.shape[1])
-
-    def test_whole_map(self, build, form, softmax_over):
-        found, peak = self.look(build, form, 'whole', softmax_over, (6, 11), (1, 2), (1, 2))
-        assert found.weights.shape == (8, 12) and peak == (6, 11)
-        assert found.places == (Box(0, 0, 1, 1),)
-        assert found.target == Box(1 / 8, 2 / 12, 2 / 8, 3 / 12)
-        assert found.title == 'whole map 8 x 12'
-
-    def test_anchor_points(self, build, form, softmax_over):
-        found, peak = self.look(build, form, 'anchor', softmax_over, (6, 10), (0, 2), (1, 3), 2)
-        assert found.weights.shape == (4, 6) and peak == (3, 5)
-        assert found.places == (Box(0, 0, 1, 1),)
-        assert found.target == Box(0, 2 / 12, 2 / 8, 4 / 12)
-        assert found.title == 'anchor points 4 x 6'
-
-    def test_patch_group(self, build, form, softmax_over):
-        """2 x 3 patches of 4 x 4; group 1 has the last of the first row, the first of the second.
-        Student and teacher agree in the second."""
-        found, peak = self.look(build, form, 'patch', softmax_over, (7, 2), (5, 1), (5, 1))
-        assert found.weights.shape == (4, 4) and peak == (3, 2)
-        assert found.places == (Box(0, 8 / 12, 0.5, 1), Box(0.5, 0, 1, 4 / 12))
-        assert found.target == Box(5 / 8, 1 / 12, 6 / 8, 2 / 12)
-        assert found.title == 'group: 2 patches of 4 x 4'
+    maps = planted((8, 12), (8, 12), *planted_at, softmax_over=softmax_over)
+    distiller = build(form, *maps, view, softmax_over=softmax_over)
+    ((found,),) = attention_maps(distiller, [point])
+    assert found.kind == view and found.name in (f'tat_{view}', view)
+    assert found.weights.sum().item() == pytest.approx(1, abs=1e-6)
+    assert found.weights.max() > 0.99 and found.effective_positions < 1.1
+    shape = tuple(int(side) for side in title.split(' ')[-3::2])
+    assert found.weights.shape == shape and found.title == title
+    assert divmod(found.weights.argmax().item(), shape[1]) == peak
+    assert (found.places, found.target, found.moved) == (places, target, False)
 
 
 def test_maps_of_two_sizes(build):

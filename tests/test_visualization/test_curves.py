@@ -322,12 +322,12 @@ class TestFigure:
         colours = [colour for colour, _ in points(draw_runs(runs).axes[0])]
         assert len(colours) == len(set(colours)) == count and '#999999' not in colours
 
-    @pytest.mark.parametrize(('ending', 'begins'), [('png', b'\x89PNG'), ('svg', b'<?xml')])
-    def test_the_ending_names_the_format(self, log, tmp_path, ending, begins):
+    def test_the_ending_names_the_format(self, log, tmp_path):
         run = read_run(log('r', '1', plain(1)))
-        plot_runs([run], tmp_path / f'new/x.{ending}')
-        assert (tmp_path / f'new/x.{ending}').read_bytes().startswith(begins)
-        assert os.listdir(tmp_path / 'new') == [f'x.{ending}']
+        for ending, begins in (('png', b'\x89PNG'), ('svg', b'<?xml')):
+            plot_runs([run], tmp_path / f'{ending}/x.{ending}')
+            assert (tmp_path / f'{ending}/x.{ending}').read_bytes().startswith(begins)
+            assert os.listdir(tmp_path / ending) == [f'x.{ending}']
 
 
 class TestErrors:

@@ -17,6 +17,8 @@ def scene(*things, size=(16, 20), channels=4):
 def test_the_odd_cells_are_found_the_oddest_first():
     x = scene((3, 4, 0, 2.0), (12, 15, 1, 9.0), (8, 9, 2, 5.0))
     assert choose_points(x, 3) == [(12, 15), (8, 9), (3, 4)]
+    assert choose_points(x, 1, within=(10, 20)) == [(8, 9)]
+    assert all(row < 10 and column < 7 for row, column in choose_points(x, 3, within=(10, 7)))
     assert choose_points(x.flip(0), 3) == [(12, 15), (8, 9), (3, 4)]  # a matter of distances
 
 
@@ -45,12 +47,6 @@ def test_points_are_apart_and_repeatable():
     for i, a in enumerate(points):
         for b in points[:i]:
             assert max(abs(a[0] - b[0]), abs(a[1] - b[1])) >= 4
-
-
-def test_within():
-    x = scene((3, 4, 0, 2.0), (12, 15, 1, 9.0))
-    assert choose_points(x, 1, within=(10, 20)) == [(3, 4)]
-    assert all(row < 10 and column < 7 for row, column in choose_points(x, 3, within=(10, 7)))
 
 
 def test_a_small_map_gives_what_it_has():
