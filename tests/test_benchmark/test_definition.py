@@ -32,6 +32,11 @@ def with_run(name: str, **changes) -> dict:
     return {**RUNS, name: {**RUNS.get(name, {}), **changes}}
 
 
+def tat(**changes) -> dict:
+    """The suite's runs with changes of one."""
+    return dict(runs=with_run('tat', **changes))
+
+
 def test_what_is_read(suite, repo, tmp_path):
     (tmp_path / 'own.py').write_text('model = dict()\n')  # beside the suite
     runs = with_run('student', config='own.py')
@@ -87,23 +92,17 @@ FAULTS = [
     (dict(runs=dict(a=3)), "run 'a' must be a dict such as"),
     (dict(runs=dict(a=dict(label='x')), baseline=None), "run 'a' needs a config"),
     (dict(runs={'a/b': dict(config='small/demo/student.py')}), "run 'a/b': a run becomes a folder"),
+    (tat(teached='teacher'), "run 'tat' has no key 'teached'; nearest: 'teacher'"),
+    (tat(paper='72'), "run 'tat': paper must be a number or None"),
+    (tat(group=''), "run 'tat': group must be a text, got ''"),
     (
-        dict(runs=with_run('tat', teached='teacher')),
-        "run 'tat' has no key 'teached'; nearest: 'teacher'",
-    ),
-    (dict(runs=with_run('tat', paper='72')), "run 'tat': paper must be a number or None"),
-    (dict(runs=with_run('tat', group='')), "run 'tat': group must be a text, got ''"),
-    (
-        dict(runs=with_run('tat', config='small/demo/tat.py')),
+        tat(config='small/demo/tat.py'),
         "run 'tat': there is no config 'small/demo/tat.py', neither in",
     ),
-    (
-        dict(runs=with_run('tat', teacher='teached')),
-        "run 'tat': teacher: there is no run 'teached'; nearest: 'teacher'",
-    ),
-    (dict(runs=with_run('tat', teacher=1)), "run 'tat': teacher must be a text, got 1"),
+    (tat(teacher='teached'), "run 'tat': teacher: there is no run 'teached'; nearest: 'teacher'"),
+    (tat(teacher=1), "run 'tat': teacher must be a text, got 1"),
     (dict(baseline='plain'), "baseline: there is no run 'plain'; known: teacher, student, tat"),
-    (dict(runs=with_run('tat', start='tat')), "run 'tat': start is the run itself"),
+    (tat(start='tat'), "run 'tat': start is the run itself"),
     (
         dict(runs=with_run('student', start='tat')),
         'each the start of its forerunner: student -> tat -> student$',
@@ -119,7 +118,7 @@ FAULTS = [
     (dict(options=[1]), 'options must be a dict by dotted keys'),
     (dict(options={'randomness.seed': 1}), 'options: randomness.seed is set by the runner: name'),
     (
-        dict(runs=with_run('tat', options=dict(default_hooks=dict(checkpoint=dict(rule='less'))))),
+        tat(options=dict(default_hooks=dict(checkpoint=dict(rule='less')))),
         "run 'tat': options: default_hooks.checkpoint.rule is set by the runner",
     ),
     (
@@ -127,7 +126,7 @@ FAULTS = [
         'options: train_pipeline=.* cannot be handed over by --cfg-options',
     ),
     (
-        dict(runs=with_run('tat', options={'model.teacher_ckpt': 'x.pth'})),
+        tat(options={'model.teacher_ckpt': 'x.pth'}),
         "run 'tat' has a teacher and the option model.teacher_ckpt: one of the two",
     ),
     (dict(toy_data=dict(num=3)), "toy_data of layout 'voc' has no key 'num'; nearest: 'num_val'"),

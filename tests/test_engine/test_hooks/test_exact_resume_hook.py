@@ -31,8 +31,9 @@ class Weight(BaseMetric):
 
 
 @pytest.fixture
-def train(tmp_path):
+def train(tmp_path, monkeypatch):
     """A function that trains up to an iteration, or an epoch of two, resuming what is there."""
+    monkeypatch.setattr('mmengine.runner.loops.time.sleep', lambda _: None)
     count = 0
 
     def train(until: int, by_epoch: bool = False) -> None:
