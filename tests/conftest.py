@@ -290,9 +290,10 @@ def two_iterations():
 @pytest.fixture(scope='session')
 def toy_options(toy_voc):
     """``--cfg-options`` that point a demo config at the small data set, for two iterations."""
-    splits = 'train', 'val', 'test'
+    # Without processes that read the data: at the end torch waits five seconds for each.
+    data = f'dataset.data_root={toy_voc}', 'num_workers=0', 'persistent_workers=False'
     return [
-        *(f'{split}_dataloader.dataset.data_root={toy_voc}' for split in splits),
+        *(f'{split}_dataloader.{of}' for split in ('train', 'val', 'test') for of in data),
         'crop_size=(48,48)',
         'train_dataloader.batch_size=2',
         'train_cfg.max_iters=2',
@@ -311,10 +312,11 @@ def miou():
 @pytest.fixture(scope='session')
 def demo_teacher(repo, call, toy_options, tmp_path_factory) -> str:
     """The checkpoint of a demo teacher, trained for two iterations by our tool."""
-    work_dir, config = tmp_path_factory.mktemp('teacher'), repo / 'configs/small/demo/teacher.py'
-    ended = call('train', config, '--work-dir', work_dir, '--cfg-options', *toy_options)
-    assert ended.code is None, ended.line
-    return str(work_dir / 'iter_2.pth')
+    folder = tmp_path_factory.mktemp('teacher')
+    config = repo / 'configs/small/demo/teacher.py'
+    ended = call('train', config, '--work-dir', folder, '--cfg-options', *toy_options)
+    assert ended.code in (None, 0), ended.printed[-6000:]
+    return str(folder / 'iter_2.pth')
 
 
 @pytest.fixture(scope='session')

@@ -1,11 +1,9 @@
 """A suite's file: what is read, and the one error that each fault gives before anything runs."""
 
-from pathlib import Path
-
 import pytest
 
 from mmrazor_tat.benchmark.suites.definition import load_suite
-from mmrazor_tat.benchmark.suites.options import SuiteError, as_arguments, flatten, read_options
+from mmrazor_tat.benchmark.suites.options import SuiteError, as_arguments, read_options
 
 RUNS = dict(
     teacher=dict(config='small/demo/teacher.py', seeds=(0,), baseline=None),
@@ -34,11 +32,17 @@ def with_run(name: str, **changes) -> dict:
     return {**RUNS, name: {**RUNS.get(name, {}), **changes}}
 
 
-def test_what_is_read(suite, repo):
-    read = suite(
-        options={'train_cfg': dict(max_iters=5), 'crop_size': (48, 48)},
-        toy_data=dict(num_train=4, size=(64, 64)),
-    )
+def tat(**changes) -> dict:
+    """The suite's runs with changes of one."""
+    return dict(runs=with_run('tat', **changes))
+
+
+def test_what_is_read(suite, repo, tmp_path):
+    (tmp_path / 'own.py').write_text('model = dict()\n')  # beside the suite
+    runs = with_run('student', config='own.py')
+    runs['tat'] = {**RUNS['tat'], 'group': 'ResNet-56 -> ResNet-20'}
+    options = {'train_cfg': dict(max_iters=5), 'crop_size': (48, 48)}
+    read = suite(runs=runs, options=options, toy_data=dict(num_train=4, size=(64, 64)))
     assert (read.name, read.title, read.metric, read.seeds) == ('mine', 'A suite', 'mIoU', (0, 1))
     assert read.options == {'train_cfg.max_iters': 5, 'crop_size': (48, 48)}
     assert read.toy_data == dict(num_train=4, size=(64, 64))
@@ -49,17 +53,11 @@ def test_what_is_read(suite, repo):
     assert [run.baseline for run in (teacher, student, tat)] == [None, None, 'student']
     assert [run.paper for run in (teacher, student, tat)] == [None, 72.07, None]
     assert [run.note for run in (teacher, student, tat)] == [None, None, 'Mind it.']
-    assert tat.group is None
+    assert [run.group for run in (teacher, student, tat)] == [None, None, 'ResNet-56 -> ResNet-20']
+    assert student.config == tmp_path / 'own.py'
     assert tat.config == repo / 'configs/small/demo/tat_student.py'
     assert read.teacher_of(tat, 1) == ('teacher', 0)  # its single seed
     assert [read.start_of(run) for run in (teacher, student, tat)] == [None, 'student', 'student']
-
-
-def test_a_group_and_drawn_cifar_data(suite):
-    toy_data = dict(layout='cifar', num_train=400)
-    read = suite(runs=with_run('tat', group='ResNet-56 -> ResNet-20'), toy_data=toy_data)
-    assert [run.group for run in read.runs.values()] == [None, None, 'ResNet-56 -> ResNet-20']
-    assert read.toy_data == toy_data
 
 
 def test_seeds_of_the_call(suite):
@@ -72,18 +70,14 @@ def test_seeds_of_the_call(suite):
     assert read.teacher_of(read.runs['tat'], 5) == ('teacher', 5)  # the same one
 
 
-def test_a_config_beside_the_suite(suite, tmp_path):
-    (tmp_path / 'own.py').write_text('model = dict()\n')
-    read = suite(runs=with_run('student', config='own.py'))
-    assert read.runs['student'].config == tmp_path / 'own.py'
-
-
 def test_a_shipped_suite_by_its_name(repo):
     read = load_suite('tiny')
     assert read.path == repo / 'configs/suites/tiny.py'
     assert {'teacher', 'student', 'tat'} <= read.runs.keys()
     assert read.runs['tat'].teacher == 'teacher' and read.runs['tat'].start == 'student'
     assert len(read.seeds) == 3 and read.runs['teacher'].seeds == (0,)
+    with pytest.raises(SuiteError, match=r"there is no suite 'tinny'.*\(.*tiny.*\)"):
+        load_suite('tinny')
 
 
 FAULTS = [
@@ -98,25 +92,17 @@ FAULTS = [
     (dict(runs=dict(a=3)), "run 'a' must be a dict such as"),
     (dict(runs=dict(a=dict(label='x')), baseline=None), "run 'a' needs a config"),
     (dict(runs={'a/b': dict(config='small/demo/student.py')}), "run 'a/b': a run becomes a folder"),
+    (tat(teached='teacher'), "run 'tat' has no key 'teached'; nearest: 'teacher'"),
+    (tat(paper='72'), "run 'tat': paper must be a number or None"),
+    (tat(group=''), "run 'tat': group must be a text, got ''"),
     (
-        dict(runs=with_run('tat', teached='teacher')),
-        "run 'tat' has no key 'teached'; nearest: 'teacher'",
-    ),
-    (dict(runs=with_run('tat', paper='72')), "run 'tat': paper must be a number or None"),
-    (dict(runs=with_run('tat', group='')), "run 'tat': group must be a text, got ''"),
-    (dict(runs=with_run('tat', note=3)), "run 'tat': note must be a text, got 3"),
-    (dict(runs=with_run('tat', label=1)), "run 'tat': label must be a text, got 1"),
-    (
-        dict(runs=with_run('tat', config='small/demo/tat.py')),
+        tat(config='small/demo/tat.py'),
         "run 'tat': there is no config 'small/demo/tat.py', neither in",
     ),
-    (
-        dict(runs=with_run('tat', teacher='teached')),
-        "run 'tat': teacher: there is no run 'teached'; nearest: 'teacher'",
-    ),
-    (dict(runs=with_run('tat', teacher=1)), "run 'tat': teacher must be a text, got 1"),
+    (tat(teacher='teached'), "run 'tat': teacher: there is no run 'teached'; nearest: 'teacher'"),
+    (tat(teacher=1), "run 'tat': teacher must be a text, got 1"),
     (dict(baseline='plain'), "baseline: there is no run 'plain'; known: teacher, student, tat"),
-    (dict(runs=with_run('tat', start='tat')), "run 'tat': start is the run itself"),
+    (tat(start='tat'), "run 'tat': start is the run itself"),
     (
         dict(runs=with_run('student', start='tat')),
         'each the start of its forerunner: student -> tat -> student$',
@@ -125,10 +111,14 @@ FAULTS = [
         dict(runs=with_run('teacher', seeds=(0, 2))),
         r"run 'tat' has seeds \[0, 1\] and its teacher 'teacher' \[0, 2\]: a teacher has a single",
     ),
+    (
+        dict(seeds=[3], runs=with_run('teacher', seeds=(0, 1))),
+        r"'tat' has seeds \[3\] and its teacher 'teacher' \[0, 1",
+    ),
     (dict(options=[1]), 'options must be a dict by dotted keys'),
     (dict(options={'randomness.seed': 1}), 'options: randomness.seed is set by the runner: name'),
     (
-        dict(runs=with_run('tat', options=dict(default_hooks=dict(checkpoint=dict(rule='less'))))),
+        tat(options=dict(default_hooks=dict(checkpoint=dict(rule='less')))),
         "run 'tat': options: default_hooks.checkpoint.rule is set by the runner",
     ),
     (
@@ -136,7 +126,7 @@ FAULTS = [
         'options: train_pipeline=.* cannot be handed over by --cfg-options',
     ),
     (
-        dict(runs=with_run('tat', options={'model.teacher_ckpt': 'x.pth'})),
+        tat(options={'model.teacher_ckpt': 'x.pth'}),
         "run 'tat' has a teacher and the option model.teacher_ckpt: one of the two",
     ),
     (dict(toy_data=dict(num=3)), "toy_data of layout 'voc' has no key 'num'; nearest: 'num_val'"),
@@ -150,21 +140,10 @@ def test_a_fault_is_named(suite, changes, error):
         suite(**changes)
 
 
-def test_seeds_of_the_call_that_a_teacher_lacks(suite):
-    with pytest.raises(SuiteError, match=r"'tat' has seeds \[3\] and its teacher 'teacher' \[0, 1"):
-        suite(seeds=[3], runs=with_run('teacher', seeds=(0, 1)))
-
-
-def test_a_suite_that_is_not_there():
-    with pytest.raises(SuiteError, match=r"there is no suite 'tinny'.*\(.*tiny.*\)"):
-        load_suite('tinny')
-
-
 def test_a_file_that_is_no_python(tmp_path):
-    path = Path(tmp_path / 'bad.py')
-    path.write_text('title = \n')
+    (tmp_path / 'bad.py').write_text('title = \n')
     with pytest.raises(SuiteError, match=r'bad.py cannot be read: .*[Ss]yntax'):
-        load_suite(str(path))
+        load_suite(str(tmp_path / 'bad.py'))
 
 
 def test_options_survive_the_command_line():
@@ -189,15 +168,3 @@ def test_options_survive_the_command_line():
 def test_an_option_that_would_not_survive(value):
     with pytest.raises(SuiteError, match='a=.* cannot be handed over by --cfg-options'):
         read_options({'a': value}, 'options')
-
-
-def test_flatten():
-    nested = dict(a=dict(b=1, c={}), d=[dict(e=2), 3], f=(4, 5))
-    assert flatten(nested) == {'a.b': 1, 'a.c': {}, 'd': [dict(e=2), 3], 'f': (4, 5)}
-    assert flatten(nested, into_lists=True) == {
-        'a.b': 1,
-        'a.c': {},
-        'd.0.e': 2,
-        'd.1': 3,
-        'f': (4, 5),
-    }

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mmrazor_tat.benchmark.execution.records import write_record
 from mmrazor_tat.benchmark.report import pictures as plots
-from mmrazor_tat.benchmark.report.summary import by_group, collect, rows
+from mmrazor_tat.benchmark.report.summary import collect, rows
 from mmrazor_tat.benchmark.report.write import write_report
 from mmrazor_tat.benchmark.suites.definition import Run, Suite
 from mmrazor_tat.benchmark.suites.jobs import Job, Key
@@ -36,17 +36,13 @@ RUNS = {
 def suite() -> Suite:
     runs = {
         name: Run(
-            name=name,
-            config=Path('a.py'),
+            name,
+            Path('a.py'),
             label=label,
             seeds=(0,) if group is None else (0, 1),
-            teacher=teacher,
-            start=None,
-            paper=paper,
             note='Mind it.' if label == 'KD' else None,
-            options={},
-            baseline=baseline,
-            group=group,
+            **dict(teacher=teacher, start=None, paper=paper, options={}),
+            **dict(baseline=baseline, group=group),
         )
         for name, (label, group, teacher, baseline, paper, _) in RUNS.items()
     }
@@ -63,25 +59,25 @@ def jobs(suite, tmp_path) -> list[Job]:
             found.append(Job(Key(name, seed), run, folder, {}, {}, teacher, None, 'epoch', 8, 7))
             for last in RUNS[name][-1][seed : seed + 1]:
                 of = dict(last=last, best=last + 1, best_step=4, curve=[(4, last + 1), (8, last)])
-                write_record(
-                    folder,
-                    dict(
-                        status='finished',
-                        seconds=60.0,
-                        peak_mib=100.0,
-                        unit='epoch',
-                        error=None,
-                        settings={},
-                        results=dict(metrics={METRIC: of}, iterations=8, gpu_mib=None),
-                    ),
-                )
+                content = dict(status='finished', seconds=60.0, peak_mib=100.0, unit='epoch')
+                content.update(error=None, settings={})
+                results = dict(metrics={METRIC: of}, iterations=8, gpu_mib=None)
+                write_record(folder, dict(content, results=results))
     return found
 
 
 @pytest.fixture
 def text(suite, jobs, tmp_path) -> str:
-    write_report(suite, jobs, tmp_path, 'python benchmark.py s')
+    write_report(suite, jobs, tmp_path, '')
     return (tmp_path / 's.md').read_text()
+
+
+@pytest.fixture
+def figures(monkeypatch) -> list:
+    """Those that are drawn, in place of their files."""
+    drawn = []
+    monkeypatch.setattr(plots, 'save_figure', lambda figure, path: drawn.append(figure))
+    return drawn
 
 
 @pytest.fixture(autouse=True)
@@ -100,23 +96,13 @@ def tables(text: str) -> list[list[list[str]]]:
     return [[table[0], *table[2:]] for table in cells]
 
 
-def test_order(suite, jobs):
-    table = rows(suite, collect(jobs))
-    groups = by_group(table)
-    assert list(groups) == [None, B, A]  # of first appearance
-    assert [row.run.name for row in groups[A]] == ['resnet', 'resnet-kd', 'resnet-tat']
-
-
-def test_a_table_a_group(text):
+def test_a_table_a_group(text, tmp_path):
     teachers, summary, of_b, of_a = tables(text)
     assert text.index('| ResNet-56 |') < text.index('by group') < text.index(f'\n## {B}\n')
     headings = [line for line in text.splitlines() if line.startswith('## ')]
     assert headings == [f'## {B}', f'## {A}', '## Notes', '## Not finished']
-    assert teachers[0] == ['run', 'seeds', f'last {METRIC}', f'best {METRIC}'] + [
-        'minutes per run',
-        'peak MiB',
-        'paper (its own training)',
-    ]
+    ends = ['minutes per run', 'peak MiB', 'paper (its own training)']
+    assert teachers[0] == ['run', 'seeds', f'last {METRIC}', f'best {METRIC}', *ends]
     assert [line[0] for line in teachers[1:]] == ['ResNet-56', 'VGG-13']
     assert of_b[0][4] == of_a[0][4] == 'gain over plain student'
     assert [line[:3] for line in of_b[1:]] == [
@@ -130,38 +116,16 @@ def test_a_table_a_group(text):
     # Said once for all.
     assert text.count('<sup>1</sup> Mind it.') == text.count('## Notes') == 1
     assert text.count('A gain is the mean') == 1
-    assert '## Notes\n\n<sup>1</sup> Mind it.\n\n1 to 2 seeds a run.' not in text
     assert '## Notes\n\n<sup>1</sup> Mind it.\n\n2 seeds a run.' in text
 
-
-def test_how_the_groups_compare(text):
+    # How the groups compare.
     assert f"\n\nLast {METRIC} by group, in brackets the paper's:\n\n| run |" in text
-    assert tables(text)[1] == [
-        ['run', B, A],
+    assert summary == [
+        ['run', B, A],  # of first appearance
         ['plain student', '70.50 ± 0.71 (paper 70.36)', '69.25 ± 0.35'],
         ['KD', '73.00 ± 1.41 (paper 72.98)', '70.25 ± 0.35'],
         ['TaT', '', '(paper 71.59)'],  # there is none; it has not finished
     ]
-
-
-def test_groups_without_a_label_in_common_are_not_compared(suite, jobs, tmp_path):
-    runs = {
-        name: replace(run, label=name if run.group == A else run.label, paper=None)
-        for name, run in suite.runs.items()
-    }
-    write_report(replace(suite, runs=runs), jobs, tmp_path, '', with_plots=False)
-    text = (tmp_path / 's.md').read_text()
-    assert 'by group' not in text and len(tables(text)) == 3
-
-
-def test_without_groups_nothing_is_said_of_them(suite, jobs, tmp_path):
-    runs = {name: replace(run, group=None) for name, run in suite.runs.items()}
-    write_report(replace(suite, runs=runs), jobs, tmp_path, '', with_plots=False)
-    text = (tmp_path / 's.md').read_text()
-    assert len(tables(text)) == 1 and '## Notes' not in text
-
-
-def test_data(text, tmp_path):
     with (tmp_path / 's.csv').open() as file:
         lines = list(csv.DictReader(file))
     assert list(lines[0])[:4] == ['run', 'seed', 'label', 'group']
@@ -169,12 +133,26 @@ def test_data(text, tmp_path):
     assert (groups['vgg13'], groups['vgg-kd'], groups['resnet-tat']) == ('', B, A)
     of = json.loads((tmp_path / 's.json').read_text())['runs']
     assert (of['vgg13']['group'], of['vgg-kd']['group'], of['resnet']['group']) == (None, B, A)
+    for end in ('bars', 'curves'):
+        picture = np.array(Image.open(tmp_path / f's_{end}.png').convert('RGB'))
+        assert picture.shape[1] > 1400 and picture.min() < 50  # two columns
 
 
-def test_a_panel_a_group(suite, jobs, tmp_path, monkeypatch):
+def test_groups_without_a_label_in_common_are_not_compared(suite, jobs, tmp_path):
+    runs = {
+        name: replace(run, label=name if run.group == A else run.label, paper=None)
+        for name, run in suite.runs.items()
+    }
+    without = {name: replace(run, group=None) for name, run in runs.items()}
+    for of, count in ((runs, 3), (without, 1)):
+        write_report(replace(suite, runs=of), jobs, tmp_path, '', with_plots=False)
+        text = (tmp_path / 's.md').read_text()
+        assert 'by group' not in text and len(tables(text)) == count
+    assert '## Notes' not in text
+
+
+def test_a_panel_a_group(suite, jobs, tmp_path, figures):
     """Of the last values, each on an axis of its own."""
-    figures = []
-    monkeypatch.setattr(plots, 'save_figure', lambda figure, path: figures.append(figure))
     plots.plot_bars(suite, rows(suite, collect(jobs)), tmp_path / 'a.png')
     (figure,) = figures
     assert [axis.get_title(loc='left') for axis in figure.axes] == ['', B, A, '']
@@ -192,9 +170,7 @@ def test_a_panel_a_group(suite, jobs, tmp_path, monkeypatch):
     assert len(figure.legends) == 1
 
 
-def test_curves_of_one_label_look_alike(suite, jobs, tmp_path, monkeypatch):
-    figures = []
-    monkeypatch.setattr(plots, 'save_figure', lambda figure, path: figures.append(figure))
+def test_curves_of_one_label_look_alike(suite, jobs, tmp_path, figures):
     # TaT comes first in one group: its colour is not taken by KD of the other.
     runs = {**suite.runs, 'vgg-kd': replace(suite.runs['vgg-kd'], label='TaT')}
     suite = replace(suite, runs=runs)
@@ -219,9 +195,3 @@ def test_curves_of_one_label_look_alike(suite, jobs, tmp_path, monkeypatch):
     (legend,) = figure.legends
     assert [t.get_text() for t in legend.get_texts()] == ['teacher', 'plain student', 'TaT', 'KD']
     assert panels[0].get_xlabel() == 'epochs' and panels[0].get_ylabel() == 'top-1 accuracy'
-
-
-def test_pictures_are_written(text, tmp_path):
-    for end in ('bars', 'curves'):
-        picture = np.array(Image.open(tmp_path / f's_{end}.png').convert('RGB'))
-        assert picture.shape[1] > 1400 and picture.min() < 50  # two columns

@@ -15,7 +15,6 @@ from mmengine.runner import Runner, save_checkpoint
 
 from mmrazor_tat.datasets.toy_cifar import write_toy_cifar
 from mmrazor_tat.models import HierarchicalTaTLoss
-from mmrazor_tat.utils import measure
 from mmrazor_tat.utils.config_settings import set_crop_size, set_data_root
 
 
@@ -90,25 +89,13 @@ def test_peak_memory_of_a_known_allocation(repo):
         '    torch.ones(16 * MIB // 4)\n'
         'print(peak_memory(run) / MIB)\n'
     )
-    run = subprocess.run(
-        [sys.executable, '-c', code],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=repo / 'benchmarks',
-    )
-    assert float(run.stdout) == pytest.approx(64, abs=4)
-
-
-def test_the_machine_is_described():
-    machine = measure.describe_machine()
-    assert machine['torch'] == torch.__version__ and machine['cores'] >= 1
-    of = dict(processor='A', torch='2', cores=2, threads=1)
-    assert measure.machine_line(of) == 'A, 2 cores, 1 thread, torch 2'
+    start = [sys.executable, '-c', code]
+    found = subprocess.check_output(start, text=True, cwd=repo / 'benchmarks')
+    assert float(found) == pytest.approx(64, abs=4)
 
 
 def live_tensors(repo, cfg: Config, work_dir) -> list[int]:
-    """After 20, 40 and 60 iterations."""
+    """After 10, 20 and 30 iterations."""
     cfg.work_dir, cfg.log_level = str(work_dir), 'ERROR'
     cfg.experiment_name = cfg.visualizer.name = f'memory_{work_dir.name}'
     cfg.default_hooks.checkpoint.update(interval=-1, save_last=False, save_best=None)
@@ -117,11 +104,11 @@ def live_tensors(repo, cfg: Config, work_dir) -> list[int]:
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.update(num_workers=0, persistent_workers=False)
     cfg.train_dataloader.batch_size = 2
-    cfg.train_cfg.update(max_iters=60, val_interval=1000)
+    cfg.train_cfg.update(max_iters=30, val_interval=1000)
     file = str(work_dir / 'teacher.pth')
     save_checkpoint(dict(state_dict=MODELS.build(cfg.model.teacher).state_dict()), file)
     cfg.model.teacher_ckpt = file
-    runner, hook = Runner.from_cfg(cfg), script(repo, 'memory').MemoryHook(20)
+    runner, hook = Runner.from_cfg(cfg), script(repo, 'memory').MemoryHook(10)
     runner.register_hook(hook)
     runner.train()
     return [tensors for _, _, tensors in hook.samples]

@@ -54,19 +54,19 @@ def test_a_checkout(tool, checkout, tmp_path, monkeypatch, capsys):
 
 
 def test_the_unexpected(tool):
-    names = list(tool.EXPECTED)
-    raw_load, mmcls = names[0], names[3]
+    raw_load, *_, mmcls = list(tool.EXPECTED)[:4]
     good = [tool.Result('a.B.c', '', False), tool.Result(mmcls, 'TypeError: PlaceHolder', False)]
     assert tool.table(good)[1]
     # Known to fail on some stacks only.
     text, fine = tool.table([*good, tool.Result(raw_load, '', False)])
     assert fine and '| 2 of 3 | 1 | 0 | 0 | 0 |' in text
-    text, fine = tool.table([*good, tool.Result('d.E.f', 'ValueError: x', False)])
-    assert not fine and '* **d.E.f** fails unexpectedly: ValueError: x\n' in text
-    text, fine = tool.table([tool.Result(mmcls, 'ImportError: y', False)])
-    assert not fine and f'* **{mmcls}** fails unexpectedly: ImportError: y\n' in text
-    text, fine = tool.table([tool.Result(mmcls, '', False)])
-    assert not fine and f'* **{mmcls}** passes: take it from the list' in text
+    for name, error, said in (
+        ('d.E.f', 'ValueError: x', 'fails unexpectedly: ValueError: x\n'),
+        (mmcls, 'ImportError: y', 'fails unexpectedly: ImportError: y\n'),
+        (mmcls, '', 'passes: take it from the list'),
+    ):
+        text, fine = tool.table([tool.Result(name, error, False)])
+        assert not fine and f'* **{name}** {said}' in text
 
 
 def test_no_checkout(tool, tmp_path, monkeypatch):

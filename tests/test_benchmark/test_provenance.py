@@ -7,12 +7,12 @@ PACKAGES = 'torch 2.13, mmengine 0.10, mmcv 2, mmseg 1.2, mmrazor 1, mmrazor_tat
 A, B = 'a' * 40, 'b' * 40
 
 
-def test_one_commit():
+def test_commits_are_said_where_they_are_known():
+    assert provenance([]) == provenance([{}]) == ''
+    bare = [dict(commit=None, versions=dict(torch='2', mmseg=None))]
+    assert provenance(bare) == 'Made with torch 2.'
     records = [dict(commit=A, versions=VERSIONS), {}, dict(commit=A, versions=VERSIONS)]
     assert provenance(records) == f'Made with {PACKAGES}, commit aaaaaaaaaa.'
-
-
-def test_several_commits_are_said():
     records = [dict(commit=commit, versions=VERSIONS) for commit in (A, f'{B}+', A)]
     assert provenance(records) == (
         f'Made with {PACKAGES}. The runs had several commits, differences may come from these: '
@@ -25,10 +25,3 @@ def test_several_versions_are_said():
     text = provenance(records)
     assert 'torch 2.13,' in text and ' or torch 3,' in text
     assert text.endswith('. The runs had several versions: differences may come from these.')
-
-
-def test_what_is_not_known_is_not_said():
-    assert provenance([]) == provenance([{}]) == ''
-    assert provenance([dict(commit=None, versions=dict(torch='2', mmseg=None))]) == (
-        'Made with torch 2.'
-    )

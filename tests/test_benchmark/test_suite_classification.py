@@ -109,22 +109,23 @@ class TestWithoutMmpretrain:
         )
         assert not (tmp_path / 'out').exists()
 
-    def test_also_where_no_base_is_of_it(self, tmp_path):
-        path = tmp_path / 'own.py'
-        path.write_text("default_scope = 'mmpretrain'\nmodel = dict(type='ImageClassifier')\n")
-        with pytest.raises(UserError, match='own.py needs mmpretrain, which is not'):
-            read_config_file(path)
+    @pytest.mark.parametrize(
+        ('text', 'error'),
+        [  # also where no base is of it; another module is named as it is
+            ("default_scope = 'mmpretrain'\nmodel = dict(type='A')\n", 'own.py needs mmpretrain'),
+            ('_base_ = []\nimport no_such_module_xyz\n', 'no_such_module_xyz'),
+        ],
+    )
+    def test_a_config_that_needs_what_is_missing(self, tmp_path, text, error):
+        (tmp_path / 'own.py').write_text(text)
+        with pytest.raises(UserError, match=error):
+            read_config_file(tmp_path / 'own.py')
 
     def test_a_tool_says_it_in_one_line(self, repo, monkeypatch, tmp_path):
         config = config_path('small/demo_cifar/student.py')
         monkeypatch.setattr(sys, 'argv', ['train.py', config, '--work-dir', str(tmp_path)])
         with pytest.raises(SystemExit, match='needs mmpretrain, which is not installed: pip'):
             runpy.run_path(str(repo / 'tools/train.py'), run_name='__main__')
-
-    def test_another_module_that_is_missing_is_named_as_it_is(self, tmp_path):
-        (tmp_path / 'own.py').write_text('_base_ = []\nimport no_such_module_xyz\n')
-        with pytest.raises(UserError, match='no_such_module_xyz'):
-            read_config_file(tmp_path / 'own.py')
 
 
 def test_validations_of_a_run_by_iterations_are_told_apart(plan, tmp_path):
@@ -148,30 +149,24 @@ def test_validations_of_a_run_by_iterations_are_told_apart(plan, tmp_path):
 
 
 @pytest.mark.mmpretrain
-class TestPlan:
-    @pytest.fixture
-    def found(self, plan) -> Plan:
-        return plan(SUITE)
+def test_parameters_and_data(plan, tmp_path):
+    found = plan(SUITE)
+    teacher, student, kd = (found.job(name, 0) for name in ('teacher', 'student', 'kd'))
+    # ResNet-20 for CIFAR has 0.27 M (He et al. 2016), here half the widths.
+    assert teacher.parameters == pytest.approx(0.273e6 / 4, rel=0.03)
+    assert student.parameters == kd.parameters == pytest.approx(20e3, rel=0.1)
+    assert kd.options['data_root'] == str(tmp_path / 'out/data')
+    assert kd.options['default_hooks.checkpoint.save_best'] == 'accuracy/top1'
+    assert kd.settings['default_hooks.logger.log_metric_by_epoch'] == 'False'
+    assert kd.settings['suite.toy_data'].startswith("{'layout': 'cifar'")
+    with pytest.raises(SuiteError, match="run 'kd' has a model.teacher that is not the network"):
+        plan(SUITE.replace("teacher='teacher'", "teacher='student'"))
 
-    def test_parameters_and_data(self, found, tmp_path):
-        teacher, student, kd = (found.job(name, 0) for name in ('teacher', 'student', 'kd'))
-        # ResNet-20 for CIFAR has 0.27 M (He et al. 2016), here half the widths.
-        assert teacher.parameters == pytest.approx(0.273e6 / 4, rel=0.03)
-        assert student.parameters == kd.parameters == pytest.approx(20e3, rel=0.1)
-        assert kd.options['data_root'] == str(tmp_path / 'out/data')
-        assert kd.options['default_hooks.checkpoint.save_best'] == 'accuracy/top1'
-        assert kd.settings['default_hooks.logger.log_metric_by_epoch'] == 'False'
-        assert kd.settings['suite.toy_data'].startswith("{'layout': 'cifar'")
 
-    def test_another_teacher_is_refused(self, plan):
-        with pytest.raises(
-            SuiteError, match="run 'kd' has a model.teacher that is not the network"
-        ):
-            plan(SUITE.replace("teacher='teacher'", "teacher='student'"))
-
-    def test_a_network_that_meta_does_not_take(self):
-        """mmpretrain's ResNet-18, of 11.69 M parameters (torchvision's table)."""
-        cfg = Config.fromstring("_base_ = 'mmpretrain::_base_/models/resnet18.py'", '.py')
-        shapes = network_shapes(cfg.model, 'mmpretrain')
-        assert shapes.parameters == 11_689_512
-        assert shapes.of['head.fc.weight'] == (1000, 512)
+@pytest.mark.mmpretrain
+def test_a_network_that_meta_does_not_take():
+    """mmpretrain's ResNet-18, of 11.69 M parameters (torchvision's table)."""
+    cfg = Config.fromstring("_base_ = 'mmpretrain::_base_/models/resnet18.py'", '.py')
+    shapes = network_shapes(cfg.model, 'mmpretrain')
+    assert shapes.parameters == 11_689_512
+    assert shapes.of['head.fc.weight'] == (1000, 512)

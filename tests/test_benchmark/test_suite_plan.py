@@ -48,38 +48,22 @@ def keys(jobs) -> list[str]:
     return [str(job.key) for job in jobs]
 
 
-def test_order(plan):
-    """A seed of every run before the next seed."""
+def test_order_and_choice(plan):
+    """A seed of every run before the next; of those that are named, each once, and teachers."""
     assert keys(plan().jobs()) == [
-        'teacher seed 0',
-        'tat seed 0',
-        'student seed 0',
-        'tat seed 1',
-        'student seed 1',
+        *('teacher seed 0', 'tat seed 0', 'student seed 0', 'tat seed 1', 'student seed 1')
     ]
-
-
-def test_only(plan):
     found = plan(seeds=[3])
     assert keys(found.jobs(['tat'])) == ['teacher seed 0', 'tat seed 3']
-    assert keys(found.jobs(['student'])) == ['student seed 3']
-    with pytest.raises(SuiteError, match="--only: there is no run 'tats'; nearest: 'tat'"):
-        found.jobs(['tats'])
-
-
-def test_only_by_pattern(plan):
-    """In the order of the suite, each once, with the teachers."""
-    found = plan(seeds=[3])
-    assert keys(found.jobs(['s*', 't?t', 'tat'])) == [
-        'teacher seed 0',
-        'tat seed 3',
-        'student seed 3',
-    ]
-    assert keys(found.jobs(['[st]*t'])) == ['teacher seed 0', 'tat seed 3', 'student seed 3']
-    with pytest.raises(SuiteError, match=r"--only: there is no run 'teach\?'; nearest: 'teacher'"):
-        found.jobs(['tat', 'teach?'])
-    with pytest.raises(SuiteError, match=r"there is no run 'x-\*'; known: teacher, tat, student"):
-        found.jobs(['x-*'])
+    for patterns in (['s*', 't?t', 'tat'], ['[st]*t']):
+        assert keys(found.jobs(patterns)) == ['teacher seed 0', 'tat seed 3', 'student seed 3']
+    for name, error in (
+        ('tats', "--only: there is no run 'tats'; nearest: 'tat'"),
+        ('teach?', r"there is no run 'teach\?'; nearest: 'teacher'"),
+        ('x-*', r"there is no run 'x-\*'; known: teacher, tat, student"),
+    ):
+        with pytest.raises(SuiteError, match=error):
+            found.jobs(['tat', name])
 
 
 def test_seeds_that_lie_there_are_reported(plan, tmp_path):
@@ -113,9 +97,13 @@ def test_options_of_a_job(plan, tmp_path):
     student = plan(options={'train_cfg.max_iters': 60}).job('student', 1)
     assert student.total == 60
     assert student.options['model.init_cfg.checkpoint'] == str(out / 'starts/student_seed1.pth')
-    assert plan().job('teacher', 0).start is None
+    assert plan().job('teacher', 0).start is None and plan().makes_toy_data
     # The deployed network's, the same for a recipe and its plain student.
     assert tat.parameters == student.parameters == pytest.approx(0.25e6, rel=0.05)
+    found = plan(options={'data_root': '/mine'})
+    assert found.job('student', 0).options['data_root'] == '/mine' and not found.makes_toy_data
+    with pytest.raises(SuiteError, match='cannot be handed over by --cfg-options'):
+        Plan(load_suite(str(tmp_path / 'demo.py')), tmp_path / 'two words')
 
 
 def test_settings_decide_about_the_result_and_nothing_else(plan, tmp_path):
@@ -138,13 +126,6 @@ def test_settings_decide_about_the_result_and_nothing_else(plan, tmp_path):
     assert len({first.fingerprint, *(job.fingerprint for job in others)}) == 1 + len(others)
 
 
-def test_a_data_root_of_the_call_needs_no_scenes(plan):
-    found = plan(options={'data_root': '/mine'})
-    assert found.job('student', 0).options['data_root'] == '/mine'
-    assert not found.makes_toy_data
-    assert plan().makes_toy_data
-
-
 EPOCHS = f"""
 _base_ = {config_path('small/demo/student.py')!r}
 train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=7, val_interval=1)
@@ -153,47 +134,40 @@ train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=7, val_in
 
 def test_epochs(plan, tmp_path):
     (tmp_path / 'epochs.py').write_text(EPOCHS)
-    options = DEMO.replace("'train_cfg.max_iters': 40, ", '').replace(
-        'small/demo/student', 'epochs'
-    )
-    job = plan(options).job('student', 0)
+    text = DEMO.replace("'train_cfg.max_iters': 40, ", '')
+    job = plan(text.replace('small/demo/student', 'epochs')).job('student', 0)
     assert (job.unit, job.total) == ('epoch', 7)
 
 
+STUDENT = "dict(config='small/demo/student.py')"
+TAUGHT_BY_A_RECIPE = "two=dict(config='small/demo/tat_student.py', teacher='tat')"
 FAULTS = [
-    (("'crop_size': (48, 48)", "'crop_size': 5"), 'crop_size must be two positive integers'),
+    ("'crop_size': (48, 48)", "'crop_size': 5", 'crop_size must be two positive integers'),
     (
-        ("start='student'", "start='teacher'"),
+        *("start='student'", "start='teacher'"),
         "run 'tat' is to start from the weights of run 'teacher', which trains another network: "
         r'backbone.layer1.0.bn1.bias is \(8,\) here and \(24,\) there',
     ),
     (
-        ("teacher='teacher'", "teacher='student'"),
+        *("teacher='teacher'", "teacher='student'"),
         "run 'tat' has a model.teacher that is not the network that run 'student' trains",
     ),
-    (("teacher='teacher', ", ''), "run 'tat': .* has a teacher without weights: name the run"),
+    ("teacher='teacher', ", '', "run 'tat': .* has a teacher without weights: name the run"),
     (
-        (
-            "dict(config='small/demo/student.py')",
-            "dict(config='small/demo/student.py', teacher='teacher')",
-        ),
+        *(STUDENT, STUDENT.replace(')', ", teacher='teacher')")),
         "run 'student' has the teacher 'teacher', but .*student.py has no model.teacher",
     ),
     (
-        (
-            "student=dict(config='small/demo/student.py')",
-            "student=dict(config='small/demo/student.py'), "
-            "two=dict(config='small/demo/tat_student.py', teacher='tat')",
-        ),
+        *(STUDENT, f'{STUDENT}, {TAUGHT_BY_A_RECIPE}'),
         "run 'two': its teacher 'tat' is itself a distillation",
     ),
 ]
 
 
-@pytest.mark.parametrize(('change', 'error'), FAULTS)
-def test_what_does_not_fit_is_named(plan, change, error):
+@pytest.mark.parametrize(('old', 'new', 'error'), FAULTS)
+def test_what_does_not_fit_is_named(plan, old, new, error):
     with pytest.raises(SuiteError, match=error):
-        plan(DEMO.replace(*change))
+        plan(DEMO.replace(old, new))
 
 
 def test_an_init_cfg_of_the_config_s_own_is_replaced(plan, tmp_path):
@@ -226,9 +200,8 @@ def test_no_imagenet_weights(plan, tmp_path):
     for name, of in (('student', ('', '')), ('tat_student', ('architecture=dict(', ')'))):
         base = config_path(f'small/demo/{name}.py')
         (tmp_path / f'own_{name}.py').write_text(text.format(base, *of))
-    suite = DEMO.replace('small/demo/student', 'own_student').replace(
-        'small/demo/tat_st', 'own_tat_st'
-    )
+    suite = DEMO.replace('small/demo/student', 'own_student')
+    suite = suite.replace('small/demo/tat_st', 'own_tat_st')
     key = {'student': 'model.pretrained', 'tat': 'model.architecture.pretrained'}
     for options, expected in (({}, 'open-mmlab://resnet18_v1c'), ({'pretrained': None}, None)):
         found = plan(suite, options=options)
@@ -237,12 +210,6 @@ def test_no_imagenet_weights(plan, tmp_path):
         assert found.job('tat', 0).start.cfg.model.pretrained == expected
     with pytest.raises(SuiteError, match='pretrained must be None or the text of a checkpoint'):
         plan(suite, options={'pretrained': 3})
-
-
-def test_a_folder_that_cannot_be_handed_over(plan, tmp_path):
-    plan()
-    with pytest.raises(SuiteError, match='cannot be handed over by --cfg-options'):
-        Plan(load_suite(str(tmp_path / 'demo.py')), tmp_path / 'two words')
 
 
 def test_paired_runs_start_from_the_same_weights(plan, tmp_path):
@@ -280,39 +247,26 @@ def test_paired_runs_start_from_the_same_weights(plan, tmp_path):
     assert start.path.stat().st_mtime_ns > drawn
 
 
-class TestCommand:
-    @pytest.fixture
-    def job(self, plan):
-        return plan().job('student', 1)
+def test_the_command_of_a_job(plan, repo):
+    job = plan().job('student', 1)
 
-    def words(self, job, **launch) -> list[str]:
+    def words(**launch) -> list[str]:
         return train_command(job, {'a.b': (1, 2)}, Launch(gpus=(), **launch))
 
-    def test_alone(self, job, repo):
-        words = self.words(job)
-        assert words[1:3] == [
-            str(repo / 'tools/train.py'),
-            str(repo / 'configs/small/demo/student.py'),
-        ]
-        assert words[3:] == (
-            ['--work-dir', str(job.folder), '--resume', '--cfg-options', 'a.b=(1,2)']
-        )
-
-    def test_torchrun(self, job):
-        words = self.words(job, launcher='pytorch', processes=3)
-        start = ['-m', 'torch.distributed.run', '--nproc_per_node', '3', '--master_port']
-        assert words[1:6] == start
-        assert 1024 < int(words[6]) < 65536
-        assert words[words.index('--launcher') + 1] == 'pytorch'
-
-    def test_slurm(self, job):
-        words = self.words(job, launcher='slurm', processes=2)
-        assert words[words.index('--launcher') + 1] == 'slurm'
-        assert '--launcher' not in self.words(job, launcher='slurm')
-        assert 'MASTER_PORT' in Launch(launcher='slurm', gpus=()).environment(0)
-
-    def test_as_a_line(self):
-        assert as_line(['a', 'b=(1,2)'], dict(X='1')) == "X=1 a 'b=(1,2)'"
+    config = repo / 'configs/small/demo/student.py'
+    assert words()[1:] == [
+        *(str(repo / 'tools/train.py'), str(config), '--work-dir', str(job.folder)),
+        *('--resume', '--cfg-options', 'a.b=(1,2)'),
+    ]
+    torchrun = words(launcher='pytorch', processes=3)
+    start = ['-m', 'torch.distributed.run', '--nproc_per_node', '3', '--master_port']
+    assert torchrun[1:6] == start and 1024 < int(torchrun[6]) < 65536
+    assert torchrun[torchrun.index('--launcher') + 1] == 'pytorch'
+    slurm = words(launcher='slurm', processes=2)
+    assert slurm[slurm.index('--launcher') + 1] == 'slurm'
+    assert '--launcher' not in words(launcher='slurm')
+    assert 'MASTER_PORT' in Launch(launcher='slurm', gpus=()).environment(0)
+    assert as_line(['a', 'b=(1,2)'], dict(X='1')) == "X=1 a 'b=(1,2)'"
 
 
 class TestPlaces:
@@ -327,12 +281,13 @@ class TestPlaces:
         assert Launch(jobs=9, gpus=()).threads == 1
 
     def test_gpus_of_a_job(self):
-        one = Launch(jobs=3, gpus=('4', '5'))
-        assert [one.environment(slot) for slot in range(3)] == [
-            dict(CUDA_VISIBLE_DEVICES=device) for device in ('4', '5', '4')
-        ]
         two = Launch(jobs=2, launcher='pytorch', processes=2, gpus=('0', '1', '2', '3'))
-        assert [two.environment(slot)['CUDA_VISIBLE_DEVICES'] for slot in (0, 1)] == ['0,1', '2,3']
+        for launch, devices in (
+            (Launch(jobs=3, gpus=('4', '5')), ['4', '5', '4']),
+            (two, ['0,1', '2,3']),
+        ):
+            for slot, device in enumerate(devices):
+                assert launch.environment(slot) == dict(CUDA_VISIBLE_DEVICES=device)
 
     def test_torchrun_needs_gpus_to_start_but_not_to_be_named(self, plan, tmp_path):
         found = plan()

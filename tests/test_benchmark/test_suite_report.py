@@ -50,35 +50,41 @@ def jobs(suite, tmp_path) -> dict[Key, Job]:
             key = Key(name, seed)
             job = Job(key, suite.runs[name], folder, {}, {'a': '1'}, teacher, None, 'iter', 8, 7)
             found[key] = job
-            curve = [(4, last + 1.5), (8, last)]
-            metrics = dict(mIoU=dict(last=last, best=last + 1.5, best_step=4, curve=curve))
+            metrics = dict(mIoU=metric(last + 1.5, last))
             if name == 'tat':
-                metrics['squashed/mIoU'] = dict(
-                    last=last / 2, best=last, best_step=4, curve=[(4, last), (8, last / 2)]
-                )
-            write_record(
-                folder,
-                dict(
-                    status='finished',
-                    seconds=60.0 * (seed + 1),
-                    peak_mib=1000.0 + seed,
-                    parameters=7,
-                    unit='iter',
-                    machine=MACHINE,
-                    error=None,
-                    settings={'a': '1'},
-                    results=dict(metrics=metrics, iterations=8, gpu_mib=None),
-                ),
-            )
+                metrics['squashed/mIoU'] = metric(last, last / 2)
+            of = dict(status='finished', error=None, unit='iter', parameters=7, machine=MACHINE)
+            of.update(seconds=60.0 * (seed + 1), peak_mib=1000.0 + seed, settings={'a': '1'})
+            results = dict(metrics=metrics, iterations=8, gpu_mib=None)
+            write_record(folder, dict(of, results=results))
     return found
+
+
+def metric(first: float, last: float) -> dict:
+    """Of two validations, the better one first."""
+    return dict(last=last, best=first, best_step=4, curve=[(4, first), (8, last)])
+
+
+def change(job: Job, **changes) -> None:
+    """Some of a job's record."""
+    record = json.loads((job.folder / 'run.json').read_text())
+    write_record(job.folder, {**record, **changes})
+
+
+def forget(*jobs: Job) -> None:
+    for job in jobs:
+        (job.folder / 'run.json').unlink()
 
 
 @pytest.fixture
 def report(suite, jobs, tmp_path):
-    """A function that writes the report and gives SUITE.md."""
+    """A function that writes the report, with other ``runs`` than the suite's, and gives it."""
 
-    def report(**options) -> str:
-        write_report(suite, list(jobs.values()), tmp_path, 'python benchmark.py s', **options)
+    def report(only=None, runs=None, with_plots: bool = False, **options) -> str:
+        of = replace(suite, runs={**suite.runs, **(runs or {})})
+        chosen = list(jobs.values()) if only is None else only
+        command = 'python benchmark.py s'
+        write_report(of, chosen, tmp_path, command, with_plots=with_plots, **options)
         return (tmp_path / 's.md').read_text()
 
     return report
@@ -112,44 +118,42 @@ def test_figures(suite, jobs):
     assert teacher.gain is None and student.gain is None
     assert student.finished.seconds.mean() == pytest.approx(120.0)
     assert student.finished.peak_mib.max() == 1002.0
+    # The memory of a GPU is preferred.
+    results = json.loads((jobs['student', 0].folder / 'run.json').read_text())['results']
+    change(jobs['student', 0], results={**results, 'gpu_mib': 300})
+    assert list(collect([jobs['student', 0]]).peak_mib) == [300]
 
 
-def test_table(report):
-    table = cells(report(with_plots=False))
+def test_text_and_table(report):
+    text = report(with_plots=True)
+    assert text.startswith('# A title\n\nRun on A processor, 4 cores, 2 threads, torch 2.13.0.\n')
+    assert '`python benchmark.py s`' in text
+    assert '\n3 seeds a run. Mean ± standard deviation' in text
+    assert 'its 95 % confidence interval' in text
+    assert 'n.d.: it holds 0, the gain is not distinguishable from 0.' in text
+    assert '](s_bars.png)' in text and '](s_curves.png)' in text
+    # A single interval, records that name no teacher, no notes, nothing missing.
+    for absent in ('by chance', 'teacher is one', '<sup>', 'Not finished', 'other settings'):
+        assert absent not in text
+    table = cells(text)
     assert table['run'] == [
-        'seeds',
-        'last mIoU',
-        'best mIoU',
-        'last squashed/mIoU',
-        'best squashed/mIoU',
-        'gain over plain student',
-        'minutes per run',
-        'peak MiB',
-        'paper (its own training)',
+        *('seeds', 'last mIoU', 'best mIoU', 'last squashed/mIoU', 'best squashed/mIoU'),
+        *('gain over plain student', 'minutes per run', 'peak MiB', 'paper (its own training)'),
     ]
     assert table['teacher'] == ['1', '40.00', '41.50', '', '', '', '1.0', '1,000', '']
     assert table['plain student'] == (
         ['3', '22.00 ± 2.00', '23.50 ± 2.00', '', '', '', '2.0', '1,002', '72.07']
     )
     assert table['TaT'] == [
-        '3',
-        '25.00 ± 3.00',
-        '26.50 ± 3.00',
-        '12.50 ± 1.50',
-        '25.00 ± 3.00',
-        '+3.00 ± 2.65 [-3.57, 9.57] n.d.',
-        '2.0',
-        '1,002',
-        '75.80',
+        *('3', '25.00 ± 3.00', '26.50 ± 3.00', '12.50 ± 1.50', '25.00 ± 3.00'),
+        *('+3.00 ± 2.65 [-3.57, 9.57] n.d.', '2.0', '1,002', '75.80'),
     ]
 
 
-def test_notes_are_numbered_below_the_table(suite, jobs, tmp_path):
+def test_notes_are_numbered_below_the_table(report, suite, tmp_path):
     """Runs that share a text share its number."""
     notes = dict(teacher='One.', student='Two | x.', tat='One.')
-    runs = {name: replace(run, note=notes[name]) for name, run in suite.runs.items()}
-    write_report(replace(suite, runs=runs), list(jobs.values()), tmp_path, '', with_plots=False)
-    text = (tmp_path / 's.md').read_text()
+    text = report(runs={name: replace(suite.runs[name], note=note) for name, note in notes.items()})
     labels = [label for label in cells(text) if '<sup>' in label]
     assert labels == ['teacher<sup>1</sup>', 'plain student<sup>2</sup>', 'TaT<sup>1</sup>']
     assert '|\n\n<sup>1</sup> One.\n\n<sup>2</sup> Two | x.\n\n' in text
@@ -157,146 +161,80 @@ def test_notes_are_numbered_below_the_table(suite, jobs, tmp_path):
     assert content['runs']['tat']['note'] == 'One.'
 
 
-def test_text(report):
-    text = report()
-    assert text.startswith('# A title\n\nRun on A processor, 4 cores, 2 threads, torch 2.13.0.\n')
-    assert '`python benchmark.py s`' in text
-    assert '\n3 seeds a run. Mean ± standard deviation' in text
-    assert 'its 95 % confidence interval' in text
-    assert 'n.d.: it holds 0, the gain is not distinguishable from 0.' in text
-    assert 'by chance' not in text  # of a single interval
-    assert 'teacher is one training' not in text  # the records do not say so
-    assert '](s_bars.png)' in text and '](s_curves.png)' in text
-    assert '<sup>' not in text
-    assert 'Not finished' not in text and 'other settings' not in text
-
-
-def test_what_is_missing_is_said(report, jobs, tmp_path):
+def test_what_is_missing_is_said(report, jobs):
     """A failed run, one that was not begun, and the gain over the seeds that both have."""
-    folders = {key: job.folder for key, job in jobs.items()}
-    record = json.loads((folders['student', 1] / 'run.json').read_text())
-    record.update(status='failed', error='ValueError: no', results=None)
-    write_record(folders['student', 1], record)
-    (folders['tat', 2] / 'run.json').unlink()
-    (folders['tat', 0] / 'run.json').unlink()
-    text = report(with_plots=False)
-    table = cells(text)
+    change(jobs['student', 1], status='failed', error='ValueError: no', results=None)
+    forget(jobs['tat', 2])
+    table = cells(report())
     assert table['plain student'][:2] == ['2 of 3', '22.00 ± 2.83']
-    assert table['TaT'][:2] == ['1 of 3', '28.00']
-    assert table['TaT'][5] == ''  # of its one seed the baseline has failed
+    assert table['TaT'][:2] == ['2 of 3', '25.00 ± 4.24']
+    assert table['TaT'][5] == '+2.00 (1 of 2 seeds)'  # 22 - 20
+    forget(jobs['tat', 0])
+    text = report()
+    assert cells(text)['TaT'][5] == ''  # of its one seed the baseline has failed
     missing = text.split('## Not finished')[1].strip().splitlines()
     assert missing == [
         '* student seed 1: failed: ValueError: no ([log](runs/student/seed1/run.log))',
         '* not run: tat seeds 0, 2',
     ]
-
-
-def test_a_gain_is_counted_from_the_seeds_that_both_have(report, jobs):
-    for seed in (1, 2):
-        (jobs['student', seed].folder / 'run.json').unlink()
-    table = cells(report(with_plots=False))
-    assert table['TaT'][:2] == ['3', '25.00 ± 3.00']
-    assert table['TaT'][5] == '+2.00 (1 of 3 seeds)'  # 22 - 20
-
-
-def test_dependants_of_a_failed_teacher(report, jobs):
-    record = json.loads((jobs['teacher', 0].folder / 'run.json').read_text())
-    write_record(jobs['teacher', 0].folder, {**record, 'status': 'failed', 'error': 'E'})
-    for seed in range(3):
-        (jobs['tat', seed].folder / 'run.json').unlink()
+    # Those that a failed teacher keeps from running, and other settings than the suite's.
+    change(jobs['teacher', 0], status='failed', error='E')
     text = report()
-    assert [f'* tat seed {seed}: skipped: teacher failed' in text for seed in range(3)] == [
-        True
-    ] * 3
-    assert cells(text)['TaT'] == ['0 of 3', '', '', '', '', '', '75.80']
+    assert all(f'* tat seed {seed}: skipped: teacher failed' in text for seed in (0, 2))
+    change(jobs['tat', 1], settings={'a': '2'})
+    assert 'so not to be compared: tat seed 1.' in report()
+    change(jobs['teacher', 0], status='finished', error=None)
+    forget(jobs['tat', 1], *(job for key, job in jobs.items() if key.run == 'student'))
+    assert '|\n\nNo run that is to be compared has finished yet.\n' in report()
 
 
-def test_other_settings_are_said(report, jobs):
-    record = json.loads((jobs['tat', 1].folder / 'run.json').read_text())
-    write_record(jobs['tat', 1].folder, {**record, 'settings': {'a': '2'}})
-    assert 'so not to be compared: tat seed 1.' in report(with_plots=False)
-
-
-def test_a_baseline_of_its_own(suite, jobs, tmp_path):
+def test_a_baseline_of_its_own(report, suite):
     """With two baselines each row names its own."""
-    runs = {**suite.runs, 'student': replace(suite.runs['student'], baseline='teacher')}
-    write_report(replace(suite, runs=runs), list(jobs.values()), tmp_path, '', with_plots=False)
-    table = cells((tmp_path / 's.md').read_text())
+    table = cells(report(runs=dict(student=replace(suite.runs['student'], baseline='teacher'))))
     assert table['run'][5:7] == ['gain over the baseline', 'baseline']
     assert table['plain student'][5:7] == ['-20.00 (1 of 3 seeds)', 'teacher']
     assert table['TaT'][5:7] == ['+3.00 ± 2.65 [-3.57, 9.57] n.d.', 'plain student']
 
 
-def test_one_seed(suite, jobs, tmp_path):
-    write_report(suite, [jobs['student', 0]], tmp_path, '')
-    text = (tmp_path / 's.md').read_text()
+def test_one_seed(report, jobs):
+    text = report([jobs['student', 0]], with_plots=True)
     assert 'One seed a run. Minutes' in text
     assert cells(text)['plain student'][:2] == ['1', '20.00']
-
-
-def change(job: Job, **changes) -> None:
-    """Some of a job's record."""
-    record = json.loads((job.folder / 'run.json').read_text())
-    write_record(job.folder, {**record, **changes})
-
-
-def test_gains_of_one_seed_have_no_interval(suite, jobs, tmp_path):
-    few = [job for key, job in jobs.items() if key.seed == 0]
-    write_report(suite, few, tmp_path, '')
-    text = (tmp_path / 's.md').read_text()
+    text = report([job for key, job in jobs.items() if key.seed == 0])
     assert cells(text)['TaT'][5] == '+2.00'
     assert 'One seed shows no spread, so there is no interval' in text
     assert 'n.d.' not in text and 'confidence' not in text
 
 
-def test_a_gain_that_is_distinguishable(suite, jobs, tmp_path):
+def test_a_gain_that_is_distinguishable(report, jobs):
     """25 - 20, 27.5 - 22, 29 - 24: mean 5.17, deviation 0.29, interval 4.303 x 0.29 / sqrt(3)."""
     for seed, last in enumerate((25.0, 27.5, 29.0)):
-        of = dict(last=last, best=last, best_step=8, curve=[(8, last)])
-        results = dict(metrics=dict(mIoU=of), iterations=8, gpu_mib=None)
+        results = dict(metrics=dict(mIoU=metric(last, last)), iterations=8, gpu_mib=None)
         change(jobs['tat', seed], results=results)
-    write_report(suite, list(jobs.values()), tmp_path, '', with_plots=False)
-    text = (tmp_path / 's.md').read_text()
+    text = report()
     assert cells(text)['TaT'][3] == '+5.17 ± 0.29 [4.45, 5.88]'
     assert 'n.d.' not in text
 
 
-def test_several_intervals_and_one_teacher(suite, jobs, tmp_path):
-    for seed in range(3):
-        settings = {'suite.teacher': "'teacher seed 0, 1f'", 'model.teacher_ckpt': "'mine.pth'"}
-        change(jobs['tat', seed], settings=settings)
-    runs = {**suite.runs, 'student': replace(suite.runs['student'], baseline='tat')}
-    write_report(replace(suite, runs=runs), list(jobs.values()), tmp_path, '', with_plots=False)
-    text = (tmp_path / 's.md').read_text()
-    assert 'Each of the 2 intervals misses the true gain with a chance of 5 %' in text
-    assert 'The teacher is one training with one seed' in text
-    for seed in range(3):  # a teacher of its own for each seed is in the spread
-        change(jobs['tat', seed], settings={'suite.teacher': f"'teacher seed {seed}'"})
-    write_report(replace(suite, runs=runs), list(jobs.values()), tmp_path, '', with_plots=False)
-    assert 'The teacher is one training' not in (tmp_path / 's.md').read_text()
+def test_several_intervals_and_one_teacher(report, suite, jobs):
+    def text(teacher: str) -> str:
+        for seed in range(3):
+            change(jobs['tat', seed], settings={'suite.teacher': teacher.format(seed)})
+        return report(runs=dict(student=replace(suite.runs['student'], baseline='tat')))
+
+    found = text("'teacher seed 0, 1f'")
+    assert 'Each of the 2 intervals misses the true gain with a chance of 5 %' in found
+    assert 'The teacher is one training with one seed' in found
+    # A teacher of its own for each seed is in the spread.
+    assert 'The teacher is one training' not in text("'teacher seed {}'")
 
 
-def test_nothing_is_finished(suite, jobs, tmp_path):
-    teacher = jobs['teacher', 0]
-    for job in jobs.values():
-        if job is not teacher:
-            (job.folder / 'run.json').unlink()
-    write_report(suite, list(jobs.values()), tmp_path, '', with_plots=False)
-    text = (tmp_path / 's.md').read_text()
-    assert '|\n\nNo run that is to be compared has finished yet.\n' in text
-
-
-def test_commits_and_versions_are_in_the_header(suite, jobs, tmp_path):
+def test_csv(report, jobs, tmp_path):
     for number, job in enumerate(jobs.values()):
         change(job, commit='ab'[number == 0] * 40, versions=dict(torch='2.13', mmseg='1.2.2'))
-    write_report(suite, list(jobs.values()), tmp_path, '', with_plots=False)
-    header = (tmp_path / 's.md').read_text().split('| run |')[0]
+    header = report().split('| run |')[0]
     assert 'Made with torch 2.13, mmseg 1.2.2.' in header
     assert 'several commits' in header and 'aaaaaaaaaa (6 runs)' in header
-
-
-def test_csv(report, tmp_path):
-    report(with_plots=False)
     lines = list(csv.DictReader((tmp_path / 's.csv').open()))
     assert [(line['run'], line['seed']) for line in lines] == [
         (name, str(seed)) for name, by_seed in LAST.items() for seed in by_seed
@@ -309,8 +247,8 @@ def test_csv(report, tmp_path):
     assert lines[0]['last squashed/mIoU'] == '' and lines[0]['error'] == ''
 
 
-def test_json(report, tmp_path):
-    report(with_plots=False, about=dict(commit='abc'))
+def test_json(report, suite, jobs, tmp_path):
+    report(about=dict(commit='abc'))
     content = json.loads((tmp_path / 's.json').read_text())
     assert content['commit'] == 'abc' and content['command'] == 'python benchmark.py s'
     assert content['suite']['title'] == 'A title'
@@ -322,20 +260,10 @@ def test_json(report, tmp_path):
     assert tat['gain'] == dict(mean=3.0, std=pytest.approx(7**0.5), count=3, interval=interval)
     assert [of['seed'] for of in tat['seeds']] == [0, 1, 2]
     assert tat['seeds'][1]['results']['metrics']['mIoU']['curve'] == [[4, 29.5], [8, 28.0]]
-
-
-def test_a_finished_run_without_the_metric(suite, jobs, tmp_path):
-    """Its suite had another one then."""
+    # The suite had another metric when it ran.
     error = "teacher seed 0 is finished without 'mDice', the suite's metric: its record has mIoU"
     with pytest.raises(SuiteError, match=error):
         write_report(replace(suite, metric='mDice'), list(jobs.values()), tmp_path, '')
-
-
-def test_the_memory_of_a_gpu_is_preferred(suite, jobs):
-    record = json.loads((jobs['student', 0].folder / 'run.json').read_text())
-    record['results']['gpu_mib'] = 300
-    write_record(jobs['student', 0].folder, record)
-    assert list(collect([jobs['student', 0]]).peak_mib) == [300]
 
 
 def across(picture: np.ndarray, colour: str, below: int = 0) -> float:
@@ -346,7 +274,7 @@ def across(picture: np.ndarray, colour: str, below: int = 0) -> float:
 
 
 def test_pictures(report, tmp_path):
-    report()
+    report(with_plots=True)
     picture = np.array(Image.open(tmp_path / 's_bars.png').convert('RGB'))
     # Below the legend.
     teacher, student, tat = (

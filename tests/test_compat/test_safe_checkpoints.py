@@ -51,16 +51,18 @@ class Metric:
 
 
 def runner(folder, **settings) -> Runner:
+    data = DataLoader(TensorDataset(torch.ones(2, 1)))
+    hook = dict(type='CheckpointHook', interval=1, by_epoch=False)
     return Runner(
         Net(),
         str(folder),
-        train_dataloader=DataLoader(TensorDataset(torch.ones(2, 1))),
+        train_dataloader=data,
         train_cfg=dict(by_epoch=False, max_iters=1),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
-        test_dataloader=DataLoader(TensorDataset(torch.ones(2, 1))),
+        test_dataloader=data,
         test_cfg=dict(),
         test_evaluator=Metric(),
-        default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1, by_epoch=False)),
+        default_hooks=dict(checkpoint=hook),
         experiment_name=folder.name,
         **settings,
     )

@@ -79,25 +79,14 @@ def test_what_is_written(checkpoint, options, toy_voc, tmp_path):
     assert str(tmp_path) not in (out / 'export.json').read_text()
 
 
-def test_into_the_present_folder(checkpoint, options, tmp_path, monkeypatch):
-    (tmp_path / 'here').mkdir()
-    monkeypatch.chdir(tmp_path / 'here')
-    export_student(RECIPE, checkpoint, '.', options=options)
-    files = {'student.py', 'student.pth', 'export.json'}
-    assert {path.name for path in (tmp_path / 'here').iterdir()} == files
-    assert [path.name for path in tmp_path.glob('*here*')] == ['here']
-
-
 @pytest.mark.parametrize('setting', ['bgr_to_rgb', 'rgb_to_bgr', None])
 def test_an_image_that_is_prepared_as_the_report_says_is_the_network_s_input(setting):
     """mmseg's preprocessor on a BGR image, against the numbers that are written."""
     own = dict(type='SegDataPreProcessor', mean=[10.0, 20.0, 30.0], std=[2.0, 4.0, 5.0])
     if setting:
         own[setting] = True
-    network = SimpleNamespace(
-        data_preprocessor=MODELS.build(dict(own)),
-        cfg=Config(dict(model=dict(data_preprocessor=own))),
-    )
+    cfg = Config(dict(model=dict(data_preprocessor=own)))
+    network = SimpleNamespace(data_preprocessor=MODELS.build(dict(own)), cfg=cfg)
     image = torch.arange(3 * 4 * 5, dtype=torch.uint8).view(3, 4, 5)  # B, G, R
     (expected,) = network.data_preprocessor(dict(inputs=[image]))['inputs']
     said = preprocessing(network)
@@ -115,20 +104,22 @@ def test_a_student_that_has_diverged(checkpoint, options, tmp_path):
     assert not (tmp_path / 'out').exists()
 
 
-def test_another_image_over_an_earlier_export(checkpoint, options, toy_voc, tmp_path):
+def test_another_image_over_an_earlier_export(checkpoint, options, toy_voc, tmp_path, monkeypatch):
+    """In the present folder."""
     out = tmp_path / 'out'
     out.mkdir()
+    monkeypatch.chdir(out)
     for name in ('student.onnx', 'student.py', 'mine.txt'):
         (out / name).write_text('old')
     with pytest.raises(ValueError, match='has student.py, student.onnx: choose another folder, or'):
-        export_student(RECIPE, checkpoint, out, options=options)
+        export_student(RECIPE, checkpoint, '.', options=options)
     image = sorted((toy_voc / 'JPEGImages').glob('val_*.jpg'))[2]
-    report = export_student(RECIPE, checkpoint, out, str(image), force=True, options=options)
+    report = export_student(RECIPE, checkpoint, '.', str(image), force=True, options=options)
     assert report['proof']['image']['name'] == image.name
     # An ONNX file of another student would be worse than none.
-    assert {p.name for p in out.iterdir()} == {
-        *('student.py', 'student.pth', 'export.json', 'mine.txt')
-    }
+    files = {'student.py', 'student.pth', 'export.json', 'mine.txt'}
+    assert {p.name for p in out.iterdir()} == files
+    assert [path.name for path in tmp_path.glob('*out*')] == ['out']  # nothing unfinished
     assert (out / 'student.py').read_text() != 'old'
     assert Config.fromfile(out / 'student.py').model.type == 'EncoderDecoder'
 
@@ -272,44 +263,39 @@ def test_a_mobilenet_recipe_of_the_mmseg_protocol(toy_voc, tmp_path):
     assert shipped.model.pretrained is None and shipped.model.backbone.type == 'MobileNetV2'
 
 
-class TestErrors:
-    def test_before_any_work(self, checkpoint, options, tmp_path, monkeypatch):
-        monkeypatch.setattr(make, 'trained_model', None)  # never reached
-        out = tmp_path / 'out'
-        with pytest.raises(FileNotFoundError, match="there is no config 'gone.py'"):
-            export_student('gone.py', checkpoint, out)
-        with pytest.raises(FileNotFoundError, match="there is no file 'gone.pth'"):
-            export_student(RECIPE, 'gone.pth', out)
-        with pytest.raises(FileNotFoundError, match="there is no file 'gone.jpg'"):
-            export_student(RECIPE, checkpoint, out, 'gone.jpg')
-        with pytest.raises(ValueError, match='no validation data to prove the export with'):
-            export_student(RECIPE, checkpoint, out, options=dict(data_root=str(tmp_path)))
-        (tmp_path / 'file').write_text('')
-        with pytest.raises(ValueError, match="OUT .*: '.*file' is a file, not a folder"):
-            export_student(RECIPE, checkpoint, tmp_path / 'file/out')
-        assert not out.exists()
+def test_errors_before_any_work(checkpoint, options, tmp_path, monkeypatch):
+    monkeypatch.setattr(make, 'trained_model', None)  # never reached
+    (tmp_path / 'file').write_text('')
+    (tmp_path / 'named/ImageSets/Segmentation').mkdir(parents=True)
+    (tmp_path / 'named/ImageSets/Segmentation/val.txt').write_text('nowhere\n')
+    empty, named = (dict(options=dict(data_root=str(tmp_path / of))) for of in ('empty', 'named'))
+    out = tmp_path / 'out'
+    for arguments, more, message in (
+        (('gone.py', checkpoint, out), {}, "there is no config 'gone.py'"),
+        ((RECIPE, 'gone.pth', out), {}, "there is no file 'gone.pth'"),
+        ((RECIPE, checkpoint, out, 'gone.jpg'), {}, "there is no file 'gone.jpg'"),
+        ((RECIPE, checkpoint, out), empty, 'no validation data to prove the export with'),
+        (
+            (RECIPE, checkpoint, out),
+            named,
+            "first validation image is not there: '.*nowhere.jpg'; set --image PATH",
+        ),
+        ((RECIPE, checkpoint, tmp_path / 'file/out'), {}, "OUT .*: '.*file' is a file, not a fo"),
+    ):
+        with pytest.raises((FileNotFoundError, ValueError), match=message):
+            export_student(*arguments, **more)
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: name == 'onnx' or None)
+    message = 'ONNX needs onnxruntime and onnxscript, not installed here: pip install onnxrunt'
+    with pytest.raises(ValueError, match=message):
+        export_student(RECIPE, checkpoint, out, onnx=True)
+    assert not out.exists()
 
-    def test_an_image_that_is_named_and_not_there(self, checkpoint, tmp_path):
-        (tmp_path / 'ImageSets/Segmentation').mkdir(parents=True)
-        (tmp_path / 'ImageSets/Segmentation/val.txt').write_text('nowhere\n')
-        message = "first validation image is not there: '.*nowhere.jpg'; set --image PATH"
-        with pytest.raises(FileNotFoundError, match=message):
-            export_student(
-                RECIPE, checkpoint, tmp_path / 'out', options=dict(data_root=str(tmp_path))
-            )
 
-    def test_onnx_packages(self, checkpoint, tmp_path, monkeypatch):
-        monkeypatch.setattr('importlib.util.find_spec', lambda name: name == 'onnx' or None)
-        message = 'ONNX needs onnxruntime and onnxscript, not installed here: pip install onnxrunt'
-        with pytest.raises(ValueError, match=message):
-            export_student(RECIPE, checkpoint, tmp_path / 'out', onnx=True)
-
-    def test_no_classes_anywhere(self, checkpoint, options, tmp_path):
-        cfg = Config.fromfile(RECIPE)
-        for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
-            loader.dataset.pop('metainfo')
-        cfg.dump(tmp_path / 'nameless.py')
-        with pytest.raises(
-            ValueError, match='neither the checkpoint .* names the classes: set met'
-        ):
-            export_student(tmp_path / 'nameless.py', checkpoint, tmp_path / 'out', options=options)
+def test_no_classes_anywhere(checkpoint, options, tmp_path):
+    cfg = Config.fromfile(RECIPE)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        loader.dataset.pop('metainfo')
+    cfg.dump(tmp_path / 'nameless.py')
+    message = 'neither the checkpoint .* names the classes: set met'
+    with pytest.raises(ValueError, match=message):
+        export_student(tmp_path / 'nameless.py', checkpoint, tmp_path / 'out', options=options)

@@ -61,14 +61,8 @@ def test_two_iterations_on_maps_of_the_backbones(write, tmp_path):
     teacher, student = write('teacher', 8, 100.0), write('student', 4, 120.0)
     torch.save(build_model(Config.fromfile(teacher)).state_dict(), tmp_path / 'teacher.pth')
     sources = {(role, 'feature'): 'backbone.layer4.1.relu' for role in ('student', 'teacher')}
-    recipe = new_recipe(
-        teacher,
-        student,
-        tmp_path / 'recipe.py',
-        teacher_ckpt=str(tmp_path / 'teacher.pth'),
-        sources=sources,
-        size=(32, 32),
-    )
+    settings = dict(teacher_ckpt=str(tmp_path / 'teacher.pth'), sources=sources, size=(32, 32))
+    recipe = new_recipe(teacher, student, tmp_path / 'recipe.py', **settings)
     assert recipe.views == [dict(type='whole', weight=0.1)]
     cfg = Config.fromfile(recipe.file)
     cfg.work_dir, cfg.log_level = str(tmp_path / 'run'), 'ERROR'

@@ -35,24 +35,22 @@ def checkpoints(recipe, tmp_path_factory) -> tuple[str, str]:
 
 
 @pytest.fixture
-def run(repo, command, toy_voc, tmp_path):
+def run(repo, here, toy_voc, tmp_path):
     def run(config, *arguments, ok=True, options=()):
         tool = repo / 'tools/compare_segmentation.py'
         arguments = [repo / 'configs/small/demo' / config, *arguments]
-        arguments += ['--cfg-options', f'data_root={toy_voc}', *options]
-        return command(tool, *arguments, cwd=tmp_path, ok=ok)
+        alone = ['val_dataloader.num_workers=0', 'val_dataloader.persistent_workers=False']
+        arguments += ['--cfg-options', f'data_root={toy_voc}', *alone, *options]
+        return here(tool, *arguments, cwd=tmp_path, ok=ok)
 
     return run
 
 
 def test_a_page_of_a_recipe(run, checkpoints, demo_teacher, tmp_path):
     distilled, plain = checkpoints
-    said = run(
-        'tat_student.py',
-        distilled,
-        *('--plain', plain, '--count', 2, '--num-images', 3, '--out', 'a/page.html'),
-        options=[f'model.teacher_ckpt={demo_teacher}'],
-    )
+    arguments = ['--plain', plain, '--count', 2, '--num-images', 3, '--out', 'a/page.html']
+    teacher = f'model.teacher_ckpt={demo_teacher}'
+    said = run('tat_student.py', distilled, *arguments, options=[teacher])
     table = re.search(
         r'3 validation images +mIoU\n'
         r'teacher +(\S+)\nplain student +(\S+)\ndistilled student +(\S+)\n\n'
@@ -70,17 +68,14 @@ def test_a_page_of_a_recipe(run, checkpoints, demo_teacher, tmp_path):
 
 
 def test_a_picture_of_a_plain_network(run, checkpoints, tmp_path):
+    said = run('tat_student.py', 'nowhere.pth', '--no-teacher', ok=False)
+    assert said.splitlines()[-1] == "compare_segmentation: there is no file 'nowhere.pth'"
+    assert not list(tmp_path.iterdir())
     said = run('student.py', checkpoints[1], '--count', 1)
     assert said.endswith('\n\nPanels: panel.png\n') and '4 validation images' in said
     columns = 4  # image, label, prediction, error map
     with Image.open(tmp_path / 'panel.png') as picture:
         assert picture.width == pytest.approx((columns * 1.88 + 0.22) * 120, abs=1)
-
-
-def test_one_line_where_something_does_not_fit(run, tmp_path):
-    said = run('tat_student.py', 'nowhere.pth', '--no-teacher', ok=False)
-    assert said.splitlines()[-1] == ("compare_segmentation: there is no file 'nowhere.pth'")
-    assert not list(tmp_path.iterdir())
 
 
 def test_networks_of_a_recipe(recipe, checkpoints):
@@ -100,20 +95,18 @@ def test_networks_of_a_recipe(recipe, checkpoints):
 
 def test_networks_that_do_not_fit(recipe, checkpoints):
     distilled, plain = checkpoints
-    with pytest.raises(FileNotFoundError, match="^there is no file 'gone.pth'"):
-        load_networks(recipe, distilled, 'gone.pth')
-    with pytest.raises(ValueError, match='holds a plain network'):
-        load_networks(recipe, plain)
-    with pytest.raises(ValueError, match='does not fit the EncoderDecoder of the config'):
-        load_networks(recipe, distilled, recipe.model.teacher_ckpt, with_teacher=False)
-    with pytest.raises(ValueError, match='--plain-config needs --plain'):
-        load_networks(recipe, distilled, plain_cfg=recipe)
+    teacher = recipe.model.teacher_ckpt
     alone = copy.deepcopy(recipe)
     alone.model.teacher_ckpt = None
-    with pytest.raises(ValueError, match='teacher_ckpt is None'):
-        load_networks(alone, distilled)
     student = Config.fromfile(config_path('small/demo/student.py'))
-    with pytest.raises(ValueError, match="--plain: config '.*student.py' is no distillation"):
-        load_networks(student, plain, plain)
-    with pytest.raises(ValueError, match='has no model'):
-        load_networks(Config(dict(a=1)), plain)
+    for arguments, options, error in (
+        ((recipe, distilled, 'gone.pth'), {}, "^there is no file 'gone.pth'"),
+        ((recipe, plain), {}, 'holds a plain network'),
+        ((recipe, distilled, teacher), dict(with_teacher=False), 'does not fit the EncoderDecoder'),
+        ((recipe, distilled), dict(plain_cfg=recipe), '--plain-config needs --plain'),
+        ((alone, distilled), {}, 'teacher_ckpt is None'),
+        ((student, plain, plain), {}, "--plain: config '.*student.py' is no distillation"),
+        ((Config(dict(a=1)), plain), {}, 'has no model'),
+    ):
+        with pytest.raises((FileNotFoundError, ValueError), match=error):
+            load_networks(*arguments, **options)

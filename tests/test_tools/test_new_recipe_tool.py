@@ -9,71 +9,60 @@ def demo(repo):
 
 
 def test_a_recipe_is_written_told_and_trained(
-    repo, command, demo, demo_teacher, toy_options, tmp_path
+    repo, here, demo, demo_teacher, toy_options, tmp_path
 ):
     out = tmp_path / 'recipes/mine.py'
     tool = repo / 'tools/new_recipe.py'
-    text = command(tool, *demo, '--out', out, '--teacher-ckpt', demo_teacher, '--floor', '0')
+    text = here(tool, *demo, '--out', out, '--teacher-ckpt', demo_teacher, '--floor', '0')
     feature = 'feature: decode_head.bottleneck.activate (before its ReLU)'
     assert f'{feature}, 32 channels, 16 x 16' in text and f'{feature}, 96 channels' in text
     assert 'patch groups: 4 x 4 patches of 4 x 4, 4 groups' in text
     assert 'anchor points: 8 x 8 means of 2 x 2' in text
     assert f'python tools/train.py {out}' in text
-    log = command(
-        repo / 'tools/train.py', out, '--work-dir', tmp_path / 'run', '--cfg-options', *toy_options
-    )
+    train = repo / 'tools/train.py', out, '--work-dir', tmp_path / 'run', '--cfg-options'
+    log = here(*train, *toy_options)
     assert 'teacher EncoderDecoder: all ' in log and 'weights and buffers loaded from' in log
     assert 'the teacher has mIoU' in log and 'on the first 4 validation images' in log
     assert 'teacher/mIoU' in log and 'student/mIoU' in log
-    again = command(tool, *demo, '--out', out, ok=False)
-    assert again.strip() == (f'new_recipe: --out {out} exists: choose another name, or add --force')
-
-
-def test_below_the_floor_no_iteration_is_run(repo, here, demo, demo_teacher, toy_options, tmp_path):
-    out = tmp_path / 'mine.py'
-    tool = repo / 'tools/new_recipe.py'
-    settings = ['--teacher-ckpt', demo_teacher, '--floor', '99', '--method', 'kd']
+    again = here(tool, *demo, '--out', out, ok=False)
+    assert again.strip() == f'new_recipe: --out {out} exists: choose another name, or add --force'
+    # Below the floor no iteration is run.
+    settings = ['--teacher-ckpt', demo_teacher, '--floor', '99', '--method', 'kd', '--force']
     here(tool, *demo, '--out', out, *settings)
-    train = repo / 'tools/train.py', out, '--work-dir', tmp_path / 'run'
-    log = here(*train, '--cfg-options', *toy_options, ok=False)
+    log = here(*train, *toy_options, ok=False)
     assert 'below the floor of 99 that the recipe sets: check teacher_ckpt' in log
     assert 'Iter(train)' not in log
 
 
-class TestInspectFeatures:
-    def test_the_table(self, repo, here, demo):
-        text = here(
-            repo / 'tools/inspect_features.py', demo[1], '--filter', r'bottleneck|layer4\.1\.relu'
-        )
-        lines = {line.split()[0]: line for line in text.splitlines()[1:]}
-        assert 'EncoderDecoder, input 1 x 3 x 64 x 64' in text
-        assert set(lines) == {
-            'source',
-            'backbone.layer4.1.relu',
-            *(f'decode_head.bottleneck{part}' for part in ('', '.conv', '.bn', '.activate')),
-        }
-        relu = lines['backbone.layer4.1.relu']
-        assert '1 x 64 x 16 x 16' in relu and 'runs 2 times' in relu
-        assert 'post-activation' in relu and "type='PreActivation' records what it takes" in relu
-        assert lines['decode_head.bottleneck.bn'].split()[-1] == 'pre-activation'
-        assert lines['decode_head.bottleneck'].split()[-1] == 'post-activation'
-        conv = lines['decode_head.bottleneck.conv'].split()
-        assert conv[1:] == ['Conv2d', *['1', 'x', '32', 'x', '16', 'x', '16'], '32', '4']
+def test_the_table_of_features(repo, here, demo):
+    tool = repo / 'tools/inspect_features.py'
+    text = here(tool, demo[1], '--filter', r'bottleneck|layer4\.1\.relu')
+    lines = {line.split()[0]: line for line in text.splitlines()[1:]}
+    assert 'EncoderDecoder, input 1 x 3 x 64 x 64' in text
+    assert set(lines) == {
+        *('source', 'backbone.layer4.1.relu'),
+        *(f'decode_head.bottleneck{part}' for part in ('', '.conv', '.bn', '.activate')),
+    }
+    relu = lines['backbone.layer4.1.relu']
+    assert '1 x 64 x 16 x 16' in relu and 'runs 2 times' in relu
+    assert 'post-activation' in relu and "type='PreActivation' records what it takes" in relu
+    assert lines['decode_head.bottleneck.bn'].split()[-1] == 'pre-activation'
+    assert lines['decode_head.bottleneck'].split()[-1] == 'post-activation'
+    conv = lines['decode_head.bottleneck.conv'].split()
+    assert conv[1:] == ['Conv2d', *['1', 'x', '32', 'x', '16', 'x', '16'], '32', '4']
+    recipe = repo / 'configs/small/demo/tat_student.py'
+    text = here(tool, recipe, '--part', 'teacher', '--filter', 'conv_seg|bottleneck.conv')
+    assert '1 x 96 x 16 x 16' in text
 
-    def test_of_a_recipe_s_teacher(self, repo, here):
-        recipe = repo / 'configs/small/demo/tat_student.py'
-        tool = repo / 'tools/inspect_features.py'
-        text = here(tool, recipe, '--part', 'teacher', '--filter', 'conv_seg|bottleneck.conv')
-        assert '1 x 96 x 16 x 16' in text
 
-    @pytest.mark.parametrize(
-        ('arguments', 'message'),
-        [
-            (['--filter', 'nothing'], "--filter 'nothing': no module that runs has such a name"),
-            (['--filter', '('], "--filter '(' is no regular expression"),
-            (['--part', 'teacher'], 'is no distillation recipe: it has no teacher'),
-        ],
-    )
-    def test_errors(self, repo, here, demo, arguments, message):
-        text = here(repo / 'tools/inspect_features.py', demo[1], *arguments, ok=False)
-        assert message in text and 'Traceback' not in text
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--filter', 'nothing'], "--filter 'nothing': no module that runs has such a name"),
+        (['--filter', '('], "--filter '(' is no regular expression"),
+        (['--part', 'teacher'], 'is no distillation recipe: it has no teacher'),
+    ],
+)
+def test_bad_input_of_the_table(repo, here, demo, arguments, message):
+    text = here(repo / 'tools/inspect_features.py', demo[1], *arguments, ok=False)
+    assert message in text and 'Traceback' not in text

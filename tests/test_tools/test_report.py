@@ -51,13 +51,15 @@ def page(demo_run) -> Page:
     return Page(demo_run[0] / 'report.html')
 
 
-def test_it_stands_alone(page):
+def test_the_page_of_the_demo(demo_run, page):
     assert len(page.images) > 30
     assert all(link.startswith(('data:image/png;base64,', '#')) for link in page.links)
-    assert not {'script', 'link', 'iframe', 'object'} & set(page.tags)
-
-
-def test_the_table_is_the_one_of_the_demo(demo_run, page):
+    assert not {'script', 'link', 'iframe', 'object'} & set(page.tags)  # it stands alone
+    assert 'FrozenTeacherDistill' in ''.join(page.text)
+    (alt, *_) = [alt for alt in page.images if alt.startswith('Attention on ')]
+    name = re.fullmatch(r'Attention on (\w+), before and after', alt).group(1)
+    assert f'{name}: label' in page.images
+    # The table is the one that the demo printed.
     printed = dict(re.findall(r'^(teacher|student|TaT student) +([\d.]+) +', demo_run[1], re.M))
     rows = {row[0]: row[1:] for row in page.rows if row and row[0] in printed}
     of_networks = [row for row in page.rows if row[0] in printed and len(row) == 2]
@@ -70,26 +72,15 @@ def test_the_table_is_the_one_of_the_demo(demo_run, page):
 
 
 def test_panels_show_the_labels_in_their_colours(demo_run, page):
-    labels = {alt: src for alt, src in page.images.items() if alt.endswith(': label')}
+    labels = [alt for alt in page.images if alt.endswith(': label')]
     assert len(labels) == 6
     for alt in labels:
         name = alt.removesuffix(': label')
-        file = demo_run[0] / f'data/SegmentationClass/{name}.png'
-        label = np.array(Image.open(file))
+        label = np.array(Image.open(demo_run[0] / f'data/SegmentationClass/{name}.png'))
         shown = page.pixels(alt)
         for index, colour in enumerate(PALETTE):
             assert (shown[label == index] == colour).all()
         assert (shown[label == 255] == 255).all()
-
-
-def test_attention_is_of_an_image_of_the_panels(page):
-    (alt, _), *_ = [(a, s) for a, s in page.images.items() if a.startswith('Attention on ')]
-    name = re.fullmatch(r'Attention on (\w+), before and after', alt).group(1)
-    assert f'{name}: label' in page.images
-
-
-def test_config(page):
-    assert 'FrozenTeacherDistill' in ''.join(page.text)
 
 
 @pytest.fixture
@@ -130,12 +121,16 @@ def test_names_come_from_the_folders(demo_run, tmp_path):
     assert 'None' not in text.split('All settings of the run')[0] and found.notes == []
 
 
-def test_another_plain_network_is_pointed_out(demo_run):
-    found = gather(
-        demo_run[0] / 'tat_student', demo_run[0] / 'teacher', count=2, attention_images=0
-    )
-    (note,) = found.notes
+def test_plain_networks(demo_run, tmp_path):
+    """One that is not the student's, and one by itself."""
+    runs = [demo_run[0] / name for name in ('tat_student', 'teacher', 'student')]
+    (note,) = gather(*runs[:2], count=2, attention_images=0).notes
     assert note.startswith('teacher trained another network than the student of tat_student')
+    found = gather(runs[2], count=2)
+    assert [score.role for score in found.comparison.scores] == ['student']
+    assert found.attention == {} and found.notes == []
+    save_report(found, tmp_path / 'page.html')
+    assert 'Attention</h2>' not in (tmp_path / 'page.html').read_text()
 
 
 def test_a_diverged_run_has_a_page(run, tmp_path):
@@ -167,10 +162,8 @@ def test_a_teacher_that_cannot_be_fetched_or_is_another(run, demo_run, monkeypat
     with monkeypatch.context() as patch:
         patch.setitem(CheckpointLoader._schemes, 'https://', load_from_nowhere)
         found = gather(run, options={'model.teacher_ckpt': url})
-    assert (
-        f"no segmentation panels: teacher_ckpt: checkpoint '{url}' cannot be had: "
-        in found.notes[0]
-    )
+    said = f"no segmentation panels: teacher_ckpt: checkpoint '{url}' cannot be had: "
+    assert said in found.notes[0]
     other = torch.load(demo_run[0] / 'teacher/iter_4.pth', weights_only=False)
     other['state_dict']['decode_head.conv_seg.bias'] += 1
     torch.save(other, run / 'other.pth')
@@ -180,12 +173,18 @@ def test_a_teacher_that_cannot_be_fetched_or_is_another(run, demo_run, monkeypat
     assert len(found.notes) == 2
 
 
-def test_logs_only_and_names_that_look_like_markup(run):
+def test_logs_only_of_a_run_that_has_not_finished(run):
+    (config,) = run.glob('*/vis_data/config.py')
+    cfg = Config.fromfile(config)
+    cfg.train_cfg.max_iters = 1000
+    cfg.dump(config)
     found = gather(run, labels=['<b>bold</b>'], with_networks=False)
     assert found.comparison is None and found.attention == {} and found.notes == []
     save_report(found, run / 'page.html')
     page = Page(run / 'page.html')
-    assert 'b' not in page.tags and 'Report of <b>bold</b>' in ''.join(page.text)
+    text = ''.join(page.text)
+    assert 'b' not in page.tags and 'Report of <b>bold</b>' in text
+    assert '4 of 1,000 iterations, not finished.' in text
 
 
 def test_pictures_of_the_hook(run):
@@ -204,49 +203,20 @@ def test_pictures_of_the_hook(run):
     assert (page.pixels('Attention on val_00001 at iteration 4') == 30).all()
 
 
-def test_a_plain_network(demo_run, tmp_path):
-    found = gather(demo_run[0] / 'student', count=2)
-    assert [score.role for score in found.comparison.scores] == ['student']
-    assert found.attention == {} and found.notes == []
-    save_report(found, tmp_path / 'page.html')
-    assert 'Attention</h2>' not in (tmp_path / 'page.html').read_text()
-
-
-def test_a_run_that_has_not_finished(run, tmp_path):
-    (config,) = run.glob('*/vis_data/config.py')
-    cfg = Config.fromfile(config)
-    cfg.train_cfg.max_iters = 1000
-    cfg.dump(config)
-    save_report(gather(run, with_networks=False), tmp_path / 'page.html')
-    text = ''.join(Page(tmp_path / 'page.html').text)
-    assert '4 of 1,000 iterations, not finished.' in text
-
-
-def test_the_tool(repo, command, run, demo_run):
-    log = command(
-        repo / 'tools/report.py', run, '--plain', demo_run[0] / 'student', '--count', 2,
-        '--attention-images', 1, '--points', '20,30',
-    )  # fmt: skip
+def test_the_tool(repo, here, run, demo_run):
+    tool = repo / 'tools/report.py'
+    for arguments, message in (
+        ([run, '--out', 'page.pdf'], "report: --out 'page.pdf' must be a file .html"),
+        ([run, '--count', 0], 'report: count must be at least 1, got 0'),
+        ([run, '--labels', 'a', 'b'], 'report: 2 labels for 1 runs: a, b'),
+        ([run.parent], 'is no work dir of a run'),
+    ):
+        log = here(tool, *arguments, ok=False)
+        assert message in log and 'Traceback' not in log
+    assert not (run / 'report.html').exists()
+    some = ['--count', 2, '--attention-images', 1, '--points', '20,30']
+    log = here(tool, run, '--plain', demo_run[0] / 'student', *some)
     assert log.rstrip().endswith(f'{run / "report.html"} is written')
     page = Page(run / 'report.html')
     assert sum(alt.endswith(': label') for alt in page.images) == 2
     assert sum(alt.startswith('Attention on') for alt in page.images) == 1
-
-
-@pytest.mark.parametrize(
-    ('arguments', 'message'),
-    [
-        (['--out', 'page.pdf'], "report: --out 'page.pdf' must be a file .html"),
-        (['--count', 0], 'report: count must be at least 1, got 0'),
-        (['--labels', 'a', 'b'], 'report: 2 labels for 1 runs: a, b'),
-    ],
-)
-def test_bad_input(repo, here, run, arguments, message):
-    log = here(repo / 'tools/report.py', run, *arguments, ok=False)
-    assert message in log and 'Traceback' not in log
-    assert not (run / 'report.html').exists()
-
-
-def test_a_folder_that_is_no_work_dir(repo, here, tmp_path):
-    log = here(repo / 'tools/report.py', tmp_path, ok=False)
-    assert 'is no work dir of a run' in log and 'Traceback' not in log

@@ -1,4 +1,4 @@
-"""The tools as a user runs them: ours and mmseg's own, on generated data, a process each."""
+"""The tools as a user runs them: ours and mmseg's own, on generated data."""
 
 import json
 from pathlib import Path
@@ -32,19 +32,25 @@ def options(toy_options, demo_teacher):
 
 
 @pytest.fixture(scope='module')
-def trained(repo, command, options, tmp_path_factory):
+def config(repo):
+    return repo / 'configs/small/demo/tat_student.py'
+
+
+@pytest.fixture(scope='module')
+def trained(repo, command, config, options, tmp_path_factory):
     """(work dir, log) of a TaT student trained for two iterations by our tool."""
-    work_dir = tmp_path_factory.mktemp('tat')
-    log = command(
-        repo / 'tools/train.py',
-        repo / 'configs/small/demo/tat_student.py',
-        '--work-dir',
-        work_dir,
-        *options,
-        'train_dataloader.num_workers=0',
-        'train_dataloader.persistent_workers=False',
-    )
-    return work_dir, log
+    folder = tmp_path_factory.mktemp('tat')
+    return folder, command(repo / 'tools/train.py', config, '--work-dir', folder, *options)
+
+
+@pytest.fixture
+def test(repo, here, tmp_path):
+    """A function that tests a checkpoint with our tool and gives the log."""
+
+    def test(config, checkpoint, *arguments) -> str:
+        return here(repo / 'tools/test.py', config, checkpoint, '--work-dir', tmp_path, *arguments)
+
+    return test
 
 
 def test_train(trained):
@@ -62,62 +68,35 @@ def test_train(trained):
         assert chatter not in log
 
 
-def test_resume(repo, command, options, trained, tmp_path):
-    """Latest by itself, or a path; the iterations go on and the teacher is the same."""
-    work_dir, _ = trained
-    more = ['train_cfg.max_iters=3']
-    tool, config = repo / 'tools/train.py', repo / 'configs/small/demo/tat_student.py'
-    log = command(tool, config, '--work-dir', work_dir, '--resume', *options, *more)
-    assert 'resumed epoch: 0, iter: 2' in log
-    assert [line['iter'] for line in scalars(work_dir)] == [1, 2, 3]
-    path = work_dir / 'iter_2.pth'
-    log = command(tool, config, '--work-dir', tmp_path, '--resume', path, *options, *more)
-    assert 'resumed epoch: 0, iter: 2' in log
-    assert [line['iter'] for line in scalars(tmp_path)] == [3]
-
-
-def test_checkpoints_hold_no_teacher(repo, command, options, trained, demo_teacher, tmp_path):
-    """They name it, and a run that is resumed with another one stops."""
+def test_resume(repo, command, here, config, options, trained, demo_teacher, tmp_path):
+    """The iterations go on with the same teacher, which checkpoints name and do not hold."""
     work_dir, _ = trained
     content = torch.load(work_dir / 'iter_2.pth', weights_only=False)['state_dict']
     parts = {key.split('.')[0] for key in content}
     assert parts == {'architecture', 'distiller', 'teacher_identity'}
     identity = TeacherIdentity.from_tensor(content['teacher_identity'])
     assert identity.checkpoint == demo_teacher
+
+    tool, more = repo / 'tools/train.py', [*options, 'train_cfg.max_iters=3']
+    log = command(tool, config, '--work-dir', work_dir, '--resume', *more)
+    assert 'resumed epoch: 0, iter: 2' in log
+    assert [line['iter'] for line in scalars(work_dir)] == [1, 2, 3]
+
     other = torch.load(demo_teacher, weights_only=False)
     other['state_dict']['decode_head.conv_seg.bias'] += 1
     torch.save(other, tmp_path / 'other.pth')
-    log = command(
-        repo / 'tools/train.py',
-        repo / 'configs/small/demo/tat_student.py',
-        '--work-dir',
-        tmp_path / 'run',
-        '--resume',
-        work_dir / 'iter_2.pth',
-        *options,
-        'train_cfg.max_iters=3',
-        f'model.teacher_ckpt={tmp_path / "other.pth"}',
-        ok=False,
-    )
+    resume = ['--work-dir', tmp_path / 'run', '--resume', work_dir / 'iter_2.pth']
+    more.append(f'model.teacher_ckpt={tmp_path / "other.pth"}')
+    log = here(tool, config, *resume, *more, ok=False)
     assert 'is another teacher than that of the run that is resumed' in log
     assert identity.sha256[:16] in log
     assert scalars(tmp_path / 'run') == [] and not list(tmp_path.rglob('iter_3.pth'))
 
 
-def test_test(repo, command, options, trained, miou, tmp_path):
+def test_test(test, config, options, trained, miou, tmp_path):
     work_dir, train_log = trained
-    log = command(
-        repo / 'tools/test.py',
-        repo / 'configs/small/demo/tat_student.py',
-        work_dir / 'iter_2.pth',
-        '--work-dir',
-        tmp_path,
-        '--out',
-        tmp_path / 'labels',
-        '--show-dir',
-        tmp_path / 'pictures',
-        *options,
-    )
+    places = ['--out', tmp_path / 'labels', '--show-dir', tmp_path / 'pictures']
+    log = test(config, work_dir / 'iter_2.pth', *places, *options)
     assert miou(log) == miou(train_log)
     labels = sorted((tmp_path / 'labels').glob('*.png'))
     assert len(labels) == 4
@@ -126,24 +105,17 @@ def test_test(repo, command, options, trained, miou, tmp_path):
     assert len(list((tmp_path / 'pictures').rglob('*.png'))) == 4
 
 
-def test_test_with_the_plain_student_s_config(repo, command, toy_options, trained, miou, tmp_path):
+def test_test_with_the_plain_student_s_config(repo, test, toy_options, trained, miou):
     """The student of a distillation checkpoint, by itself and without a teacher."""
     work_dir, train_log = trained
-    log = command(
-        repo / 'tools/test.py',
-        repo / 'configs/small/demo/student.py',
-        work_dir / 'iter_2.pth',
-        '--work-dir',
-        tmp_path,
-        '--cfg-options',
-        *toy_options,
-    )
+    student = repo / 'configs/small/demo/student.py'
+    log = test(student, work_dir / 'iter_2.pth', '--cfg-options', *toy_options)
     assert 'the student of a distillation checkpoint is loaded' in log
     assert 'do not match exactly' not in log
     assert miou(log) == miou(train_log)
 
 
-def test_tta(repo, command, options, trained, miou, tmp_path):
+def test_tta(test, config, options, trained, miou, tmp_path):
     """Test-time augmentation evaluates the trained student, not fresh weights."""
     work_dir, _ = trained
     checkpoint = torch.load(work_dir / 'iter_2.pth', weights_only=False)
@@ -151,73 +123,43 @@ def test_tta(repo, command, options, trained, miou, tmp_path):
     bias.fill_(-100)
     bias[2] = 100  # whatever the image: class 2
     torch.save(dict(state_dict=checkpoint['state_dict']), tmp_path / 'class_2.pth')
-    log = command(
-        repo / 'tools/test.py',
-        repo / 'configs/small/demo/tat_student.py',
-        tmp_path / 'class_2.pth',
-        '--tta',
-        '--work-dir',
-        tmp_path,
-        '--out',
-        tmp_path / 'labels',
-        *options,
-    )
-    assert miou(log) >= 0
+    places = ['--tta', '--out', tmp_path / 'labels']
+    assert miou(test(config, tmp_path / 'class_2.pth', *places, *options)) >= 0
     labels = [np.array(Image.open(path)) for path in (tmp_path / 'labels').glob('*.png')]
     assert len(labels) == 4 and all((label == 2).all() for label in labels)
 
 
 @pytest.mark.skipif(is_onedl(), reason='mmseg:: bases resolve before custom_imports there')
-def test_mmseg_s_own_tools(repo, command, options, trained, miou, tmp_path):
+def test_mmseg_s_own_tools(command, config, options, trained, miou, tmp_path):
     """The same config, unmodified, gives the same losses and the same mIoU."""
-    work_dir, _ = trained
-    config = repo / 'configs/small/demo/tat_student.py'
-    same = ['train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False']
     # mmseg's tools know no crop_size: the crop is named where it stands.
-    same += [
+    same = [
         'model.architecture.data_preprocessor.size=(48,48)',
         'train_dataloader.dataset.pipeline.3.crop_size=(48,48)',
     ]
-    log = command(MMSEG_TOOLS / 'train.py', config, '--work-dir', tmp_path, *options, *same)
+    place = ['--work-dir', tmp_path, *options]
+    log = command(MMSEG_TOOLS / 'train.py', config, *place, *same)
+    names = ('loss', 'distill.tat_patch', 'distill.tat_anchor')
     ours, theirs = (
-        [
-            [line[k] for k in ('loss', 'distill.tat_patch', 'distill.tat_anchor')]
-            for line in scalars(where)
-        ][:2]
-        for where in (work_dir, tmp_path)
+        [[line[name] for name in names] for line in scalars(where)[:2]]
+        for where in (trained[0], tmp_path)
     )
     assert theirs == ours
-    tested = command(
-        MMSEG_TOOLS / 'test.py', config, tmp_path / 'iter_2.pth', '--work-dir', tmp_path, *options
+    assert miou(command(MMSEG_TOOLS / 'test.py', config, tmp_path / 'iter_2.pth', *place)) == (
+        miou(log)
     )
-    assert miou(tested) == miou(log)
 
 
-def test_bad_input_ends_before_training(repo, command, toy_options, tmp_path):
-    config = repo / 'configs/small/demo/tat_student.py'
-    log = command(
-        repo / 'tools/train.py',
-        config,
-        '--work-dir',
-        tmp_path,
-        '--cfg-options',
-        *toy_options,
-        'model.teacher_ckpt=nowhere.pth',
-        ok=False,
-    )
-    assert log.splitlines()[-1].startswith("train: teacher_ckpt: there is no file 'nowhere.pth'")
+@pytest.mark.parametrize(
+    ('option', 'error'),
+    [
+        (['model.teacher_ckpt=nowhere.pth'], "train: teacher_ckpt: there is no file 'nowhere.pth'"),
+        ([], 'train: teacher_ckpt is None: a teacher with random weights'),
+    ],
+)
+def test_bad_input_ends_before_training(repo, here, config, toy_options, tmp_path, option, error):
+    tool = repo / 'tools/train.py'
+    options = ['--cfg-options', *toy_options, *option]
+    log = here(tool, config, '--work-dir', tmp_path, *options, ok=False)
+    assert log.splitlines()[-1].startswith(error)
     assert not list(tmp_path.rglob('*.pth')) and 'Iter(train)' not in log
-
-
-def test_a_random_teacher_is_refused_before_training(repo, command, toy_options, tmp_path):
-    log = command(
-        repo / 'tools/train.py',
-        repo / 'configs/small/demo/tat_student.py',
-        '--work-dir',
-        tmp_path,
-        '--cfg-options',
-        *toy_options,
-        ok=False,
-    )
-    assert 'teacher_ckpt is None: a teacher with random weights' in log
-    assert 'Iter(train)' not in log

@@ -11,25 +11,19 @@ RECIPE = 'tat/tat_deeplabv3plus_r101-d16_r18-d16_1xb16-100e_voc12aug-513x513.py'
 OURS = dict(type='Pretrained', checkpoint='ours.pth')
 
 
-def test_a_plain_network(repo):
-    cfg = Config.fromfile(repo / 'configs' / STUDENT)
-    assert cfg.model.pretrained == 'open-mmlab://resnet18_v1c'
-    data = str(cfg.train_dataloader)
+@pytest.mark.parametrize('name', [STUDENT, RECIPE])
+def test_a_plain_network_or_the_student_of_a_recipe(repo, name):
+    """The teacher, which loads its checkpoint, is left alone, and so are the data."""
+    cfg = Config.fromfile(repo / 'configs' / name)
+    network = cfg.model.get('architecture', cfg.model)
+    assert network.pretrained == 'open-mmlab://resnet18_v1c'
+    data, teacher = str(cfg.train_dataloader), str(cfg.model.get('teacher'))
     apply_options(cfg, {'pretrained': None})
-    assert cfg.model.pretrained is None and cfg.pretrained is None
-    assert str(cfg.train_dataloader) == data
+    assert network.pretrained is None and cfg.pretrained is None
+    assert str(cfg.train_dataloader) == data and str(cfg.model.get('teacher')) == teacher
+    assert name == STUDENT or 'pretrained' not in cfg.model
     with torch.device('meta'):
-        assert MODELS.build(cfg.model).backbone.init_cfg[0]['type'] == 'Kaiming'
-
-
-def test_the_student_of_a_recipe(repo):
-    """The teacher, which loads its checkpoint, is left alone."""
-    cfg = Config.fromfile(repo / 'configs' / RECIPE)
-    assert cfg.model.architecture.pretrained == 'open-mmlab://resnet18_v1c'
-    teacher = str(cfg.model.teacher)
-    apply_options(cfg, {'pretrained': None})
-    assert cfg.model.architecture.pretrained is None
-    assert 'pretrained' not in cfg.model and str(cfg.model.teacher) == teacher
+        assert MODELS.build(network).backbone.init_cfg[0]['type'] == 'Kaiming'
 
 
 @pytest.mark.parametrize(
@@ -55,13 +49,12 @@ def test_what_is_not_about_the_backbone_stays():
     cfg = Config(dict(model=dict(init_cfg=OURS, backbone=dict(type='B', init_cfg=normal))))
     set_pretrained(cfg, None)
     assert cfg.model == dict(init_cfg=OURS, backbone=dict(type='B', init_cfg=normal))
-
-
-def test_a_network_without_any_is_none_that_gets_one():
-    """A class that does not take the argument could not be built with it."""
+    # A class that does not take the argument could not be built with it.
     cfg = Config(dict(model=dict(type='Net')))
     set_pretrained(cfg, None)
     assert cfg.model == dict(type='Net')
+    with pytest.raises(ValueError, match='has no model'):
+        set_pretrained(Config(dict(train_cfg=dict())), None)
 
 
 @pytest.mark.parametrize('weights', [True, 0, '', ['a.pth'], dict(type='Pretrained')])
@@ -69,8 +62,3 @@ def test_what_is_no_checkpoint(weights):
     cfg = Config(dict(model=dict(type='Net')))
     with pytest.raises(ValueError, match='pretrained must be None or the text of a checkpoint'):
         set_pretrained(cfg, weights)
-
-
-def test_a_config_without_a_network():
-    with pytest.raises(ValueError, match='has no model'):
-        set_pretrained(Config(dict(train_cfg=dict())), None)

@@ -13,7 +13,7 @@ from torch import nn
 from mmrazor_tat import config_path
 from mmrazor_tat.utils.networks import trained_model
 from mmrazor_tat.visualization.attention.figure import attention_figure, figure_pixels
-from mmrazor_tat.visualization.attention.image import attention_of_image, read_image, undisturbed
+from mmrazor_tat.visualization.attention.image import attention_of_image, undisturbed
 from mmrazor_tat.visualization.figures import SKY, VERMILION
 
 WIDTH, HEIGHT = 100, 60
@@ -97,55 +97,40 @@ def contains(cell, point):
     return left < point[0] < right and top < point[1] < bottom
 
 
-class TestPicture:
+def test_what_is_drawn(model, cfg, image, plant):
     """Positions of 5 x 5 pixels. The student has at (8, 12) what the teacher has at (8, 2)."""
+    plant((8, 12), (8, 2))
+    attention = attention_of_image(model, cfg, image, points=[(12, 42)])
+    figure = attention_figure({'before': attention, 'after': attention})
+    figure.set_dpi(100)
+    pixels = figure_pixels(figure)
+    axes = figure.axes
+    kinds = 'group: 2 patches of 4 x 5', 'anchor points 6 x 10', 'whole map 12 x 20'
+    columns = [f'{kind}\n{when}' for kind in kinds for when in ('before', 'after')]
+    assert [axis.get_title() for axis in axes] == ['image and point', *columns]
+    assert axes[3].get_xlabel() == 'max 1.00, 1.0 of 60'
+    assert axes[5].get_xlabel() == 'max 0.25, 4.0 of 240'  # the four cells of the anchor
 
-    @pytest.fixture
-    def drawn(self, model, cfg, image, plant):
-        plant((8, 12), (8, 2))
-        attention = attention_of_image(model, cfg, image, points=[(12, 42)])
-        figure = attention_figure({'before': attention, 'after': attention})
-        figure.set_dpi(100)
-        pixels = figure_pixels(figure)
-        return figure.axes, pixels
+    # The hottest pixel is in the planted cells.
+    for axis in axes[3:7]:  # anchor points and whole map, twice
+        assert contains((60, 40, 70, 50), hottest(axis, pixels))
+    for axis in axes[5:7]:  # all four are hot, their neighbours are not
+        part = box_on(axis, pixels, (61, 41, 69, 49)).reshape(-1, 3)
+        assert (part.min(0) > (200, 200, 120)).all()
+        assert box_on(axis, pixels, (72, 41, 79, 49)).max() < 100
 
-    def test_columns(self, drawn):
-        axes, _ = drawn
-        assert [axis.get_title() for axis in axes] == [
-            'image and point',
-            'group: 2 patches of 4 x 5\nbefore',
-            'group: 2 patches of 4 x 5\nafter',
-            'anchor points 6 x 10\nbefore',
-            'anchor points 6 x 10\nafter',
-            'whole map 12 x 20\nbefore',
-            'whole map 12 x 20\nafter',
-        ]
-        assert axes[3].get_xlabel() == 'max 1.00, 1.0 of 60'
-        assert axes[5].get_xlabel() == 'max 0.25, 4.0 of 240'  # the four cells of the anchor
+    # The cell that is rebuilt is outlined.
+    for axis, right, bottom in ((axes[3], 20, 50), (axes[5], 15, 45)):
+        for x, y in ((10, (40 + bottom) / 2), (right, (40 + bottom) / 2), (12, 40)):
+            part = box_on(axis, pixels, (x - 1, y - 1, x + 1, y + 1)).reshape(-1, 3)
+            distance = np.abs(part - 255 * np.array(to_rgb(SKY))).sum(1)
+            assert distance.min() < 40
 
-    def test_the_hottest_pixel_is_in_the_planted_cells(self, drawn):
-        axes, pixels = drawn
-        for axis in axes[3:7]:  # anchor points and whole map, twice
-            assert contains((60, 40, 70, 50), hottest(axis, pixels))
-        for axis in axes[5:7]:  # all four are hot, their neighbours are not
-            part = box_on(axis, pixels, (61, 41, 69, 49)).reshape(-1, 3)
-            assert (part.min(0) > (200, 200, 120)).all()
-            assert box_on(axis, pixels, (72, 41, 79, 49)).max() < 100
-
-    def test_the_cell_that_is_rebuilt_is_outlined(self, drawn):
-        axes, pixels = drawn
-        for axis, right, bottom in ((axes[3], 20, 50), (axes[5], 15, 45)):
-            for x, y in ((10, (40 + bottom) / 2), (right, (40 + bottom) / 2), (12, 40)):
-                part = box_on(axis, pixels, (x - 1, y - 1, x + 1, y + 1)).reshape(-1, 3)
-                distance = np.abs(part - 255 * np.array(to_rgb(SKY))).sum(1)
-                assert distance.min() < 40
-
-    def test_the_point_is_marked_on_the_image_in_colour(self, drawn):
-        axes, pixels = drawn
-        part = box_on(axes[0], pixels, (12, 41, 13, 43)).reshape(-1, 3)
-        np.testing.assert_allclose(part.mean(0) / 255, to_rgb(VERMILION), atol=0.02)
-        assert (box_on(axes[0], pixels, (60, 5, 90, 15)) == 120).all()  # the image, as it is
-        assert axes[0].texts[0].get_text() == '1'
+    # The point is marked on the image, in colour.
+    part = box_on(axes[0], pixels, (12, 41, 13, 43)).reshape(-1, 3)
+    np.testing.assert_allclose(part.mean(0) / 255, to_rgb(VERMILION), atol=0.02)
+    assert (box_on(axes[0], pixels, (60, 5, 90, 15)) == 120).all()  # the image, as it is
+    assert axes[0].texts[0].get_text() == '1'
 
 
 def test_patch_group_in_the_picture(model, cfg, image, plant):
@@ -173,7 +158,7 @@ def test_patch_group_in_the_picture(model, cfg, image, plant):
 
 
 class TestPoints:
-    @pytest.mark.parametrize('pixel', [(0, 0), (99, 59), (50, 30), (37, 12)])
+    @pytest.mark.parametrize('pixel', [(0, 0), (99, 59), (37, 12)])
     def test_a_pixel_is_in_its_cell(self, model, cfg, image, pixel):
         attention = attention_of_image(model, cfg, image, points=[pixel])
         assert attention.points == [pixel] and attention.extent == (HEIGHT, WIDTH)
@@ -200,13 +185,6 @@ class TestPoints:
         with pytest.raises(ValueError, match='crops the image: 60 x 100 .* 48 x 80, of which 40'):
             attention_of_image(model, cfg, image)
 
-    def test_those_that_are_chosen(self, model, cfg, image, plant):
-        plant((0, 0), (6, 14))
-        attention = attention_of_image(model, cfg, image, count=2)
-        assert len(attention.points) == len(attention.maps) == 2
-        x, y = attention.points[0]
-        assert contains((70, 30, 80, 40), (x, y))
-
     def test_are_a_matter_of_the_teacher_alone(self, model, cfg, toy_voc):
         """Not of the student, nor of the projections."""
         image = str(next((toy_voc / 'JPEGImages').glob('val_*.jpg')))
@@ -216,12 +194,6 @@ class TestPoints:
         ours, theirs = (attention_of_image(m, cfg, image) for m in (model, again))
         assert ours.points == theirs.points and len(set(ours.points)) == 3
         assert not torch.equal(ours.maps[0][2].weights, theirs.maps[0][2].weights)
-
-    @pytest.mark.parametrize('point', [(100, 3), (3, 60), (-1, 3)])
-    def test_outside(self, image, point):
-        message = f'point {point[0]},{point[1]} lies outside .*, which is 100 x 60 pixels'
-        with pytest.raises(ValueError, match=message):
-            read_image(image, [point])
 
 
 def test_all_is_as_before(cfg, image):
@@ -240,11 +212,3 @@ def test_all_is_as_before(cfg, image):
     assert (np.random.get_state()[1] == states[1]).all() and random.getstate() == states[2]
     assert not model.distiller.has_recorded('feature', from_student=True)
     assert not model.distiller.has_recorded('feature', from_student=False)
-
-
-def test_images_that_cannot_be_read(tmp_path):
-    with pytest.raises(FileNotFoundError, match="there is no image 'nowhere.jpg'"):
-        read_image('nowhere.jpg')
-    (tmp_path / 'text.jpg').write_text('no pixels')
-    with pytest.raises(ValueError, match='text.jpg.* cannot be read as an image'):
-        read_image(str(tmp_path / 'text.jpg'))

@@ -28,13 +28,8 @@ LOSSES = dict(
 
 def hierarchical(distiller, *views, **options):
     """One loss, with projections that change nothing."""
-    loss = dict(
-        type='HierarchicalTaTLoss',
-        views=[VIEWS[view] for view in views],
-        projections=(),
-        lean=False,
-        **options,
-    )
+    chosen = [VIEWS[view] for view in views]
+    loss = dict(type='HierarchicalTaTLoss', views=chosen, projections=(), lean=False, **options)
     return {**distiller, 'distill_losses': dict(loss_tat=loss)}
 
 
@@ -50,18 +45,18 @@ def composed(distiller, *views, **options):
     }
 
 
+def model_of(segmentor, distiller) -> dict:
+    networks = dict(architecture=segmentor(8), teacher=segmentor(8))
+    return dict(type='mmrazor.FrozenTeacherDistill', distiller=distiller, **networks)
+
+
 @pytest.fixture
 def build(segmentor, lean_distiller):
     """A function that gives the distiller of two equal networks with planted records."""
 
     def build(form, s_map, t_map, *views, **options):
-        cfg = dict(
-            type='mmrazor.FrozenTeacherDistill',
-            architecture=segmentor(8),
-            teacher=segmentor(8),
-            distiller=form(copy.deepcopy(lean_distiller), *views, **options),
-        )
-        distiller = MODELS.build(cfg).distiller
+        of = form(copy.deepcopy(lean_distiller), *views, **options)
+        distiller = MODELS.build(model_of(segmentor, of)).distiller
 
         def raw_record(recorder, from_student, *_):
             return s_map if from_student else t_map
@@ -84,51 +79,49 @@ def planted(s_size, t_size, source, target, window=1, softmax_over='student'):
     return s_map, t_map
 
 
+@pytest.mark.parametrize(
+    ('view', 'planted_at', 'point', 'title', 'peak', 'places', 'target'),
+    [
+        (
+            *('whole', ((6, 11), (1, 2)), (1, 2), 'whole map 8 x 12', (6, 11)),
+            (Box(0, 0, 1, 1),),
+            Box(1 / 8, 2 / 12, 2 / 8, 3 / 12),
+        ),
+        (
+            *('anchor', ((6, 10), (0, 2), 2), (1, 3), 'anchor points 4 x 6', (3, 5)),
+            (Box(0, 0, 1, 1),),
+            Box(0, 2 / 12, 2 / 8, 4 / 12),
+        ),
+        # 2 x 3 patches; group 1 has the last of the first row, the first of the second. Student
+        # and teacher agree in the second.
+        (
+            *('patch', ((7, 2), (5, 1)), (5, 1), 'group: 2 patches of 4 x 4', (3, 2)),
+            (Box(0, 8 / 12, 0.5, 1), Box(0.5, 0, 1, 4 / 12)),
+            Box(5 / 8, 1 / 12, 6 / 8, 2 / 12),
+        ),
+    ],
+)
 @pytest.mark.parametrize('softmax_over', ['student', 'teacher'])
 @pytest.mark.parametrize('form', [hierarchical, composed])
-class TestPlanted:
+def test_planted(build, form, softmax_over, view, planted_at, point, title, peak, places, target):
     """Maps of 8 x 12; the peak, its places and the target in fractions worked out by hand."""
-
-    def look(self, build, form, view, softmax_over, source, target, point, window=1):
-        maps = planted((8, 12), (8, 12), source, target, window, softmax_over)
-        distiller = build(form, *maps, view, softmax_over=softmax_over)
-        ((found,),) = attention_maps(distiller, [point])
-        assert found.kind == view and found.name in (f'tat_{view}', view)
-        assert found.weights.sum().item() == pytest.approx(1, abs=1e-6)
-        assert found.weights.max() > 0.99 and found.effective_positions < 1.1
-        assert not found.moved
-        return found, divmod(found.weights.argmax().item(), found.weights.shape[1])
-
-    def test_whole_map(self, build, form, softmax_over):
-        found, peak = self.look(build, form, 'whole', softmax_over, (6, 11), (1, 2), (1, 2))
-        assert found.weights.shape == (8, 12) and peak == (6, 11)
-        assert found.places == (Box(0, 0, 1, 1),)
-        assert found.target == Box(1 / 8, 2 / 12, 2 / 8, 3 / 12)
-        assert found.title == 'whole map 8 x 12'
-
-    def test_anchor_points(self, build, form, softmax_over):
-        found, peak = self.look(build, form, 'anchor', softmax_over, (6, 10), (0, 2), (1, 3), 2)
-        assert found.weights.shape == (4, 6) and peak == (3, 5)
-        assert found.places == (Box(0, 0, 1, 1),)
-        assert found.target == Box(0, 2 / 12, 2 / 8, 4 / 12)
-        assert found.title == 'anchor points 4 x 6'
-
-    def test_patch_group(self, build, form, softmax_over):
-        """2 x 3 patches of 4 x 4; group 1 has the last of the first row, the first of the second.
-        Student and teacher agree in the second."""
-        found, peak = self.look(build, form, 'patch', softmax_over, (7, 2), (5, 1), (5, 1))
-        assert found.weights.shape == (4, 4) and peak == (3, 2)
-        assert found.places == (Box(0, 8 / 12, 0.5, 1), Box(0.5, 0, 1, 4 / 12))
-        assert found.target == Box(5 / 8, 1 / 12, 6 / 8, 2 / 12)
-        assert found.title == 'group: 2 patches of 4 x 4'
+    maps = planted((8, 12), (8, 12), *planted_at, softmax_over=softmax_over)
+    distiller = build(form, *maps, view, softmax_over=softmax_over)
+    ((found,),) = attention_maps(distiller, [point])
+    assert found.kind == view and found.name in (f'tat_{view}', view)
+    assert found.weights.sum().item() == pytest.approx(1, abs=1e-6)
+    assert found.weights.max() > 0.99 and found.effective_positions < 1.1
+    shape = tuple(int(side) for side in title.split(' ')[-3::2])
+    assert found.weights.shape == shape and found.title == title
+    assert divmod(found.weights.argmax().item(), shape[1]) == peak
+    assert (found.places, found.target, found.moved) == (places, target, False)
 
 
 def test_maps_of_two_sizes(build):
     """The teacher's is 8 x 12, the student's 16 x 6."""
     s_map, t_map = planted((16, 6), (8, 12), (13, 4), (2, 9))
-    distiller = build(
-        hierarchical, s_map, t_map, 'whole', 'anchor', 'patch', softmax_over='student'
-    )
+    views = 'whole', 'anchor', 'patch'
+    distiller = build(hierarchical, s_map, t_map, *views, softmax_over='student')
     ((whole, anchor, patch),) = attention_maps(distiller, [(2, 9)])
     assert [x.name for x in (whole, anchor, patch)] == ['tat_whole', 'tat_anchor', 'tat_patch']
     assert whole.weights.shape == (16, 6) and whole.weights.argmax() == 13 * 6 + 4
@@ -138,12 +131,8 @@ def test_maps_of_two_sizes(build):
 
 
 def test_several_points_and_an_image_of_a_batch(build):
-    maps = [
-        torch.cat(pair)
-        for pair in zip(
-            planted((8, 12), (8, 12), (6, 11), (1, 2)), planted((8, 12), (8, 12), (0, 5), (7, 7))
-        )
-    ]
+    first = planted((8, 12), (8, 12), (6, 11), (1, 2))
+    maps = [*map(torch.cat, zip(first, planted((8, 12), (8, 12), (0, 5), (7, 7))))]
     distiller = build(hierarchical, *maps, 'whole', softmax_over='student', scale=1.0)
     (first,), (second,) = attention_maps(distiller, [(7, 7), (4, 4)], image=1)
     assert first.weights.argmax() == 5 and first.weights.max() > 0.99
@@ -155,6 +144,12 @@ def test_equal_weights_have_all_positions(build):
     distiller = build(hierarchical, torch.zeros(1, 16, 8, 12), torch.ones(1, 16, 8, 12), 'whole')
     ((found,),) = attention_maps(distiller, [(0, 0)])
     assert found.effective_positions == pytest.approx(96, rel=1e-5)
+
+
+@pytest.mark.parametrize(('form', 'views'), [(hierarchical, ['whole']), (composed, ['anchor'])])
+def test_the_map_that_points_are_chosen_by_is_the_raw_one(build, form, views):
+    maps = planted((8, 12), (8, 12), (6, 11), (1, 2))
+    assert teacher_map(build(form, *maps, *views)) is maps[1]
 
 
 def test_what_a_view_drops(build):
@@ -193,22 +188,9 @@ def test_the_projections_are_used_and_left_alone(build, lean_distiller):
     torch.testing.assert_close(found.weights, expected)
 
 
-def test_the_map_that_points_are_chosen_by_is_the_raw_one(build):
-    maps = planted((8, 12), (8, 12), (6, 11), (1, 2))
-    assert teacher_map(build(hierarchical, *maps, 'whole')) is maps[1]
-    assert teacher_map(build(composed, *maps, 'anchor', 'patch')) is maps[1]
-
-
 def test_errors(segmentor, distiller_config):
     with pytest.raises(ValueError, match='a EncoderDecoder has no distillation losses'):
         require_tat_loss(MODELS.build(segmentor(8)))
-    model = MODELS.build(
-        dict(
-            type='mmrazor.FrozenTeacherDistill',
-            architecture=segmentor(8),
-            teacher=segmentor(8),
-            distiller=distiller_config('kd'),
-        )
-    )
+    model = MODELS.build(model_of(segmentor, distiller_config('kd')))
     with pytest.raises(ValueError, match=r'the losses are: loss_kd \(PixelWiseKDLoss\)'):
         require_tat_loss(model)

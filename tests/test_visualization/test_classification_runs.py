@@ -42,10 +42,7 @@ def test_a_report(run):
     assert found.comparison is None and found.attention == {}
     columns, rows = page._table(found)
     assert columns == ['iterations', 'last accuracy/top1', 'best accuracy/top1']
-    assert rows == [
-        ('teacher', ['', '75.00', '']),
-        ('run', ['4', '50.00', '62.50 at 2']),
-    ]
+    assert rows == [('teacher', ['', '75.00', '']), ('run', ['4', '50.00', '62.50 at 2'])]
     save_report(found, run / 'report.html')
     assert '62.50 at 2' in (run / 'report.html').read_text()
 

@@ -4,6 +4,7 @@ import json
 import math
 import os
 
+import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
@@ -102,22 +103,27 @@ class TestReading:
         assert logged(run.validation, 'mIoU') == ([2, 8], [1.0, 3.0])
         assert run.iterations == 8
 
-    def test_a_run_begun_anew_replaces_the_longer_one(self, log):
-        log('r', '1', plain(2), plain(4), dict(mIoU=1.0, step=4))
-        run = read_run(log('r', '2', plain(2, 5.0)))
-        assert logged(run.training, 'loss') == ([2], [5.0]) and run.validation.empty
-
-    def test_a_validation_of_the_resumed_weights_keeps_their_training(self, log):
-        log('r', '1', plain(2), plain(4), plain(6))
-        run = read_run(log('r', '2', dict(mIoU=7.0, step=4), plain(6, 5.0)))
-        assert logged(run.training, 'loss') == ([2, 4, 6], [1.0, 1.0, 5.0])
-        assert logged(run.validation, 'mIoU') == ([4], [7.0])
-
-    def test_an_evaluation_alone_changes_nothing(self, log):
-        log('r', '1', plain(2), dict(mIoU=6.0, step=2))
-        run = read_run(log('r', '2', dict(mIoU=99.0, step=0)))
-        assert logged(run.validation, 'mIoU') == ([2], [6.0])
-        assert len(run.training) == 1
+    @pytest.mark.parametrize(
+        ('first', 'second', 'losses', 'validations'),
+        [
+            # Begun anew: it replaces the longer one.
+            ([plain(2), plain(4), dict(mIoU=1.0, step=4)], [plain(2, 5.0)], {2: 5.0}, {}),
+            # A validation of the resumed weights keeps their training.
+            (
+                [plain(2), plain(4), plain(6)],
+                [dict(mIoU=7.0, step=4), plain(6, 5.0)],
+                {2: 1.0, 4: 1.0, 6: 5.0},
+                {4: 7.0},
+            ),
+            # An evaluation alone changes nothing.
+            ([plain(2), dict(mIoU=6.0, step=2)], [dict(mIoU=99.0, step=0)], {2: 1.0}, {2: 6.0}),
+        ],
+    )
+    def test_two_starts(self, log, first, second, losses, validations):
+        log('r', '1', *first)
+        run = read_run(log('r', '2', *second))
+        assert run.training['loss'].to_dict() == losses
+        assert run.validation.get('mIoU', pd.Series(dtype=float)).to_dict() == validations
 
     def test_epochs_of_validations_become_iterations(self, log):
         """Of 7 iterations, logged every 2, without the last: 2, 4, 6, 9, 11, 13."""
@@ -127,15 +133,12 @@ class TestReading:
         assert logged(run.validation, 'mIoU') == ([7], [1.0])
         run = read_run(log('r', '2', plain(16, epoch=3), dict(mIoU=2.0, step=3)))
         assert logged(run.validation, 'mIoU') == ([7, 21], [1.0, 2.0])
-
-    def test_the_only_epoch_ends_at_its_last_line(self, log):
-        run = read_run(log('r', '1', plain(4, epoch=1), plain(8, epoch=1), dict(mIoU=1.0, step=1)))
-        assert logged(run.validation, 'mIoU') == ([8], [1.0])
-
-    def test_iterations_of_validations_in_an_epoch_based_run(self, log):
-        """As mmseg's own logger counts."""
-        run = read_run(log('r', '1', plain(4, epoch=1), dict(mIoU=1.0, step=6), plain(10, epoch=2)))
-        assert logged(run.validation, 'mIoU') == ([6], [1.0])
+        # The only epoch ends at its last line.
+        lines = plain(4, epoch=1), plain(8, epoch=1), dict(mIoU=1.0, step=1)
+        assert logged(read_run(log('s', '1', *lines)).validation, 'mIoU') == ([8], [1.0])
+        # As mmseg's own logger counts: iterations in an epoch-based run.
+        lines = plain(4, epoch=1), dict(mIoU=1.0, step=6), plain(10, epoch=2)
+        assert logged(read_run(log('t', '1', *lines)).validation, 'mIoU') == ([6], [1.0])
 
     def test_not_finite(self, log):
         lines = plain(1), plain(2, NAN), plain(3, math.inf), plain(4, 2.0)
@@ -153,17 +156,6 @@ class TestColumns:
         assert weighted == dict(kd=([5], [1.5]), tat=([5], [0.5]))
         shares = columns(run, 'share of the total loss')
         assert shares == dict(kd=([5], [0.375]), tat=([5], [0.125]))
-
-    def test_parts(self, log):
-        run = read_run(log('r', '1', tat(1, 0.3, 0.1), tat(2, 0.2, 0.1)))
-        parts = dict(tat_patch=([1, 2], [0.3, 0.2]), tat_anchor=([1, 2], [0.1, 0.1]))
-        assert columns(run, 'parts of the distillation losses') == parts
-
-    def test_a_plain_network(self, log):
-        run = read_run(log('r', '1', plain(1, 3.0, **{'aux.loss_ce': 1.0, 'aux.acc_seg': 9.0})))
-        assert columns(run, BOTH) == dict(task=([1], [4.0]))
-        assert columns(run, 'distillation losses (weighted)') == {}
-        assert 'share of the total loss' not in columns_of(run)
 
     def test_gradients_and_factors_are_no_losses(self, log):
         more = {
@@ -190,33 +182,17 @@ class TestColumns:
         assert iterations == [1, 2] and math.isnan(values[0]) and values[1] == 0.25
 
 
-class TestLabels:
-    def of(self, *folders, labels=None) -> list[str]:
-        runs = [Run(folder, label) for folder, label in zip(folders, labels or [None] * 9)]
-        return labels_of(runs)
+def test_labels_have_as_many_parents_as_needed(tmp_path):
+    def of(*folders, labels=(None,) * 3) -> list[str]:
+        return labels_of([Run(tmp_path / of, label) for of, label in zip(folders, labels)])
 
-    def test_as_many_parents_as_needed(self, tmp_path):
-        names = self.of(tmp_path / 'kd/seed0', tmp_path / 'tat/seed0', tmp_path / 'student')
-        assert names == ['kd/seed0', 'tat/seed0', 'student']
-        assert self.of(tmp_path / 'a/kd/s', tmp_path / 'b/kd/s') == ['a/kd/s', 'b/kd/s']
-
-    def test_given(self, tmp_path):
-        folders = tmp_path / 'kd/seed0', tmp_path / 'tat/seed0'
-        assert self.of(*folders, labels=['KD', None]) == ['KD', 'seed0']
-        assert self.of(*folders, labels=['seed0', None]) == ['seed0', 'tat/seed0']
-        with pytest.raises(ValueError, match="two runs are named 'A': give them labels"):
-            self.of(*folders, labels=['A', 'A'])
+    assert of('kd/seed0', 'tat/seed0', 'student') == ['kd/seed0', 'tat/seed0', 'student']
+    assert of('a/kd/s', 'b/kd/s') == ['a/kd/s', 'b/kd/s']
+    assert of('kd/seed0', 'tat/seed0', labels=['KD', None]) == ['KD', 'seed0']
+    assert of('kd/seed0', 'tat/seed0', labels=['seed0', None]) == ['seed0', 'tat/seed0']
 
 
 class TestFigure:
-    def test_a_plain_network_has_neither_total_nor_shares(self, log):
-        run = read_run(log('student', '1', plain(1, 3.0), plain(2, 2.0), dict(mIoU=7.0, step=2)))
-        figure = draw_runs([run])
-        assert titles(figure) == ['loss', 'learning rate', 'validation mIoU']
-        assert [xy for _, xy in points(figure.axes[0])] == [[[1, 3], [2, 2]]]
-        assert [xy for _, xy in points(figure.axes[2])] == [[[2, 7]]]
-        assert figure.axes[2].lines[0].get_marker() == 'o'  # a line of one point shows nothing
-
     def test_lines_are_what_was_logged(self, log):
         student = read_run(log('student', '1', plain(2, 5.0), plain(4, 4.0, lr=0.05)))
         lines = distilled(2, 3.0, 1.0), distilled(4, 2.0, 2.0), distilled(6, 1.0, 3.0)
@@ -242,18 +218,30 @@ class TestFigure:
         assert metric == [(red, [[6, 30]])]
         assert figure.get_supxlabel() == ''  # nothing is smoothed
 
+    def test_a_plain_network_has_neither_total_nor_shares(self, log):
+        lines = plain(1, 3.0, **{'aux.loss_ce': 1.0, 'aux.acc_seg': 9.0}), plain(2, 2.0)
+        run = read_run(log('student', '1', *lines, dict(mIoU=20.0, step=2)))
+        other = read_run(log('other', '1', plain(1), dict(mIoU=20.1, step=1)))
+        figure = draw_runs([run, other])
+        assert titles(figure) == ['loss', 'learning rate, the same in all runs', 'validation mIoU']
+        losses, lr, metric = map(points, figure.axes)
+        assert losses[0][1] == [[1, 4], [2, 2]]
+        assert lr == [('#999999', [[1, 0.1], [2, 0.1]])]  # one line
+        assert metric[0][1] == [[2, 20]]
+        assert figure.axes[2].lines[0].get_marker() == 'o'  # a line of one point shows nothing
+        low, high = figure.axes[2].get_ylim()
+        assert high - low == pytest.approx(0.05 * 20.1)  # a small difference does not fill it
+
     def test_one_style_for_one_loss(self, log):
-        both = {**distilled(1), 'distill.loss_tat': 0.5}
+        both = {**distilled(1), 'distill.loss_tat': 0.5, 'distill.kd_all': 1.0}
         runs = [read_run(log('a', '1', both)), read_run(log('b', '1', distilled(1, kd=2.0)))]
         figure = draw_runs(runs)
-        styles = {
-            axis: [line._unscaled_dash_pattern for line in axis.lines] for axis in figure.axes
-        }
-        for axis in figure.axes[1:3]:
-            kd, of_tat, other_kd = styles[axis]
+        assert not any('parts' in name for name in titles(figure))  # the only one of a loss
+        styles = [[line._unscaled_dash_pattern for line in axis.lines] for axis in figure.axes]
+        for axis, (kd, of_tat, other_kd) in zip(figure.axes[1:3], styles[1:3]):
             assert kd == other_kd != of_tat
             assert [text.get_text() for text in axis.get_legend().get_texts()] == ['kd', 'tat']
-        task, other, total, _ = (line._unscaled_dash_pattern for line in figure.axes[0].lines)
+        task, other, total, _ = styles[0]
         assert task == other != total
 
     def test_parts_gradients_and_factors_where_logged(self, log):
@@ -271,30 +259,14 @@ class TestFigure:
         assert [xy for _, xy in points(figure.axes[3])] == [[[1, 0.3]], [[1, 0.1]]]
         assert [xy for _, xy in points(figure.axes[5])] == [[[1, 0.6]]]
 
-    def test_the_only_part_of_a_loss_is_left_out(self, log):
-        line = {**distilled(1), 'distill.kd_all': 1.0}
-        figure = draw_runs([read_run(log('r', '1', line))])
-        assert not any('parts' in name for name in titles(figure))
-
-    def test_one_learning_rate_is_one_line(self, log):
-        runs = [read_run(log('a', '1', plain(1, lr=0.3), plain(2, lr=0.2)))]
-        runs.append(read_run(log('b', '1', plain(1, lr=0.3))))
-        figure = draw_runs(runs)
-        assert titles(figure)[1] == 'learning rate, the same in all runs'
-        assert points(figure.axes[1]) == [('#999999', [[1, 0.3], [2, 0.2]])]
-
     def test_of_a_classifier_the_accuracy_is_shown(self, log):
         """Without being asked for; the teacher's is a line of its own."""
         val = {'accuracy/top1': 60.0, 'accuracy/top5': 90.0, 'teacher/accuracy/top1': 70.0}
         run = read_run(log('r', '1', plain(1), dict(val, step=2), plain(4)))
         content = axes_of([run])[-1]
         assert content.title == 'validation accuracy/top1'
-        assert [
-            (line.name, list(line.series.index), list(line.series)) for line in content.lines
-        ] == [
-            ('student', [2], [60.0]),
-            ('teacher', [0, 4], [70.0, 70.0]),
-        ]
+        drawn = [(line.name, line.series.to_dict()) for line in content.lines]
+        assert drawn == [('student', {2: 60.0}), ('teacher', {0: 70.0, 4: 70.0})]
 
     def test_one_teacher_is_one_dashed_line(self, log):
         def val(step, own, teacher):
@@ -344,28 +316,22 @@ class TestFigure:
             if axis.get_legend():
                 assert axis.get_legend().get_window_extent().y0 >= axis.bbox.y1 - 1
 
-    @pytest.mark.parametrize('count', [7, 8, 18, 30])
+    @pytest.mark.parametrize('count', [8, 30])
     def test_as_many_colours_as_runs(self, log, count):
         runs = [read_run(log(f'r{n}', '1', plain(1, n + 1.0))) for n in range(count)]
         colours = [colour for colour, _ in points(draw_runs(runs).axes[0])]
         assert len(colours) == len(set(colours)) == count and '#999999' not in colours
 
-    def test_a_small_difference_does_not_fill_the_axis(self, log):
-        runs = [read_run(log('a', '1', plain(1), dict(mIoU=20.0, step=1)))]
-        runs.append(read_run(log('b', '1', plain(1), dict(mIoU=20.1, step=1))))
-        low, high = draw_runs(runs).axes[-1].get_ylim()
-        assert high - low == pytest.approx(0.05 * 20.1)
-
-    @pytest.mark.parametrize(('ending', 'begins'), [('png', b'\x89PNG'), ('svg', b'<?xml')])
-    def test_the_ending_names_the_format(self, log, tmp_path, ending, begins):
+    def test_the_ending_names_the_format(self, log, tmp_path):
         run = read_run(log('r', '1', plain(1)))
-        plot_runs([run], tmp_path / f'new/x.{ending}')
-        assert (tmp_path / f'new/x.{ending}').read_bytes().startswith(begins)
-        assert os.listdir(tmp_path / 'new') == [f'x.{ending}']
+        for ending, begins in (('png', b'\x89PNG'), ('svg', b'<?xml')):
+            plot_runs([run], tmp_path / f'{ending}/x.{ending}')
+            assert (tmp_path / f'{ending}/x.{ending}').read_bytes().startswith(begins)
+            assert os.listdir(tmp_path / ending) == [f'x.{ending}']
 
 
 class TestErrors:
-    def test_no_log(self, tmp_path, log):
+    def test_of_a_folder(self, tmp_path, log):
         with pytest.raises(FileNotFoundError, match="there is no folder '.*nowhere'"):
             read_run(tmp_path / 'nowhere')
         (tmp_path / 'empty').mkdir()
@@ -373,43 +339,40 @@ class TestErrors:
             read_run(tmp_path / 'empty')
         looked = f'{tmp_path}/empty/*/vis_data/scalars.json'
         assert str(error.value).endswith(f'is no work dir of a run: there is no {looked}')
-
-    def test_the_folder_of_a_suite_names_its_runs(self, tmp_path, log):
-        log('out/runs/kd/seed0', '1', plain(1))
-        log('out/runs/kd/seed1', '1', plain(1))
+        # The folder of a suite names its runs, that of a start its run.
+        for seed in (0, 1):
+            log(f'out/runs/kd/seed{seed}', '1', plain(1))
         with pytest.raises(FileNotFoundError) as error:
             read_run(tmp_path / 'out')
         runs = f'{tmp_path}/out/runs/kd'
         assert str(error.value).endswith(f'; below it fit {runs}/seed0, {runs}/seed1')
         with pytest.raises(FileNotFoundError, match=r"it is one start of '.*seed0', which fits"):
             read_run(tmp_path / 'out/runs/kd/seed0/1')
-
-    def test_no_line_yet(self, log):
         with pytest.raises(ValueError, match='no line in .*scalars.json yet; the first is written'):
             read_run(log('r', '1', end='{"lr": 0.'))
 
-    def test_of_several_runs(self, log, tmp_path):
+    def test_of_the_labels(self, log, tmp_path):
         folder = log('r', '1', plain(1))
         with pytest.raises(ValueError, match='2 labels for 1 runs: A, B'):
             read_runs([folder], ['A', 'B'])
-        with pytest.raises(ValueError, match="two runs are named '.*': give them labels"):
-            read_runs([folder, folder])
         assert read_runs([folder], ['A'])[0].label == 'A'
+        with pytest.raises(ValueError, match="two runs are named 'A': give them labels"):
+            read_runs([folder, folder], ['A', 'A'])
 
     def test_of_the_figure(self, log, tmp_path):
         run = read_run(log('r', '1', plain(1), dict(mIoU=1.0, aAcc=2.0, time=0.1, step=1)))
-        known = "'mDice' is in no validation of these runs; there are mIoU, aAcc$"
-        with pytest.raises(ValueError, match=known):
-            draw_runs([run], metric='mDice')
         assert titles(draw_runs([run], metric='aAcc'))[-1] == 'validation aAcc'
-        with pytest.raises(ValueError, match='there is no validation yet'):
-            axes_of([read_run(log('s', '1', plain(1)))], 'mIoU')
-        with pytest.raises(ValueError, match='smooth must be .* at least 1, got 0'):
-            draw_runs([run], smooth=0)
-        with pytest.raises(ValueError, match='there is no run to draw'):
-            draw_runs([])
+        no_validation = read_run(log('s', '1', plain(1)))
+        empty = read_run(log('t', '1', dict(iter=1, step=1)))
+        known = "'mDice' is in no validation of these runs; there are mIoU, aAcc$"
+        for runs, options, message in (
+            ([run], dict(metric='mDice'), known),
+            ([no_validation], dict(metric='mIoU'), 'there is no validation yet'),
+            ([run], dict(smooth=0), 'smooth must be .* at least 1, got 0'),
+            ([], {}, 'there is no run to draw'),
+            ([empty], {}, 'the logs of t hold nothing to draw'),
+        ):
+            with pytest.raises(ValueError, match=message):
+                draw_runs(runs, **options)
         with pytest.raises(ValueError, match="Format 'txt' is not supported"):  # matplotlib's
             plot_runs([run], tmp_path / 'x.txt')
-        empty = read_run(log('t', '1', dict(iter=1, step=1)))
-        with pytest.raises(ValueError, match='the logs of t hold nothing to draw'):
-            draw_runs([empty])

@@ -56,24 +56,14 @@ def comparison(roles=('teacher', 'plain', 'student'), classes=('background', '<b
     return Comparison(classes, PALETTE, 255, scores, [Section('Best gains & more', [sample])])
 
 
-def test_labels_are_painted():
-    painted = paint_label(LABEL, PALETTE)
-    assert painted.dtype == np.uint8 and painted.shape == (20, 50, 3)
-    expected = [*PALETTE.tolist(), [0, 0, 0], [255] * 3]
-    assert painted[7, [5, 15, 25, 35, 45]].tolist() == expected
-    assert paint_label(np.array([[-100, 3]]), PALETTE).tolist() == [[[255] * 3] * 2]
-
-
 def test_the_five_kinds_of_pixels():
+    assert paint_label(np.array([[-100, 3]]), PALETTE).tolist() == [[[255] * 3] * 2]
     assert error_map(LABEL, STUDENT, PLAIN, 255)[0, 5::10].tolist() == [0, 1, 2, 3, 4]
     assert error_map(LABEL, STUDENT, None, 255)[0, 5::10].tolist() == [0, 0, 3, 3, 4]
-    assert [rgb(c) for c in ERROR_COLOURS] == [BOTH_RIGHT, GAIN, LOSS, BOTH_WRONG, WHITE]
-
-
-def test_errors_differ_in_lightness():
-    """Told apart without any colour vision."""
-    grey = sorted(np.array([rgb(c) for c in ERROR_COLOURS]) @ [0.2126, 0.7152, 0.0722])
-    assert min(np.diff(grey)) > 30
+    colours = [rgb(c) for c in ERROR_COLOURS]
+    assert colours == [BOTH_RIGHT, GAIN, LOSS, BOTH_WRONG, WHITE]
+    # They differ in lightness, so are told apart without any colour vision.
+    assert min(np.diff(sorted(np.array(colours) @ [0.2126, 0.7152, 0.0722]))) > 30
 
 
 def images_of(page: str) -> dict[str, np.ndarray]:
@@ -98,9 +88,8 @@ def test_the_pixels_of_the_page(tmp_path):
         colours = {**dict(enumerate(PALETTE.tolist())), 255: [255] * 3}
         assert drawn[10, 5::10].tolist() == [colours[i] for i in ids[10, 5::10]]
         assert (drawn == paint_label(ids, PALETTE)).all()
-    assert errors[10, 5::10].tolist() == [
-        list(c) for c in (BOTH_RIGHT, GAIN, LOSS, BOTH_WRONG, WHITE)
-    ]
+    kinds = BOTH_RIGHT, GAIN, LOSS, BOTH_WRONG, WHITE
+    assert errors[10, 5::10].tolist() == list(map(list, kinds))
 
 
 def test_the_page_stands_alone_and_escapes(tmp_path):
@@ -160,29 +149,24 @@ def test_without_a_plain_student():
 def test_the_legend_is_cut_where_there_are_many_classes():
     count = MOST_CLASSES + 6
     ids = np.repeat(np.arange(count, dtype=np.int16), np.arange(count) + 1)[None]
-    scores = NetworkScores(
-        'p', 'student', np.ones((1, count + 9), int), np.ones((1, count + 9), int)
-    )
+    ones = np.ones((1, count + 9), int)
+    scores = NetworkScores('p', 'student', ones, ones)
     palette = np.stack([np.arange(count + 9)] * 3, axis=1).astype(np.uint8)
     sample = Sample(0, 'a', np.zeros((1, ids.size, 3), np.uint8), ids, [ids], [50.0], 50.0)
     names = tuple(map(str, range(count + 9)))
-    entries, more = class_legend(
-        Comparison(names, palette, 255, [scores], [Section('t', [sample])])
-    )
+    shown = Comparison(names, palette, 255, [scores], [Section('t', [sample])])
+    entries, more = class_legend(shown)
     assert [e.name for e in entries] == [str(i) for i in range(6, count)] and more == 6
     assert entries[-1].colour == '#232323'  # 35
 
 
-def test_the_table():
+def test_the_table_and_where_it_is_written(tmp_path):
     assert scores_table(comparison()) == (
         '2 validation images    mIoU\n'
         'teacher               62.50\n'
         'plain student         62.50\n'
         'distilled student     62.50'
     )
-
-
-def test_where_it_is_written(tmp_path):
     with pytest.raises(ValueError, match="--out 'panel.jpg' must end with .png or .html"):
         check_out('panel.jpg')
     check_out('a/panel.html', 201)

@@ -43,12 +43,9 @@ def test_an_image_worked_out_by_hand():
     assert np.isnan(ignored)
     assert scores.class_iou == pytest.approx([100 * 5 / 10, 80, 75, 0])
     assert scores.miou == pytest.approx((50 + 80 + 75 + 0) / 4)
-
-
-def test_another_ignore_index():
+    # Another ignore index: the label 255 is no class, but counts.
     intersection, union = count_pixels(PREDICTION, LABEL, num_classes=4, ignore_index=1)
-    assert intersection.tolist() == [3, 0, 3, 0]  # the label 255 is no class, but counts
-    assert union.tolist() == [3 + 3 + 1, 1, 4, 2]
+    assert intersection.tolist() == [3, 0, 3, 0] and union.tolist() == [3 + 3 + 1, 1, 4, 2]
 
 
 @pytest.fixture(scope='module')
@@ -102,9 +99,8 @@ def test_overall_scores_are_those_of_mmseg_s_metric(cfg, checkpoints, tmp_path, 
 
     # What is shown is what was counted.
     for sample in comparison.samples:
-        for scores, prediction, miou in zip(
-            comparison.scores, sample.predictions, sample.miou, strict=True
-        ):
+        shown = zip(comparison.scores, sample.predictions, sample.miou, strict=True)
+        for scores, prediction, miou in shown:
             maps = (torch.from_numpy(m) for m in (prediction, sample.label))
             counts = count_pixels(*maps, len(comparison.classes), 255)
             assert counts[0].tolist() == scores.intersection[sample.index].tolist()
@@ -127,23 +123,16 @@ def test_planted_gains():
     assert worst == ('Worst gains: distilled student over plain student', [1, 4])
     (only,) = choose([plain, student], count=1)
     assert only[1] == [2]
-
-
-def test_no_image_is_shown_twice():
+    # No image is shown twice.
     plain, student = scores_of([50] * 4, 'plain', 'plain'), scores_of([70, 60, 50, None])
-    best, worst = choose([plain, student], count=8)
-    assert best[1] == [0, 1] and worst[1] == [2]
+    assert [shown for _, shown in choose([plain, student], count=8)] == [[0, 1], [2]]
 
 
-def test_deficits_where_there_is_no_plain_student():
+def test_what_is_shown_without_a_plain_student():
     teacher = scores_of([80, 80, 80, 80], 'teacher', 'teacher')
-    student = scores_of([70, 20, 90, 79])
-    largest, smallest = choose([teacher, student], count=4)
+    largest, smallest = choose([teacher, scores_of([70, 20, 90, 79])], count=4)
     assert largest == ('Largest deficit of the distilled student to the teacher', [1, 0])
     assert smallest == ('Smallest deficit of the distilled student to the teacher', [2, 3])
-
-
-def test_a_network_alone():
     lowest, highest = choose([scores_of([30, 20, 90, 40], 'prediction')], count=2)
     assert lowest == ('Lowest mIoU of the prediction', [1])
     assert highest == ('Highest mIoU of the prediction', [2])

@@ -74,22 +74,19 @@ def test_epochs_and_a_loss_that_is_no_number(start, summary):
     assert found.teacher is found.checkpoint is found.gpu_mib is None and found.versions == {}
 
 
-def test_the_record_of_a_suite_tells_versions(start, summary, tmp_path):
-    start('1', train(50))
+def test_what_cannot_be_read_is_noted(start, summary, tmp_path):
+    start('1', train(50), config='train_cfg = dict(')
+    torch.save(dict(state_dict={}), tmp_path / 'run/iter_60.pth')
+    # The record of a suite tells the versions.
     versions = dict(torch='2.2', mmseg='1.2.2', mmcv=None)
     (tmp_path / 'run/run.json').write_text(json.dumps(dict(versions=versions)))
-    torch.save(dict(state_dict={}), tmp_path / 'run/iter_60.pth')
     found = summary()
     assert found.versions == dict(torch='2.2', mmseg='1.2.2')
     assert found.iterations == 60  # later than the last line
-
-
-def test_what_cannot_be_read_is_noted(start, summary, tmp_path):
-    start('1', train(50), config='train_cfg = dict(')
-    torch.save(dict(state_dict={}, hook=pytest.fixture), tmp_path / 'run/iter_50.pth')
+    torch.save(dict(state_dict={}, hook=pytest.fixture), tmp_path / 'run/iter_60.pth')
     config, checkpoint = summary().notes
     assert 'vis_data/config.py cannot be read' in config
-    assert 'iter_50.pth' in checkpoint and 'holds pickled code besides weights' in checkpoint
+    assert 'iter_60.pth' in checkpoint and 'holds pickled code besides weights' in checkpoint
 
 
 def test_a_real_run_that_is_resumed(distillation):

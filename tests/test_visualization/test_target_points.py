@@ -2,7 +2,7 @@
 
 import torch
 
-from mmrazor_tat.visualization.attention.target_points import cell_at, choose_points
+from mmrazor_tat.visualization.attention.target_points import choose_points
 
 
 def scene(*things, size=(16, 20), channels=4):
@@ -17,6 +17,8 @@ def scene(*things, size=(16, 20), channels=4):
 def test_the_odd_cells_are_found_the_oddest_first():
     x = scene((3, 4, 0, 2.0), (12, 15, 1, 9.0), (8, 9, 2, 5.0))
     assert choose_points(x, 3) == [(12, 15), (8, 9), (3, 4)]
+    assert choose_points(x, 1, within=(10, 20)) == [(8, 9)]
+    assert all(row < 10 and column < 7 for row, column in choose_points(x, 3, within=(10, 7)))
     assert choose_points(x.flip(0), 3) == [(12, 15), (8, 9), (3, 4)]  # a matter of distances
 
 
@@ -47,22 +49,10 @@ def test_points_are_apart_and_repeatable():
             assert max(abs(a[0] - b[0]), abs(a[1] - b[1])) >= 4
 
 
-def test_within():
-    x = scene((3, 4, 0, 2.0), (12, 15, 1, 9.0))
-    assert choose_points(x, 1, within=(10, 20)) == [(3, 4)]
-    assert all(row < 10 and column < 7 for row, column in choose_points(x, 3, within=(10, 7)))
-
-
 def test_a_small_map_gives_what_it_has():
     assert choose_points(torch.zeros(2, 3, 3), 5) == [(1, 1)]
     assert len(choose_points(torch.rand(2, 2, 2), 9)) == 4  # all at the border
     assert len(set(choose_points(torch.rand(2, 6, 6), 9))) == 9
-
-
-def test_cell_at():
-    assert cell_at(0.0, 0.0, (4, 8)) == (0, 0)
-    assert cell_at(0.49, 0.51, (4, 8)) == (1, 4)
-    assert cell_at(1.0, 1.0, (4, 8)) == (3, 7)
 
 
 def test_positions_that_are_not_finite_are_never_chosen():

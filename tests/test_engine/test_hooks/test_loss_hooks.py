@@ -77,7 +77,11 @@ def test_settings_are_checked_when_it_is_built(schedules, message):
         LossScheduleHook(schedules)
 
 
-def test_a_loss_that_is_not_there(distillation):
+def test_what_there_is_nothing_of(distillation):
+    with pytest.raises(ValueError, match='interval must be a positive integer, got 0'):
+        GradientShareHook(0)
+    with pytest.raises(ValueError, match='a Module has no distillation losses to compare'):
+        GradientShareHook().before_train(SimpleNamespace(model=nn.Module()))
     schedule = dict(type='mmrazor.LossScheduleHook', schedules=dict(loss_tta=dict(stop=1)))
     runner = distillation(1, **{'default_hooks.loss_schedule': schedule})
     message = r"schedules\['loss_tta'\] is no distillation loss of this model; nearest: 'loss_tat'"
@@ -107,14 +111,3 @@ def test_measuring_changes_nothing(distillation):
     for name, x in weights[0].items():
         # Adam's first steps divide by the gradient itself: compare loosely what is tiny.
         torch.testing.assert_close(weights[1][name], x, rtol=1e-3, atol=1e-4)
-
-
-def test_a_plain_model_has_no_shares():
-    runner = SimpleNamespace(model=nn.Module())
-    with pytest.raises(ValueError, match='a Module has no distillation losses to compare'):
-        GradientShareHook().before_train(runner)
-
-
-def test_interval():
-    with pytest.raises(ValueError, match='interval must be a positive integer, got 0'):
-        GradientShareHook(0)

@@ -17,29 +17,34 @@ from mmrazor_tat.models.losses import SPLoss
 from mmrazor_tat.utils.environment import versions
 
 
+def network(name: str = 'decode_head', classes: int = 7) -> nn.Module:
+    model = nn.Module()
+    model.add_module(name, nn.Module())
+    getattr(model, name).num_classes = classes
+    return model
+
+
+def loader(classes: str) -> SimpleNamespace:
+    dataset = SimpleNamespace(metainfo=dict(classes=tuple(classes)))
+    return SimpleNamespace(batch_sampler=SimpleNamespace(batch_size=4), dataset=dataset)
+
+
 @pytest.fixture
 def runner():
     """What the hook looks at: a recipe for 16 images, a batch of 4, 7 classes."""
-    model = nn.Module()
-    model.decode_head = nn.Module()
-    model.decode_head.num_classes = 7
+    cfg = ConfigDict(
+        auto_scale_lr=dict(enable=False, base_batch_size=16),
+        optim_wrapper=dict(optimizer=dict(lr=0.01)),
+        train_dataloader=dict(batch_size=4),
+    )
     return SimpleNamespace(
-        cfg=ConfigDict(
-            auto_scale_lr=dict(enable=False, base_batch_size=16),
-            optim_wrapper=dict(optimizer=dict(lr=0.01)),
-            train_dataloader=dict(batch_size=4),
-        ),
-        train_dataloader=SimpleNamespace(
-            batch_sampler=SimpleNamespace(batch_size=4),
-            dataset=SimpleNamespace(metainfo=dict(classes=tuple('abcdefg'))),
-        ),
+        cfg=cfg,
+        train_dataloader=loader('abcdefg'),
         optim_wrapper=SimpleNamespace(_accumulative_counts=1),
-        hooks=[],
         logger=MMLogger.get_current_instance(),
-        param_schedulers=None,
-        val_loop=None,
         message_hub=MessageHub.get_instance('recipe_check'),
-        model=model,
+        model=network(),
+        **dict(hooks=[], param_schedulers=None, val_loop=None),
     )
 
 
@@ -59,33 +64,15 @@ def told(runner, caplog):
     return told
 
 
-def test_another_batch_names_the_scaled_learning_rate(told):
+def test_another_batch_names_the_scaled_learning_rate(told, runner):
     (message,) = told()
     assert re.search(r'a batch of 4 \(1 process x 4 images\)', message)
     assert 'the learning rate 0.01 is meant for 16' in message
     assert 'scaled linearly it is 0.0025. Train with 4 processes (torchrun, ' in message
     assert message.endswith(', or --auto-scale-lr')
-
-
-def test_the_versions_go_into_the_checkpoints(told, runner):
-    told()
+    # The versions go into the checkpoints.
     versions = runner.message_hub.state_dict()['runtime_info']['versions']
     assert versions['mmrazor_tat'] == mmrazor_tat.__version__ and 'mmseg' in versions
-
-
-def test_accumulated_iterations_count(told, runner):
-    runner.optim_wrapper._accumulative_counts = 2
-    (message,) = told()
-    assert '(1 process x 4 images x 2 accumulated iterations)' in message
-    # The flag would scale by 4 / 16.
-    assert 'set optim_wrapper.optimizer.lr=0.005 yourself, without --auto-scale-lr' in message
-
-
-def test_the_flag_with_accumulated_iterations_is_pointed_out(told, runner):
-    runner.optim_wrapper._accumulative_counts = 4
-    runner.cfg.auto_scale_lr.update(enable=True)
-    assert 'auto_scale_lr has scaled it by processes x images alone' in told()[0]
-    assert 'set optim_wrapper.optimizer.lr=0.01 yourself' in told()[0]
 
 
 def test_several_processes_count(told, runner, monkeypatch):
@@ -109,43 +96,29 @@ def test_nothing_is_said_of(told, runner, change):
     assert told() == []
 
 
+@pytest.mark.parametrize(
+    ('model', 'message'),
+    [
+        (network(classes=21), r'7 classes \(a, b, c, ...\), decode_head.num_classes is 21: set it'),
+        (network('head', 100), r'7 classes \(a, b, c, ...\), head.num_classes is 100: set it to 7'),
+        (network('auxiliary_head', 19), 'auxiliary_head.num_classes is 19'),
+    ],
+)
 @pytest.mark.parametrize('is_distilled', [False, True])
-def test_data_of_other_classes_are_refused(told, runner, is_distilled):
-    runner.model.decode_head.num_classes = 21
+def test_data_of_other_classes_are_refused(told, runner, model, message, is_distilled):
+    runner.model = model
     if is_distilled:
-        student, runner.model = runner.model, nn.Module()
-        runner.model.student = student
-    message = r'7 classes \(a, b, c, ...\), decode_head.num_classes is 21: set it to 7'
+        runner.model = nn.Module()
+        runner.model.student = model
     with pytest.raises(ValueError, match=message):
         told()
 
 
 def test_validation_data_of_other_classes_are_refused_too(told, runner):
     runner.cfg.val_dataloader = dict(batch_size=1)
-    dataset = SimpleNamespace(metainfo=dict(classes=tuple('abc')))
-    runner.val_dataloader = SimpleNamespace(dataset=dataset)
+    runner.val_dataloader = loader('abc')
     with pytest.raises(ValueError, match='the validation data has 3 classes .a, b, c, ....'):
         told()
-
-
-def test_an_auxiliary_head_is_looked_at_too(told, runner):
-    head = nn.Module()
-    head.num_classes = 19
-    runner.model.auxiliary_head = nn.ModuleList([head])
-    with pytest.raises(ValueError, match='auxiliary_head.num_classes is 19'):
-        told()
-
-
-def test_the_head_of_a_classifier_is_looked_at_too(told, runner):
-    head, runner.model = nn.Module(), nn.Module()
-    runner.model.head = head
-    head.num_classes = 100
-    with pytest.raises(
-        ValueError, match=r'7 classes \(a, b, c, ...\), head.num_classes is 100: set it'
-    ):
-        told()
-    head.num_classes = 7
-    told()
 
 
 def test_packages_that_are_not_used_are_not_named(monkeypatch):
@@ -179,11 +152,7 @@ def test_both_in_a_run(repo, here, toy_options, tmp_path):
 @pytest.mark.parametrize(
     'images, settings, text',
     [
-        (
-            129,
-            {},
-            r'gives batches of 1 \(the last of an epoch\) to a process: set .*drop_last=True$',
-        ),
+        (129, {}, r'gives batches of 1 \(the last of an epoch\) to a process: .*drop_last=True$'),
         (130, {}, None),
         (129, dict(drop_last=True), None),
         (129, dict(endless=True), None),
@@ -195,13 +164,11 @@ def test_a_batch_too_small_for_a_loss_that_compares_images(told, runner, images,
     if settings.get('endless'):
         sampler = InfiniteSampler(range(images), shuffle=False)
     size, drop_last = settings.get('batch_size', 64), settings.get('drop_last', False)
-    loader = DataLoader(range(images), size, sampler=sampler, drop_last=drop_last)
-    runner.train_dataloader = loader
+    runner.train_dataloader = DataLoader(range(images), size, sampler=sampler, drop_last=drop_last)
     runner.cfg.auto_scale_lr.base_batch_size = size
     runner.model.distiller = nn.Module()
-    runner.model.distiller.distill_losses = nn.ModuleDict(
-        dict(loss_sp=SPLoss(), loss_at=nn.Module())
-    )
+    losses = nn.ModuleDict(dict(loss_sp=SPLoss(), loss_at=nn.Module()))
+    runner.model.distiller.distill_losses = losses
     if text is None:
         assert told() == []
     else:

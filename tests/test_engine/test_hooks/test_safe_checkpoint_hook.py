@@ -30,10 +30,8 @@ def of_a_run(tmp_path):
     """A function that writes what looks like a run's checkpoint."""
 
     def write(name: str, **parts):
-        content = dict(
-            meta=dict(iter=1, epoch=0), state_dict={}, message_hub={}, optimizer={}, **parts
-        )
-        torch.save(content, tmp_path / name)
+        of = dict(meta=dict(iter=1, epoch=0), state_dict={}, message_hub={}, optimizer={})
+        torch.save({**of, **parts}, tmp_path / name)
         return tmp_path / name
 
     return write
@@ -113,17 +111,18 @@ def test_which_one_a_run_goes_on_from(of_a_run, tmp_path):
     assert newest_whole([tmp_path])[0] == late
 
 
-def test_what_is_no_checkpoint_of_a_run():
-    with pytest.raises(ValueError, match='^a.pth does not say which iteration.*load_from'):
-        check_is_of_a_run(dict(state_dict={}), 'a.pth')
-    with pytest.raises(ValueError, match='^a.pth does not say which iteration'):
-        check_is_of_a_run([1], 'a.pth')
-    with pytest.raises(ValueError, match='^a.pth has no optimizer.*take iter_N.pth'):
-        check_is_of_a_run(dict(meta=dict(iter=3), state_dict={}, message_hub={}), 'a.pth')
+def test_what_does_not_fit_the_run_or_its_model():
+    for content, message in (
+        (dict(state_dict={}), '^a.pth does not say which iteration.*load_from'),
+        ([1], '^a.pth does not say which iteration'),
+        (
+            dict(meta=dict(iter=3), state_dict={}, message_hub={}),
+            '^a.pth has no optimizer.*take iter_N.pth',
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check_is_of_a_run(content, 'a.pth')
     assert damage_of('gone.pth') is None  # mmengine says it
-
-
-def test_weights_of_another_model():
     model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 1))
     weights = model.state_dict()
     check_fit(model, dict(state_dict=weights), 'resume', 'a.pth')
@@ -137,65 +136,52 @@ def test_weights_of_another_model():
     check_fit(model, dict(state_dict=other), 'test', 'a.pth')
 
 
-def test_resume_takes_the_good_one_and_says_so(distillation):
-    """mmengine's pointer is empty, the newest checkpoint is cut off."""
-    first = distillation(2, **{'default_hooks.checkpoint.max_keep_ckpts': -1})
-    first.train()
-    folder = first.work_dir
-    shutil.copy(f'{folder}/iter_2.pth', f'{folder}/iter_9.pth')
-    spoil(Path(folder) / 'iter_9.pth', 'truncated')
-    (Path(folder) / 'last_checkpoint').write_text('')
-    (Path(folder) / 'iter_10.pth.tmp').write_text('of a run that was killed')
-    second = distillation(3, resume=True, **{'default_hooks.checkpoint.max_keep_ckpts': -1})
-    warned = []
-    second.logger.warning = warned.append
-    second.train()
-    assert second.iter == 3 and second._load_from.endswith('iter_2.pth')
-    assert [line for line in warned if 'iter_9.pth' in line and 'left out' in line]
-    assert not (Path(folder) / 'iter_10.pth.tmp').exists()
-
-
 class PutsAPathIn(Hook):
     def before_save_checkpoint(self, runner, checkpoint):
-        checkpoint['meta']['mine'] = Path('here')
+        if checkpoint['meta']['iter'] == 3:
+            checkpoint['meta']['mine'] = Path('here')
 
 
-def test_a_checkpoint_that_could_not_be_resumed_is_warned_of_at_once(distillation):
-    runner = distillation(2)
-    runner.register_hook(PutsAPathIn())
-    warned = []
-    runner.logger.warning = warned.append
-    runner.train()
+def test_resume_takes_the_good_one_and_says_so(distillation, monkeypatch):
+    """mmengine's pointer is empty, the newest checkpoint is cut off."""
+    settings = {'default_hooks.checkpoint.max_keep_ckpts': -1}
+    first = distillation(2, **settings)
+    first.train()
+    folder = Path(first.work_dir)
+    shutil.copy(folder / 'iter_2.pth', folder / 'iter_9.pth')
+    spoil(folder / 'iter_9.pth', 'truncated')
+    (folder / 'last_checkpoint').write_text('')
+    (folder / 'iter_10.pth.tmp').write_text('of a run that was killed')
+    second, load, read, warned = distillation(3, resume=True, **settings), torch.load, [], []
+    second.register_hook(PutsAPathIn())
+    second.logger.warning = warned.append
+
+    def note_and_load(file, *args, **kwargs):
+        read.append(str(file))
+        return load(file, *args, **kwargs)
+
+    monkeypatch.setattr(torch, 'load', note_and_load)
+    second.train()
+    assert second.iter == 3 and second._load_from.endswith('iter_2.pth')
+    assert read.count(second._load_from) == 1  # what is resumed is read once
+    assert [line for line in warned if 'iter_9.pth' in line and 'left out' in line]
+    assert not (folder / 'iter_10.pth.tmp').exists()
+    # A checkpoint that could not be resumed is warned of at once.
     (line,) = [line for line in warned if 'could not be resumed' in line]
-    assert 'iter_1.pth' in line and '--trust-checkpoints' in line and '\n' not in line
+    assert 'iter_3.pth' in line and '--trust-checkpoints' in line and '\n' not in line
 
 
 def test_another_model_s_checkpoint_is_refused_before_anything_is_loaded(distillation):
     first = distillation(1)
     first.train()
     path = f'{first.work_dir}/iter_1.pth'
-    other = distillation(
-        2,
-        'other',
-        resume=True,
-        load_from=path,
-        **{'model.architecture.decode_head.channels': 16},
-    )
+    settings = {'model.architecture.decode_head.channels': 16}
+    other = distillation(2, 'other', resume=True, load_from=path, **settings)
     loaded = []
     other.model._register_load_state_dict_pre_hook(lambda *_: loaded.append(True))
     with pytest.raises(ValueError, match='iter_1.pth.*does not fit.*is needed'):
         other.train()
     assert not loaded
-
-
-def test_what_is_resumed_is_read_once(distillation, monkeypatch):
-    distillation(1).train()
-    second, load, read = distillation(2, resume=True), torch.load, []
-    monkeypatch.setattr(
-        torch, 'load', lambda file, *a, **k: (read.append(file), load(file, *a, **k))[1]
-    )
-    second.train()
-    assert second.iter == 2 and [str(file) for file in read].count(second._load_from) == 1
 
 
 def test_no_checks_leaves_the_comparison_out():

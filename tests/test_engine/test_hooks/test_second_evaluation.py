@@ -38,10 +38,8 @@ def runner(toy_voc, tmp_path):
     cfg.default_hooks.checkpoint.update(interval=1, save_best='squashed/mIoU')
     pipeline = [t for t in cfg.val_dataloader.dataset.pipeline if t.type != 'Resize']
     pipeline.insert(2, dict(type='SquashToSize', scale=(40, 24)))
-    hook = dict(
-        _scope_='mmrazor', type='SecondEvaluationHook', prefix='squashed', pipeline=pipeline
-    )
-    cfg.default_hooks.squashed_evaluation = hook
+    hook = dict(type='SecondEvaluationHook', prefix='squashed', pipeline=pipeline)
+    cfg.default_hooks.squashed_evaluation = dict(_scope_='mmrazor', **hook)
     return Runner.from_cfg(cfg)
 
 

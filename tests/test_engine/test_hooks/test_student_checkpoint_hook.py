@@ -42,14 +42,19 @@ def steer(runner: Runner, values: dict[int, float]) -> None:
 
 
 def test_files_weights_and_what_init_model_makes_of_them(distillation):
+    """The averaged weights, where there are such."""
     from mmseg.apis import init_model
 
-    runner = distillation(3, **hook(interval=2, save_best='mIoU'))
+    ema = dict(type='EMAHook', momentum=0.4)
+    runner = distillation(3, custom_hooks=[ema], **hook(interval=2, save_best='mIoU'))
     runner.train()
     assert names(runner) == {'student.py', 'student_iter_3.pth', 'student_best.pth'}
     checkpoint = load(runner, 'student_iter_3.pth')
     assert checkpoint.keys() == {'meta', 'state_dict'}
-    student = runner.model.architecture.state_dict()
+    hooks = [hook for hook in runner.hooks if isinstance(hook, EMAHook)]
+    student = hooks[0].ema_model.module.architecture.state_dict()
+    name = 'decode_head.conv_seg.weight'
+    assert not torch.equal(student[name], runner.model.architecture.state_dict()[name])
     assert equal(checkpoint['state_dict'], student)
     meta = checkpoint['meta']
     assert (meta['iter'], meta['epoch']) == (3, 0)
@@ -67,51 +72,26 @@ def test_files_weights_and_what_init_model_makes_of_them(distillation):
 
 def test_the_newest_and_the_best_stay_and_a_resumed_run_knows_the_best(distillation):
     settings = hook(interval=1, save_best='mIoU', max_keep=2) | {'train_cfg.val_interval': 1}
-    first = distillation(3, 'run', **settings)
-    steer(first, {1: 10.0, 2: 30.0, 3: 20.0})
-    first.train()
+
+    def train(until: int, values: dict[int, float], **more) -> tuple[Runner, dict]:
+        """The runner and its best student, where validations find these values."""
+        runner = distillation(until, 'run', **settings, **more)
+        steer(runner, values)
+        runner.train()
+        return runner, load(runner, 'student_best.pth')
+
+    runner, best = train(3, {1: 10.0, 2: 30.0, 3: 20.0})
     kept = {'student_iter_2.pth', 'student_iter_3.pth'}
-    assert names(first) == {'student.py', 'student_best.pth'} | kept
-    best = load(first, 'student_best.pth')
+    assert names(runner) == {'student.py', 'student_best.pth'} | kept
     assert best['meta']['iter'] == 2 and best['meta']['metrics']['mIoU'] == 30.0
-    assert equal(best['state_dict'], load(first, 'student_iter_2.pth')['state_dict'])
-
-    second = distillation(5, 'run', resume=True, **settings)
-    steer(second, {3: 20.0, 4: 25.0, 5: 29.0})  # that of 3 is done again
-    second.train()
-    assert load(second, 'student_best.pth')['meta']['iter'] == 2
-    assert {'student_iter_4.pth', 'student_iter_5.pth'} == {n for n in names(second) if 'iter' in n}
-
+    assert equal(best['state_dict'], load(runner, 'student_iter_2.pth')['state_dict'])
+    runner, best = train(4, {3: 20.0, 4: 29.0}, resume=True)  # that of 3 is done again
+    assert best['meta']['iter'] == 2
+    assert {'student_iter_3.pth', 'student_iter_4.pth'} == {n for n in names(runner) if 'iter' in n}
     # The value of the last validation, which no checkpoint of the run knows.
-    third = distillation(6, 'run', resume=True, **settings)
-    steer(third, {5: 29.0, 6: 31.0})
-    third.train()
-    fourth = distillation(7, 'run', resume=True, **settings)
-    steer(fourth, {6: 31.0, 7: 30.5})
-    fourth.train()
-    assert load(fourth, 'student_best.pth')['meta']['iter'] == 6
-
-    anew = distillation(2, 'run', **settings)
-    steer(anew, {1: 5.0, 2: 4.0})
-    anew.train()
-    assert load(anew, 'student_best.pth')['meta']['metrics']['mIoU'] == 5.0
-
-
-def test_the_averaged_student_is_written(distillation):
-    runner = distillation(
-        3,
-        custom_hooks=[dict(type='EMAHook', momentum=0.4)],
-        **hook(interval=3, save_best='mIoU'),
-    )
-    runner.train()
-    ema = next(hook for hook in runner.hooks if isinstance(hook, EMAHook))
-    averaged = ema.ema_model.module.architecture.state_dict()
-    trained = runner.model.architecture.state_dict()
-    name = 'decode_head.conv_seg.weight'
-    assert not torch.equal(averaged[name], trained[name])
-    for file in ('student_iter_3.pth', 'student_best.pth'):
-        assert equal(load(runner, file)['state_dict'], averaged)
-    assert equal(runner.model.architecture.state_dict(), trained)
+    assert train(5, {4: 29.0, 5: 31.0}, resume=True)[1]['meta']['iter'] == 5
+    assert train(6, {5: 31.0, 6: 30.5}, resume=True)[1]['meta']['iter'] == 5
+    assert train(2, {1: 5.0, 2: 4.0})[1]['meta']['metrics']['mIoU'] == 5.0  # begun anew
 
 
 def test_by_epoch_of_a_plain_model_in_another_folder(toy_voc, tmp_path):
@@ -147,9 +127,6 @@ def test_arguments():
         StudentCheckpointHook()
     with pytest.raises(ValueError, match='rule'):  # mmengine's
         StudentCheckpointHook(save_best='sharpness')
-
-
-def test_the_rule():
     is_better = StudentCheckpointHook(save_best='mIoU')._is_better
     assert is_better(2, 1) and not is_better(1, 1)
     assert StudentCheckpointHook(save_best='sharpness', rule='less')._is_better(1, 2)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.hooks import Hook
 
 from mmrazor_tat.datasets.toy_scenes import write_toy_voc
 from mmrazor_tat.engine.hooks import TeacherCheckHook
@@ -85,38 +86,28 @@ def test_below_the_floor_nothing_is_trained(distillation):
     assert runner.iter == 0
 
 
-def test_a_metric_that_is_not_there(distillation):
+def test_before_anything_is_run(distillation):
+    # A plain model is left alone.
+    TeacherCheckHook(floor=99).before_train(SimpleNamespace(iter=0, model=SimpleNamespace()))
+    with pytest.raises(ValueError, match='num_images must be a positive integer, got 0'):
+        TeacherCheckHook(num_images=0)
+    runner = SimpleNamespace(iter=0, cfg={}, model=SimpleNamespace(teacher_val_step=None))
+    with pytest.raises(ValueError, match='TeacherCheckHook: the config has no val_dataloader'):
+        TeacherCheckHook().before_train(runner)
     runner = distillation(1, **{'default_hooks.teacher_check': {**CHECK, 'metric': 'mIOU'}})
     with pytest.raises(ValueError, match="metric 'mIOU' is none of the validation: 'aAcc', 'mIoU'"):
         runner.train()
 
 
-def test_no_validation_data():
-    runner = SimpleNamespace(iter=0, cfg={}, model=SimpleNamespace(teacher_val_step=None))
-    with pytest.raises(ValueError, match='TeacherCheckHook: the config has no val_dataloader'):
-        TeacherCheckHook().before_train(runner)
-
-
-def test_a_plain_model_is_left_alone():
-    TeacherCheckHook(floor=99).before_train(SimpleNamespace(iter=0, model=SimpleNamespace()))
-
-
-def test_a_setting_that_makes_no_sense():
-    with pytest.raises(ValueError, match='num_images must be a positive integer, got 0'):
-        TeacherCheckHook(num_images=0)
-
-
-def test_side_by_side_and_the_best_by_the_student(distillation, tmp_path):
+def test_side_by_side_and_the_best_by_the_student(distillation, tmp_path, monkeypatch):
     """A teacher that is the better one from the start, and still the student's best is kept."""
-    runner = distillation(
-        4,
-        **{
-            'train_cfg.val_interval': 2,
-            'default_hooks.checkpoint.save_best': 'mIoU',
-            'default_hooks.teacher_evaluation': EVALUATION,
-            'optim_wrapper.optimizer.lr': 0.0,
-        },
-    )
+    settings = {
+        'train_cfg.val_interval': 2,
+        'default_hooks.checkpoint.save_best': 'mIoU',
+        'default_hooks.teacher_evaluation': EVALUATION,
+        'optim_wrapper.optimizer.lr': 0.0,
+    }
+    runner = distillation(4, **settings)
     calls, seen = [], []
     step = type(runner.model).teacher_val_step
 
@@ -124,20 +115,15 @@ def test_side_by_side_and_the_best_by_the_student(distillation, tmp_path):
         calls.append(data)
         return step(self, data)
 
-    class Watch:
+    class Watch(Hook):
         priority = 'LOWEST'
 
         def after_val_epoch(self, runner, metrics=None):
             seen.append(dict(metrics))
 
-    from mmengine.hooks import Hook
-
-    runner.register_hook(type('Watch', (Watch, Hook), {})())
-    type(runner.model).teacher_val_step = counted
-    try:
-        runner.train()
-    finally:
-        type(runner.model).teacher_val_step = step
+    runner.register_hook(Watch())
+    monkeypatch.setattr(type(runner.model), 'teacher_val_step', counted)
+    runner.train()
     assert len(seen) == 2 and len(calls) == len(runner.val_dataloader)
     teacher = miou_by_hand(runner.model, runner.val_dataloader, 99)
     for metrics in seen:

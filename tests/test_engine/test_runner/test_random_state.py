@@ -1,6 +1,5 @@
 """Random numbers by address, and data that go on in the middle."""
 
-import pickle
 import random
 
 import numpy as np
@@ -12,7 +11,6 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from mmrazor_tat.engine.runner.random_state import (
     SAMPLE,
     STEP,
-    NumberedIndex,
     NumberedSampler,
     can_be_numbered,
     number_images,
@@ -42,21 +40,14 @@ def test_an_address_gives_the_same_numbers_whatever_came_before():
 def test_addresses_are_spread():
     """Means and neighbours of many addresses look like those of one stream."""
     values = []
-    for iteration in range(2000):
+    for iteration in range(1000):
         seed_generators(0, STEP, 0, iteration)
         values.append(draw())
     values = np.array(values)
-    assert np.abs(values.mean(0) - 0.5).max() < 0.03  # the deviation of a mean is 0.0065
+    assert np.abs(values.mean(0) - 0.5).max() < 0.04  # the deviation of a mean is 0.009
     assert np.abs(values.var(0) - 1 / 12).max() < 0.01
     for column in values.T:
         assert abs(np.corrcoef(column[:-1], column[1:])[0, 1]) < 0.1
-
-
-def test_a_numbered_index_is_an_int_that_travels():
-    index = NumberedIndex(7)
-    index.place = (2, 5)
-    copy = pickle.loads(pickle.dumps(index))
-    assert copy == 7 and copy.place == (2, 5) and list(range(9))[copy] == 7
 
 
 class Augmented(Dataset):
@@ -72,15 +63,8 @@ class Augmented(Dataset):
 
 def loader(sampler=InfiniteSampler, workers: int = 0, drop_last: bool = False) -> DataLoader:
     data = Augmented()
-    made = DataLoader(
-        data,
-        batch_size=4,
-        sampler=sampler(data, seed=1),
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        drop_last=drop_last,
-        collate_fn=list,
-    )
+    options = dict(num_workers=workers, persistent_workers=workers > 0, drop_last=drop_last)
+    made = DataLoader(data, 4, sampler=sampler(data, seed=1), collate_fn=list, **options)
     number_images(made, seed=5)
     return made
 
@@ -125,6 +109,8 @@ def test_an_unknown_sampler_is_read_up_to_the_place():
 
 def test_skipping_reads_nothing(monkeypatch):
     made = loader()
+    assert can_be_numbered(made)
+    assert not can_be_numbered(DataLoader(Augmented(), batch_size=None))
     reads = []
     monkeypatch.setattr(Augmented, '__getitem__', lambda self, index: reads.append(index))
     iterator = restart(made, 1000)
@@ -145,16 +131,6 @@ def test_processes_draw_what_one_draws():
         for rank in (0, 1)
     ]
     assert sorted(two[0] + two[1], key=lambda drawn: drawn[1]) == one
-
-
-def test_what_cannot_be_numbered():
-    class Batches(Augmented):
-        def __getitems__(self, indices):
-            return indices
-
-    assert can_be_numbered(loader())
-    assert not can_be_numbered(DataLoader(Batches(), batch_size=2))
-    assert not can_be_numbered(DataLoader(Augmented(), batch_size=None))
 
 
 def test_a_numbered_sampler_passes_on_what_it_is_asked():
