@@ -115,7 +115,10 @@ def test_what_does_not_fit_the_run_or_its_model():
     for content, message in (
         (dict(state_dict={}), '^a.pth does not say which iteration.*load_from'),
         ([1], '^a.pth does not say which iteration'),
-        (dict(meta=dict(iter=3), state_dict={}, message_hub={}), '^a.pth has no optimizer.*take iter_N.pth'),
+        (
+            dict(meta=dict(iter=3), state_dict={}, message_hub={}),
+            '^a.pth has no optimizer.*take iter_N',
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             check_is_of_a_run(content, 'a.pth')
