@@ -41,8 +41,12 @@ def suite() -> Suite:
             label=label,
             seeds=(0,) if group is None else (0, 1),
             note='Mind it.' if label == 'KD' else None,
-            **dict(teacher=teacher, start=None, paper=paper, options={}),
-            **dict(baseline=baseline, group=group),
+            teacher=teacher,
+            start=None,
+            paper=paper,
+            options={},
+            baseline=baseline,
+            group=group,
         )
         for name, (label, group, teacher, baseline, paper, _) in RUNS.items()
     }

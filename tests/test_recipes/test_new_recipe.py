@@ -19,6 +19,7 @@ _RESNET = dict(
 _FOUR = dict(in_index=[0, 1, 2, 3])
 _POOLS = dict(pool_scales=(1, 2))
 _ONE_CONV = dict(num_convs=1, concat_input=False)
+_LOW_LEVEL = dict(c1_in_channels=8, c1_channels=4)
 
 
 def resnet(base: int, strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4), depth: int = 18) -> dict:
@@ -73,7 +74,10 @@ VIT = dict(
     out_indices=(1,),
     with_cls_token=True,
     norm_cfg=dict(type='LN', eps=1e-6),
-    **dict(embed_dims=16, num_layers=2, num_heads=2, mlp_ratio=2),
+    embed_dims=16,
+    num_layers=2,
+    num_heads=2,
+    mlp_ratio=2,
 )
 MOBILENET = dict(
     type='MobileNetV2',
@@ -101,16 +105,13 @@ NETWORKS = dict(
     fcn_stride_32=network(resnet(8, *PLAIN), head('FCNHead', 64, 16, **_ONE_CONV)),
     deeplabv3=network(resnet(4), head('ASPPHead', 32, 8, dilations=(1, 2))),
     deeplabv3plus=network(
-        resnet(8),
-        head(
-            *('DepthwiseSeparableASPPHead', 64, 16),
-            **dict(dilations=(1, 2), c1_in_channels=8, c1_channels=4),
-        ),
+        resnet(8), head('DepthwiseSeparableASPPHead', 64, 16, dilations=(1, 2), **_LOW_LEVEL)
     ),
     ocrnet=network(
         resnet(8),
         [head('FCNHead', 64, 8, **_ONE_CONV), head('OCRHead', 64, 16, ocr_channels=8)],
-        **dict(type='CascadeEncoderDecoder', num_stages=2),
+        type='CascadeEncoderDecoder',
+        num_stages=2,
     ),
     bisenet=network(BISENET, head('FCNHead', 16, 12, in_index=0, **_ONE_CONV)),
     setr=network(

@@ -13,7 +13,7 @@ from torch import nn
 from mmrazor_tat import config_path
 from mmrazor_tat.utils.networks import trained_model
 from mmrazor_tat.visualization.attention.figure import attention_figure, figure_pixels
-from mmrazor_tat.visualization.attention.image import attention_of_image, undisturbed
+from mmrazor_tat.visualization.attention.image import attention_of_image, read_image, undisturbed
 from mmrazor_tat.visualization.figures import SKY, VERMILION
 
 WIDTH, HEIGHT = 100, 60
@@ -212,3 +212,9 @@ def test_all_is_as_before(cfg, image):
     assert (np.random.get_state()[1] == states[1]).all() and random.getstate() == states[2]
     assert not model.distiller.has_recorded('feature', from_student=True)
     assert not model.distiller.has_recorded('feature', from_student=False)
+
+
+def test_an_image_that_cannot_be_read(tmp_path):
+    (tmp_path / 'text.jpg').write_text('no pixels')
+    with pytest.raises(ValueError, match='text.jpg.* cannot be read as an image'):
+        read_image(str(tmp_path / 'text.jpg'))

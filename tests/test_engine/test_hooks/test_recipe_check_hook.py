@@ -44,7 +44,9 @@ def runner():
         logger=MMLogger.get_current_instance(),
         message_hub=MessageHub.get_instance('recipe_check'),
         model=network(),
-        **dict(hooks=[], param_schedulers=None, val_loop=None),
+        hooks=[],
+        param_schedulers=None,
+        val_loop=None,
     )
 
 

@@ -117,7 +117,7 @@ def test_what_does_not_fit_the_run_or_its_model():
         ([1], '^a.pth does not say which iteration'),
         (
             dict(meta=dict(iter=3), state_dict={}, message_hub={}),
-            '^a.pth has no optimizer.*take iter_N.pth',
+            '^a.pth has no optimizer.*take iter_N',
         ),
     ):
         with pytest.raises(ValueError, match=message):
