@@ -75,7 +75,8 @@ def test_what_sbatch_refuses_is_one_line(run, monkeypatch):
         run('debug')
 
 
-@pytest.mark.parametrize('cluster', CLUSTERS[1:])  # the first ends with an error of its own
+# The first ends with an error of its own, the second waits half a minute for its jobs.
+@pytest.mark.parametrize('cluster', [pytest.param('local', marks=pytest.mark.slow), CLUSTERS[2]])
 def test_what_depends_on_a_failed_teacher_is_skipped(run, out, cluster):
     failing = "t=dict(config='net.py', options={'fake.fails_at': 3}"
     text = TAUGHT.replace("t=dict(config='net.py'", failing)
