@@ -4,7 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from mmrazor_tat.models.gradient_shares import gradient_shares
+from mmrazor_tat.models.gradient_shares import loss_gradients
+
+
+def gradient_shares(records, losses):
+    found = loss_gradients(records, losses)
+    return {name: {loss: g.share for loss, g in of.items()} for name, of in found.items()}
 
 
 def test_by_hand():
@@ -17,6 +22,9 @@ def test_by_hand():
         'feature': pytest.approx(dict(task=8 / 21, loss_a=3 / 21, loss_b=10 / 21)),
         'logits': pytest.approx(dict(task=0, loss_a=0, loss_b=1)),
     }
+    found = loss_gradients(dict(feature=x), losses)['feature']
+    assert [found[loss].norm for loss in losses] == pytest.approx([8, 3, 10])
+    assert [found[loss].cosine for loss in losses] == pytest.approx([1, 1, 0.6])
     sum(losses.values()).backward()  # the graph is still there
 
 
@@ -24,6 +32,10 @@ def test_a_loss_without_a_graph_and_no_loss_at_all():
     x = torch.ones(2, requires_grad=True) * 1.0
     zero = dict(loss_a=torch.zeros(()))
     assert gradient_shares(dict(feature=x), dict(task=x.sum(), **zero))['feature']['loss_a'] == 0
+    assert (
+        loss_gradients(dict(feature=x), dict(task=x.sum(), **zero))['feature']['loss_a'].cosine
+        is None
+    )
     assert gradient_shares(dict(feature=x), zero) == {'feature': {'loss_a': 0.0}}
     assert gradient_shares(dict(feature=torch.ones(2)), dict(task=x.sum())) == {}
 
@@ -57,7 +69,7 @@ def test_of_a_step(algorithm, tat_distiller, lean_distiller, distiller_config, b
     model.measures_gradients = True
     losses = model.loss(*batch())
     model.parse_losses(losses)[0].backward()
-    measured = model.gradient_shares['feature']
+    measured = {k: g.share for k, g in model.loss_gradients['feature'].items()}
     grads = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
     # The same without measuring: the same gradients, and each loss's own by autograd.

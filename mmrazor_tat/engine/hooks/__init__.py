@@ -4,6 +4,7 @@ from .attention_visualization_hook import AttentionVisualizationHook
 from .checkpoint_fit_hook import CheckpointFitHook
 from .exact_resume_hook import ExactResumeHook
 from .finite_loss_hook import FiniteLossHook
+from .gradient_balance_hook import GradientBalanceHook
 from .gradient_share_hook import GradientShareHook
 from .loss_schedule_hook import LossScheduleHook
 from .recipe_check_hook import RecipeCheckHook
@@ -19,6 +20,7 @@ __all__ = [
     'CheckpointFitHook',
     'ExactResumeHook',
     'FiniteLossHook',
+    'GradientBalanceHook',
     'GradientShareHook',
     'LossScheduleHook',
     'RecipeCheckHook',

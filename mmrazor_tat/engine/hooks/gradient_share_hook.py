@@ -35,12 +35,12 @@ class GradientShareHook(Hook):
     def before_train(self, runner) -> None:
         if not hasattr(bare_model(runner), 'distiller'):
             raise ValueError(
-                f'GradientShareHook: a {type(bare_model(runner)).__name__} has no distillation '
+                f'{type(self).__name__}: a {type(bare_model(runner)).__name__} has no distillation '
                 'losses to compare; leave the hook out, or use it in a distillation recipe'
             )
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
-        if self.every_n_train_iters(runner, self.interval) or runner.iter == 0:
+        if self._is_due(runner):
             bare_model(runner).measures_gradients = True
 
     def after_train_iter(
@@ -50,12 +50,14 @@ class GradientShareHook(Hook):
         data_batch: Optional[dict] = None,
         outputs: Optional[dict] = None,
     ) -> None:
-        model = bare_model(runner)
-        if not model.measures_gradients:
-            return
-        for recorder, shares in model.gradient_shares.items():
-            for loss, share in shares.items():
-                # Without 'loss' in the name: mmengine would log a mean over its window.
-                name = name_for_log(loss) or 'distill'
-                runner.message_hub.update_scalar(f'train/grad_share/{recorder}/{name}', share)
-        model.measures_gradients = False
+        if self._is_due(runner):
+            model = bare_model(runner)
+            for recorder, gradients in model.loss_gradients.items():
+                for loss, gradient in gradients.items():
+                    # Without 'loss' in the name: mmengine would log a mean over its window.
+                    name = f'{recorder}/{name_for_log(loss) or "distill"}'
+                    runner.message_hub.update_scalar(f'train/grad_share/{name}', gradient.share)
+            model.measures_gradients = False
+
+    def _is_due(self, runner) -> bool:
+        return self.every_n_train_iters(runner, self.interval) or runner.iter == 0

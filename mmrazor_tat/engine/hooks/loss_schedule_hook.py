@@ -6,7 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmrazor.registry import HOOKS
 
-from ...models.distillers.records import name_for_log, nearest_names
+from ...models.distillers.records import check_loss_names, name_for_log
 from ...models.loss_schedule import LossSchedule
 from ...utils.errors import naming
 from ..runner.evaluation import bare_model
@@ -41,15 +41,7 @@ class LossScheduleHook(Hook):
                 self.schedules[name] = LossSchedule(**settings)
 
     def before_train(self, runner) -> None:
-        distiller = getattr(bare_model(runner), 'distiller', None)
-        known = list(getattr(distiller, 'loss_forward_mappings', ()))
-        for name in self.schedules:
-            if name not in known:
-                nearest = ', '.join(map(repr, nearest_names(name, known)))
-                raise ValueError(
-                    f'LossScheduleHook: schedules[{name!r}] is no distillation loss of this model; '
-                    + (f'nearest: {nearest}' if known else 'it has none')
-                )
+        check_loss_names('LossScheduleHook: schedules', list(self.schedules), bare_model(runner))
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
         distiller = bare_model(runner).distiller

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ...utils.errors import UserError
 from ..distillers import SharedConnectorDistiller
 from ..forward import input_channels
-from ..gradient_shares import gradient_shares
+from ..gradient_shares import TASK, LossGradient, loss_gradients
 from ..probe import probe
 from ..teacher.checkpoints import TeacherOfCheckpoints
 from ..teacher.identity import TeacherIdentity
@@ -114,7 +114,7 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
         inputs = next(self.student.parameters()).new_zeros(images, channels, *size)
         probe(self.student, self.teacher, self.distiller, inputs)
         self.measures_gradients = self._padding_is_checked = self._learning_is_checked = False
-        self.gradient_shares: dict[str, dict[str, float]] = {}
+        self.loss_gradients: dict[str, dict[str, LossGradient]] = {}
         self._keep_teacher_out_of_checkpoints()
 
     @property
@@ -161,8 +161,8 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
             check_that_the_student_learns(self.distiller, distill_losses)
         if self.measures_gradients:
             parts = {name: distill_losses[name] for name in self.distiller.loss_forward_mappings}
-            parts.update(dict(task=self.parse_losses(losses)[0]) if losses else {})
-            self.gradient_shares = gradient_shares(self.distiller.student_maps(), parts)
+            parts.update({TASK: self.parse_losses(losses)[0]} if losses else {})
+            self.loss_gradients = loss_gradients(self.distiller.student_maps(), parts)
         losses.update(add_prefix(distill_losses, 'distill'))
         return losses
 

@@ -54,6 +54,18 @@ def check_sources(who: str, recorders: dict, model: nn.Module) -> None:
             )
 
 
+def check_loss_names(who: str, names: list[str], model: nn.Module) -> None:
+    """Raise ValueError unless all ``names`` are distillation losses of ``model``."""
+    known = list(getattr(getattr(model, 'distiller', None), 'loss_forward_mappings', ()))
+    for name in names:
+        if name not in known:
+            nearest = ', '.join(map(repr, nearest_names(name, known)))
+            raise ValueError(
+                f'{who}[{name!r}] is no distillation loss of this model; '
+                + (f'nearest: {nearest}' if known else 'it has none')
+            )
+
+
 def nearest_names(source: str, known: list[str], count: int = 5) -> list[str]:
     """The names most like ``source``; where none is, the top-level ones."""
     nearest = get_close_matches(source, known, n=count, cutoff=0.5)

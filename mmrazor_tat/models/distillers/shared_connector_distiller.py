@@ -31,11 +31,13 @@ class SharedConnectorDistiller(ConfigurableDistiller):
 
     Attributes:
         loss_factors: by the name of a loss, 1 where there is none; of 0 a loss is not computed.
+        balance_factors: the same of ``GradientBalanceHook``; a loss is multiplied by both.
     """
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.loss_factors: dict[str, float] = {}
+        self.balance_factors: dict[str, float] = {}
         self._records_of_step: Optional[dict] = None  # only while losses are computed
 
     def prepare_from_student(self, model: nn.Module) -> None:
@@ -136,7 +138,7 @@ class SharedConnectorDistiller(ConfigurableDistiller):
         try:
             losses = {}
             for name in self.loss_forward_mappings:
-                factor = self.loss_factors.get(name, 1.0)
+                factor = self.factor(name)
                 value = self._nothing(name) if factor == 0 else self.compute_loss(name)
                 losses[name] = value if factor in (0, 1) else factor * value
                 parts = getattr(self.distill_losses[name], 'logged_values', {})
@@ -146,6 +148,10 @@ class SharedConnectorDistiller(ConfigurableDistiller):
             return losses
         finally:
             self._records_of_step = None
+
+    def factor(self, name: str) -> float:
+        """By which the distillation loss ``name`` is multiplied now."""
+        return self.loss_factors.get(name, 1.0) * self.balance_factors.get(name, 1.0)
 
     def student_maps(self, losses: Optional[Sequence[str]] = None) -> dict[str, Tensor]:
         """The tensors that losses (None: all) read of the student, by recorder, unconnected."""

@@ -11,8 +11,9 @@ from ...utils.metrics import main_metric
 from ...utils.work_dir import NO_METRICS
 from .run import Run, series
 
-_DISTILL, _SHARE, _FACTOR = 'distill.', 'grad_share/', 'factor/'
+_DISTILL, _SHARE, _FACTOR, _BALANCE = 'distill.', 'grad_share/', 'factor/', 'balance/'
 _LOSSES, _RATE, _FACTORS = 'task loss and total loss', 'learning rate', 'scheduled factor'
+_BALANCED = 'balancing factor'
 _PARTS, _VALIDATION = 'parts of the distillation losses', 'validation '
 
 
@@ -92,7 +93,7 @@ def columns_of(run: Run, metric: str = 'mIoU') -> dict[str, pd.DataFrame]:
         return table[chosen].rename(columns=lambda name: name[len(start) :])
 
     # By mmengine's rule: it adds up what has 'loss' in its name, as 'loss'.
-    own = [name for name in names if not name.startswith((_SHARE, _FACTOR))]
+    own = [name for name in names if not name.startswith((_SHARE, _FACTOR, _BALANCE))]
     losses = [name for name in own if 'loss' in name and name != 'loss']
     distilled = [name for name in losses if name.startswith(_DISTILL)]
     of_task = [name for name in losses if name not in distilled]
@@ -119,6 +120,7 @@ def columns_of(run: Run, metric: str = 'mIoU') -> dict[str, pd.DataFrame]:
             found.setdefault(title, pd.DataFrame(index=table.index))
             found[title][name_for_log(loss) or loss] = table[name]
     found[_FACTORS] = take(_FACTOR, [name for name in names if name.startswith(_FACTOR)])
+    found[_BALANCED] = take(_BALANCE, [name for name in names if name.startswith(_BALANCE)])
     validated = {metric: 'student', f'teacher/{metric}': 'teacher'}
     logged = [name for name in validated if name in run.validation]
     found[_VALIDATION + metric] = run.validation[logged].rename(columns=validated)

@@ -1,0 +1,156 @@
+"""Losses whose weights set themselves, in a run."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from mmrazor_tat.engine.hooks import GradientBalanceHook
+
+
+def run(distillation, iterations, name='run', resume=False, more=(), **settings):
+    hook = dict(type='mmrazor.GradientBalanceHook', interval=2, **settings)
+    options = {'default_hooks.balance': hook, 'log_processor.window_size': 1, **dict(more)}
+    runner = distillation(iterations, name, resume=resume, **options)
+    runner.train()
+    path = Path(runner.log_dir) / 'vis_data/scalars.json'
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return runner, [line for line in lines if 'distill.loss_tat' in line]
+
+
+@pytest.mark.parametrize('weight', [1e-3, 1e3])
+def test_the_share_is_the_one_wished_for_whatever_the_weight(distillation, weight):
+    weights = {'model.distiller.distill_losses.loss_tat.loss_weight': weight}
+    _, lines = run(
+        distillation, 12, more=weights, target=0.3, warmup=3, momentum=0.5, bounds=(1e-9, 1e9)
+    )
+    shares = [line['grad_share/feature/tat'] for line in lines]
+    assert abs(shares[1] - 0.3) > 0.25
+    assert shares[-1] == pytest.approx(0.3, abs=0.06)
+    factors = [line['balance/tat'] for line in lines]
+    assert factors[:3] == [1.0] * 3 and factors[3] != 1.0  # the warm-up
+
+
+def test_two_losses_and_a_share_for_each(distillation, distiller_config):
+    kd = distiller_config('kd')
+    more = {
+        f'model.distiller.{part}.{key}': value
+        for part in ('student_recorders', 'teacher_recorders', 'distill_losses')
+        for key, value in kd[part].items()
+        if part == 'distill_losses'
+    }
+    more.update(
+        {
+            f'model.distiller.loss_forward_mappings.{k}': v
+            for k, v in kd.loss_forward_mappings.items()
+        }
+    )
+    names = [*kd.distill_losses, 'loss_tat']
+    shares = {names[0]: 0.2, 'loss_tat': 0.4}
+    runner, _ = run(distillation, 8, more=more, target=shares, warmup=0, momentum=0)
+    found = runner.model.loss_gradients
+    assert found['feature']['loss_tat'].norm / found['feature']['task'].norm == pytest.approx(
+        0.4 / 0.4, rel=0.5
+    )
+    assert found['logits'][names[0]].norm / found['logits']['task'].norm == pytest.approx(
+        0.2 / 0.4, rel=0.5
+    )
+
+
+def test_a_resumed_run_goes_on_as_it_was(distillation):
+    settings = dict(target=0.3, warmup=4, momentum=0.5)
+    whole = run(distillation, 9, 'whole', **settings)[1]
+    for stop in (3, 4, 5):
+        run(distillation, stop, f'part{stop}', **settings)
+        rest = run(distillation, 9, f'part{stop}', resume=True, **settings)[1]
+        factors = [[line['balance/tat'] for line in lines] for lines in (whole[stop:], rest)]
+        assert factors[0] == factors[1] and factors[0][-1] != 1.0
+
+
+def test_bounds_and_a_schedule_on_top(distillation):
+    schedule = dict(type='mmrazor.LossScheduleHook', schedules=dict(loss_tat=dict(stop=4)))
+    runner, lines = run(
+        distillation,
+        6,
+        more={'default_hooks.loss_schedule': schedule},
+        target=0.9999,
+        warmup=1,
+        bounds=(0.5, 2.0),
+    )
+    assert lines[3]['balance/tat'] == 2.0
+    assert runner.model.distiller.factor('loss_tat') == 0 and lines[5]['distill.loss_tat'] == 0
+
+
+def hooked(cosine: float, norm: float = 2.0):
+    """A hook, and a runner of a model that measured this."""
+    gradients = dict(
+        task=SimpleNamespace(norm=1.0, share=0.3, cosine=1.0),
+        loss_a=SimpleNamespace(norm=norm, share=0.7, cosine=cosine),
+    )
+    distiller = SimpleNamespace(
+        loss_forward_mappings=dict(loss_a=dict(s=dict(recorder='x', from_student=True))),
+        balance_factors={},
+        factor=lambda name: distiller.balance_factors.get(name, 1.0),
+    )
+    model = nn.Module()
+    model.distiller, model.calculate_student_loss = distiller, True
+    model.loss_gradients = dict(x=gradients)
+    said, info = [], {}
+    hub = SimpleNamespace(
+        update_scalar=lambda *_: None, update_info=info.__setitem__, get_info=info.get
+    )
+    logger = SimpleNamespace(warning=said.append)
+    return SimpleNamespace(
+        model=model, iter=0, _resume=False, message_hub=hub, logger=logger, said=said
+    )
+
+
+@pytest.mark.parametrize('cosine', [-0.4, 0.4])
+def test_a_loss_that_opposes_the_labels_for_long_is_named(cosine):
+    runner, hook = hooked(cosine), GradientBalanceHook(0.5, interval=1, warmup=0)
+    hook.before_train(runner)
+    for runner.iter in range(12):
+        hook.before_train_iter(runner, 0)
+        hook.after_train_iter(runner, 0)
+    # A norm of 2 beside one of 1, where both should be alike; measured with the factor in it.
+    assert runner.model.distiller.balance_factors['loss_a'] < 0.5
+    assert len(runner.said) == (cosine < 0)
+    if cosine < 0:
+        assert (
+            'iteration 10: the gradient of loss_a has opposed that of the labels' in runner.said[0]
+        )
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        (dict(target=1), r'target must be a share .* got 1'),
+        (dict(target=dict(loss_a=0.6, loss_b=0.5)), 'together below 1'),
+        (dict(target={}), 'target must be a share'),
+        (dict(target=True), 'target must be a share'),
+        (dict(interval=0), 'interval must be a positive integer'),
+        (dict(warmup=-1), 'warmup must be an integer of at least 0, got -1'),
+        (dict(momentum=1), 'momentum must be a number from 0 to below 1, got 1'),
+        (dict(bounds=(2, 3)), 'bounds must be two numbers above 0'),
+    ],
+)
+def test_settings_are_checked_when_it_is_built(settings, message):
+    with pytest.raises(ValueError, match=message):
+        GradientBalanceHook(**settings)
+
+
+def test_what_cannot_be_balanced():
+    runner = hooked(0.1)
+    with pytest.raises(ValueError, match=r"target\['loss_b'\] is no distillation loss .*loss_a"):
+        GradientBalanceHook(dict(loss_b=0.5)).before_train(runner)
+    runner.model.calculate_student_loss = False
+    with pytest.raises(ValueError, match='calculate_student_loss is False'):
+        GradientBalanceHook().before_train(runner)
+    runner.model = torch.nn.Module()
+    with pytest.raises(
+        ValueError, match='GradientBalanceHook: a Module has no distillation losses'
+    ):
+        GradientBalanceHook().before_train(runner)
