@@ -1,6 +1,7 @@
 """Losses whose weights set themselves, in a run."""
 
 import json
+import math
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,36 +29,32 @@ def test_the_share_is_the_one_wished_for_whatever_the_weight(distillation, weigh
         distillation, 12, more=weights, target=0.3, warmup=3, momentum=0.5, bounds=(1e-9, 1e9)
     )
     shares = [line['grad_share/feature/tat'] for line in lines]
-    assert abs(shares[1] - 0.3) > 0.25
-    assert shares[-1] == pytest.approx(0.3, abs=0.06)
     factors = [line['balance/tat'] for line in lines]
+    assert abs(shares[1] - 0.3) > 0.25
     assert factors[:3] == [1.0] * 3 and factors[3] != 1.0  # the warm-up
+    # Measured in iterations 1, 2, 4, 6, ...; each with the factor of its time taken out again.
+    mean = 0.0
+    for count, i in enumerate([0, 1, 3, 5, 7, 9], 1):
+        ratio = shares[i] / (1 - shares[i]) / factors[i]
+        mean += max(1 / count, 0.5) * (math.log(ratio) - mean)
+    assert factors[10] == pytest.approx(0.3 / 0.7 / math.exp(mean), rel=1e-3)
+    assert 0.15 < sum(shares[-4:]) / 4 < 0.45
 
 
 def test_two_losses_and_a_share_for_each(distillation, distiller_config):
     kd = distiller_config('kd')
     more = {
-        f'model.distiller.{part}.{key}': value
-        for part in ('student_recorders', 'teacher_recorders', 'distill_losses')
-        for key, value in kd[part].items()
-        if part == 'distill_losses'
+        f'model.distiller.{part}.{name}': value
+        for part in ('distill_losses', 'loss_forward_mappings')
+        for name, value in kd[part].items()
     }
-    more.update(
-        {
-            f'model.distiller.loss_forward_mappings.{k}': v
-            for k, v in kd.loss_forward_mappings.items()
-        }
+    (name,) = kd.distill_losses
+    runner, _ = run(
+        distillation, 8, more=more, target={name: 0.2, 'loss_tat': 0.4}, warmup=0, momentum=0
     )
-    names = [*kd.distill_losses, 'loss_tat']
-    shares = {names[0]: 0.2, 'loss_tat': 0.4}
-    runner, _ = run(distillation, 8, more=more, target=shares, warmup=0, momentum=0)
-    found = runner.model.loss_gradients
-    assert found['feature']['loss_tat'].norm / found['feature']['task'].norm == pytest.approx(
-        0.4 / 0.4, rel=0.5
-    )
-    assert found['logits'][names[0]].norm / found['logits']['task'].norm == pytest.approx(
-        0.2 / 0.4, rel=0.5
-    )
+    of_kd, of_tat = (runner.model.loss_gradients[record] for record in ('logits', 'feature'))
+    assert 0.5 < of_kd[name].norm / of_kd['task'].norm / (0.2 / 0.4) < 2
+    assert 0.5 < of_tat['loss_tat'].norm / of_tat['task'].norm / (0.4 / 0.4) < 2
 
 
 def test_a_resumed_run_goes_on_as_it_was(distillation):
