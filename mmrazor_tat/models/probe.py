@@ -7,7 +7,7 @@ from typing import Any, Union
 import torch
 from torch import Tensor, nn
 
-from .distillers.records import recorder_names
+from .distillers.records import recorder_names, replaced_records
 from .forward import ModuleError, evaluating, input_channels, run
 
 
@@ -98,25 +98,18 @@ def _refuse_constant(name: str, distiller: nn.Module) -> None:
 def _random_records(distiller: nn.Module) -> Iterator[list[Tensor]]:
     """Inside, random numbers stand for all maps; gives the student's, as they are read."""
     drawn: list[Tensor] = []
-    read, original = {}, distiller.raw_record
+    known = {}
 
-    def raw_record(recorder, from_student, *place):
-        if not isinstance(recorder, str):
-            return [raw_record(one, from_student, *place) for one in recorder]
-        data = original(recorder, from_student, *place)
+    def draw(key: tuple, data: Any) -> Any:
         if not isinstance(data, Tensor) or not data.is_floating_point():
             return data
-        key = (recorder, from_student, *place)
-        if key not in read:
-            read[key] = torch.randn_like(data).requires_grad_(from_student)
-            drawn.extend([read[key]] * from_student)
-        return read[key]
+        if key not in known:
+            known[key] = torch.randn_like(data).requires_grad_(key[1])
+            drawn.extend([known[key]] * key[1])
+        return known[key]
 
-    distiller.raw_record = raw_record
-    try:
+    with replaced_records(distiller, draw):
         yield drawn
-    finally:
-        del distiller.raw_record
 
 
 def _set_channels(records: dict, distiller: nn.Module) -> None:

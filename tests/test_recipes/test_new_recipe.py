@@ -2,123 +2,13 @@
 
 import pytest
 import torch
+from fixtures.networks import NETWORKS, head
 from mmengine import Config
 from mmengine.runner import Runner
 
 from mmrazor_tat.recipes import METHODS, RecipeError, describe_views, new_recipe, other_classes
 from mmrazor_tat.recipes.networks import _is_map
 from mmrazor_tat.recipes.views import choose_views
-
-CROP = 64
-_NORM = dict(type='BN', requires_grad=True)
-_RESNET = dict(
-    type='ResNetV1c', num_stages=4, out_indices=(0, 1, 2, 3), norm_cfg=_NORM, contract_dilation=True
-)
-
-
-_FOUR = dict(in_index=[0, 1, 2, 3])
-_POOLS = dict(pool_scales=(1, 2))
-_ONE_CONV = dict(num_convs=1, concat_input=False)
-_LOW_LEVEL = dict(c1_in_channels=8, c1_channels=4)
-
-
-def resnet(base: int, strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4), depth: int = 18) -> dict:
-    widths = dict(base_channels=base, stem_channels=base)
-    return dict(depth=depth, strides=strides, dilations=dilations, **widths, **_RESNET)
-
-
-def mit(width: int, layers: list[int]) -> dict:
-    heads = dict(num_layers=layers, num_heads=[1, 2, 2, 4], mlp_ratio=2, qkv_bias=True)
-    patches = dict(in_channels=3, patch_sizes=[7, 3, 3, 3], sr_ratios=[8, 4, 2, 1])
-    stages = dict(embed_dims=width, num_stages=4, out_indices=(0, 1, 2, 3))
-    return dict(type='MixVisionTransformer', **stages, **heads, **patches)
-
-
-def head(type: str, in_channels, channels: int, **settings) -> dict:
-    of = dict(num_classes=7, dropout_ratio=0.1, norm_cfg=_NORM, align_corners=False, in_index=3)
-    loss = dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)
-    sizes = dict(in_channels=in_channels, channels=channels)
-    return {'type': type, 'loss_decode': loss, **sizes, **of, **settings}
-
-
-def network(backbone: dict, decode_head, **settings) -> dict:
-    means = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True)
-    preprocessor = dict(type='SegDataPreProcessor', size=(CROP, CROP), **means)
-    parts = dict(data_preprocessor=preprocessor, backbone=backbone, decode_head=decode_head)
-    cfgs = dict(train_cfg=dict(), test_cfg=dict(mode='whole'))
-    return {'type': 'EncoderDecoder', **parts, **cfgs, **settings}
-
-
-SWIN = dict(
-    type='SwinTransformer',
-    pretrain_img_size=CROP,
-    embed_dims=16,
-    depths=[1, 1, 2, 1],
-    num_heads=[1, 2, 2, 4],
-    window_size=4,
-    out_indices=(0, 1, 2, 3),
-)
-BISENET = dict(
-    type='BiSeNetV2',
-    detail_channels=(8, 8, 16),
-    semantic_channels=(8, 8, 8, 16),
-    semantic_expansion_ratio=2,
-    bga_channels=16,
-    out_indices=(0, 1, 2, 3, 4),
-    norm_cfg=_NORM,
-)
-VIT = dict(
-    type='VisionTransformer',
-    img_size=(CROP, CROP),
-    patch_size=8,
-    out_indices=(1,),
-    with_cls_token=True,
-    norm_cfg=dict(type='LN', eps=1e-6),
-    embed_dims=16,
-    num_layers=2,
-    num_heads=2,
-    mlp_ratio=2,
-)
-MOBILENET = dict(
-    type='MobileNetV2',
-    widen_factor=0.25,
-    strides=(1, 2, 2, 1, 1, 1, 1),
-    dilations=(1, 1, 1, 2, 2, 4, 4),
-    out_indices=(1, 2, 4, 6),
-    norm_cfg=_NORM,
-)
-PLAIN = (1, 2, 2, 2), (1, 1, 1, 1)  # strides and dilations
-NETWORKS = dict(
-    segformer_large=network(
-        mit(16, [1, 2, 2, 1]), head('SegformerHead', [16, 32, 32, 64], 24, **_FOUR)
-    ),
-    segformer_small=network(
-        mit(8, [1, 1, 1, 1]), head('SegformerHead', [8, 16, 16, 32], 12, **_FOUR)
-    ),
-    upernet_swin=network(SWIN, head('UPerHead', [16, 32, 64, 128], 24, **_FOUR, **_POOLS)),
-    upernet_resnet=network(
-        resnet(8, *PLAIN), head('UPerHead', [8, 16, 32, 64], 16, **_FOUR, **_POOLS)
-    ),
-    pspnet_large=network(resnet(8, depth=34), head('PSPHead', 64, 24, **_POOLS)),
-    pspnet_small=network(resnet(4), head('PSPHead', 32, 8, **_POOLS)),
-    fcn=network(resnet(4), head('FCNHead', 32, 8, num_convs=2, concat_input=True)),
-    fcn_stride_32=network(resnet(8, *PLAIN), head('FCNHead', 64, 16, **_ONE_CONV)),
-    deeplabv3=network(resnet(4), head('ASPPHead', 32, 8, dilations=(1, 2))),
-    deeplabv3plus=network(
-        resnet(8), head('DepthwiseSeparableASPPHead', 64, 16, dilations=(1, 2), **_LOW_LEVEL)
-    ),
-    ocrnet=network(
-        resnet(8),
-        [head('FCNHead', 64, 8, **_ONE_CONV), head('OCRHead', 64, 16, ocr_channels=8)],
-        type='CascadeEncoderDecoder',
-        num_stages=2,
-    ),
-    bisenet=network(BISENET, head('FCNHead', 16, 12, in_index=0, **_ONE_CONV)),
-    setr=network(
-        VIT, head('SETRUPHead', 16, 12, in_index=0, num_convs=1, up_scale=2, kernel_size=3)
-    ),
-    mobilenet=network(MOBILENET, head('ASPPHead', 80, 8, dilations=(1, 2))),
-)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The names of records and of losses, and what modules recorders may read."""
 
 import contextlib
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
@@ -72,11 +73,30 @@ def nearest_names(source: str, known: list[str], count: int = 5) -> list[str]:
     return nearest or [key for key in known if '.' not in key][:count]
 
 
+@contextlib.contextmanager
+def replaced_records(distiller: nn.Module, replace: Callable[[tuple, Any], Any]) -> Iterator[None]:
+    """Inside, ``replace(key, data)`` stands for each record; key: (recorder, from_student, ...)."""
+    original = distiller.raw_record
+
+    def raw_record(recorder, from_student, *place):
+        if not isinstance(recorder, str):
+            return [raw_record(one, from_student, *place) for one in recorder]
+        data = original(recorder, from_student, *place)
+        return replace((recorder, from_student, *place), data)
+
+    distiller.raw_record = raw_record
+    try:
+        yield
+    finally:
+        del distiller.raw_record
+
+
 def in_full_precision(loss: nn.Module, arguments: dict[str, Any]) -> Any:
     """A loss of half-precision records, computed in float32, without autocast.
 
     MMRazor's add up squares in the dtype that they are given: in float16 the sum over a map is
-    infinite from 65,504 on.
+    infinite from 65,504 on. And they take views of maps, which channels_last ones (those of
+    transformers, too) do not have.
     """
     lists = [of if isinstance(of, (list, tuple)) else [of] for of in arguments.values()]
     tensors = [x for of in lists for x in of if isinstance(x, Tensor)]
@@ -88,5 +108,7 @@ def _at_least_float32(record: Any) -> Any:
     """A map, or the list of several; anything else stays as it is."""
     if type(record) in (list, tuple):
         return type(record)(map(_at_least_float32, record))
-    is_half = isinstance(record, Tensor) and record.dtype in (torch.float16, torch.bfloat16)
-    return record.float() if is_half else record
+    if not isinstance(record, Tensor):
+        return record
+    is_half = record.dtype in (torch.float16, torch.bfloat16)
+    return (record.float() if is_half else record).contiguous()

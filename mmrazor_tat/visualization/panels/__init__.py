@@ -2,6 +2,7 @@
 
 from .compare import check_counts, compare
 from .networks import Network, load_networks, plain_network, validation_data
+from .paint import paint_label
 from .results import Comparison, NetworkScores, Sample, Section
 from .save import check_out, panels_context, save_panels, scores_table
 
@@ -15,6 +16,7 @@ __all__ = [
     'check_out',
     'compare',
     'load_networks',
+    'paint_label',
     'panels_context',
     'plain_network',
     'save_panels',

@@ -2,5 +2,6 @@
 
 from .gather import Report, gather
 from .page import save_report
+from .summary import RunSummary, summarize
 
-__all__ = ['Report', 'gather', 'save_report']
+__all__ = ['Report', 'RunSummary', 'gather', 'save_report', 'summarize']

@@ -1,0 +1,118 @@
+"""All checks of a distillation, the likeliest causes first."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Optional
+
+from mmengine import Config
+
+from ..utils.config_options import apply_options, read_config
+from ..utils.configs import is_recipe, read_config_file
+from ..utils.networks import trained_model
+from ..visualization.curves import read_run
+from ..visualization.report import RunSummary, summarize
+from . import losses, maps, teacher, training
+from .finding import Finding, NotCheckedError
+from .pictures import pictures
+from .subject import Subject
+
+# What spoils all that comes after it stands first.
+CHECKS = (
+    teacher.check_agreement,
+    teacher.check_classes,
+    teacher.check_input,
+    teacher.check_knowledge,
+    maps.check_alive,
+    maps.check_alignment,
+    losses.check_reach,
+    losses.check_softmaxes,
+    losses.check_shortcut,
+    teacher.check_gap,
+    losses.check_shares,
+    training.check_batch_norms,
+    training.check_labels_loss,
+    training.check_curve,
+)
+
+
+@dataclass
+class Diagnosis:
+    """What was found, the likeliest cause first; what was measured; and what could not be."""
+
+    findings: list[Finding] = field(default_factory=list)
+    passed: list[str] = field(default_factory=list)  # the questions without a finding
+    not_checked: dict[str, str] = field(default_factory=dict)  # question: what is missing
+    measured: dict[str, Any] = field(default_factory=dict)
+    pictures: dict[str, str] = field(default_factory=dict)  # data URIs, by title
+
+
+def diagnose(subject: Subject) -> Diagnosis:
+    """Ask every check."""
+    found = Diagnosis(measured=subject.measured)
+    for check in CHECKS:
+        question = check.__doc__.splitlines()[0]
+        try:
+            findings = list(check(subject))
+        except NotCheckedError as error:
+            found.not_checked[question] = str(error)
+            continue
+        found.findings += findings
+        if not findings:
+            found.passed.append(question)
+    return found
+
+
+def diagnose_run(
+    name: str,
+    checkpoint: Optional[str] = None,
+    plain: Optional[Path] = None,
+    options: Optional[dict] = None,
+    num_images: int = 12,
+    num_batches: int = 4,
+    with_pictures: bool = False,
+) -> Diagnosis:
+    """Diagnose a recipe before its training, or a run of one.
+
+    Args:
+        name: the recipe's config, or the work dir of the run.
+        checkpoint: of its training; None: as it begins, of a run its best or last one.
+        plain: work dir of the plain student.
+        options: settings of the config, as ``--cfg-options`` has them.
+        num_images: validation images on which the networks are scored.
+        num_batches: training batches on which maps and gradients are measured.
+        with_pictures: paint where TaT looks, too.
+
+    Raises:
+        FileNotFoundError, ValueError: whatever is not there or does not fit.
+    """
+    for what, value in (('num_images', num_images), ('num_batches', num_batches)):
+        if value < 1:
+            raise ValueError(f'{what} must be at least 1, got {value}')
+    run = plain_run = plain_model = None
+    if Path(name).is_dir():
+        summary = summarize(read_run(Path(name)))
+        run, checkpoint = summary.run, checkpoint or summary.require_checkpoint()
+        cfg = _config_of(summary, options)
+    else:
+        cfg = read_config(name, options or {})
+    if plain is not None:
+        of_plain = summarize(read_run(plain))
+        plain_run, plain_cfg = of_plain.run, _config_of(of_plain)
+        if is_recipe(plain_cfg):
+            raise ValueError(
+                f'--plain {plain}: a distillation was trained there, not the student without it'
+            )
+        plain_model = trained_model(plain_cfg, of_plain.require_checkpoint())
+    subject = Subject(cfg, checkpoint, plain_model, run, plain_run, num_images, num_batches)
+    found = diagnose(subject)
+    if with_pictures:
+        found.pictures = pictures(subject)
+    return found
+
+
+def _config_of(summary: RunSummary, options: Optional[dict] = None) -> Config:
+    if summary.config is None:
+        raise FileNotFoundError(f'{summary.run.folder} holds no config that can be read')
+    cfg = read_config_file(summary.config)
+    apply_options(cfg, options or {})
+    return cfg

@@ -1,0 +1,261 @@
+"""Do the losses say something to the student, and not too much?"""
+
+import statistics
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ..models.gradient_shares import TASK
+from .finding import Finding, NotCheckedError
+from .subject import Maps, Subject
+
+_STEPS = 80  # in which the projections are fitted
+_LEARNS, _AS_FAR = 0.05, 0.5  # what another image may lower: of the loss, of the right one's
+_ONE_HOT, _ONE_HOT_ATTENTION, _FLAT = 0.02, 0.3, 0.999
+_FACTORS = [2.0**n for n in range(1, 13)]
+
+
+def check_reach(subject: Subject) -> Iterator[Finding]:
+    """Does the gradient of each loss come to weights that are trained?"""
+    student = subject.model.student
+    trained = sum(p.numel() for p in student.parameters() if p.requires_grad)
+    frozen = sum(p.numel() for p in student.parameters() if not p.requires_grad)
+    subject.measured['student'] = {'trained weights': trained, 'frozen weights': frozen}
+    for name, count in subject.reached.items():
+        subject.measured['student'][f'reached by {name}'] = count
+        if count == 0 and subject.distiller.factor(name) > 0:
+            yield Finding(
+                f'{name} reaches no weight of the student that is trained',
+                f'its gradient is zero in all {trained:,} of them',
+                'a gradient in the layers before what it reads',
+                'unfreeze them (backbone.frozen_stages=-1), or read a later module '
+                '(model.distiller.student_recorders; tools/inspect_features.py lists them)',
+            )
+    cfg = subject.cfg.model.architecture
+    is_drawn = not cfg.get('pretrained') and 'Pretrained' not in str(cfg)
+    if is_drawn and not subject.student_has_learnt and frozen > 0.05 * (trained + frozen):
+        yield Finding(
+            'a part of the student is frozen with random weights',
+            f'{frozen:,} of its {trained + frozen:,} weights are not trained, and no weights are '
+            'loaded',
+            'pretrained weights where stages are frozen',
+            'backbone.frozen_stages=-1, or pretrained weights (architecture.pretrained, init_cfg)',
+        )
+
+
+def check_shares(subject: Subject) -> Iterator[Finding]:
+    """What part of the gradient is each loss's, and does it point where the labels' does?"""
+    hooks = {**(subject.cfg.get('default_hooks') or {})}.values()
+    hooks = [*hooks, *(subject.cfg.get('custom_hooks') or [])]
+    balanced = any('GradientBalanceHook' in str((hook or {}).get('type')) for hook in hooks)
+    # At first the weights after a feature are small, and so is the labels' gradient there.
+    drowns = 0.97 if subject.student_has_learnt else 0.998
+    opposing = []
+    read = {name: {key[0] for key in subject.keys(name) if key[1]} for name in subject.names}
+    for record in subject.gradients[0]:
+        batches = [of[record] for of in subject.gradients if record in of]
+        losses = batches[0]
+        norms = {k: statistics.fmean(of[k].norm for of in batches) for k in losses}
+        shares = {k: statistics.fmean(of[k].share for of in batches) for k in losses}
+        cosines = {k: [of[k].cosine or 0.0 for of in batches] for k in losses}
+        subject.measured.setdefault('gradients', {})[record] = {
+            k: dict(norm=norms[k], share=shares[k], cosine=statistics.fmean(cosines[k]))
+            for k in losses
+        }
+        for name in losses:
+            if name == TASK or TASK not in losses or record not in read[name]:
+                continue
+            weight = f'model.distiller.distill_losses.{name}.loss_weight'
+            factor = subject.distiller.factor(name)
+            bars = {k: 100 * v for k, v in shares.items()}
+            if factor == 0 or shares[name] < 0.005 and not balanced:
+                yield Finding(
+                    f'{name} weighs next to nothing',
+                    f'{shares[name]:.2%} of the gradient at {record!r}'
+                    + (', as its factor is 0' if factor == 0 else ''),
+                    'about as much as the labels, 20 to 80 %',
+                    f'raise {weight}, or let it set itself: --cfg-options '
+                    'default_hooks.balance.type=mmrazor.GradientBalanceHook',
+                    bars,
+                )
+            elif shares[name] > drowns and not balanced:
+                yield Finding(
+                    f'{name} drowns the labels',
+                    f'{shares[name]:.1%} of the gradient at {record!r}',
+                    'about as much as the labels, 20 to 80 %',
+                    f'lower {weight}, or let it set itself: --cfg-options '
+                    'default_hooks.balance.type=mmrazor.GradientBalanceHook',
+                    bars,
+                )
+            mean = statistics.fmean(cosines[name])
+            if mean < -0.1 and max(cosines[name]) < 0 and len(batches) > 2:
+                opposing.append((name, record, mean, bars))
+    for name, record, mean, bars in opposing:
+        yield Finding(
+            f'{name} pulls against the labels',
+            f'cosine {mean:.2f} between the two gradients at {record!r}, below 0 in every batch',
+            'around 0 or above',
+            'check that it compares the same classes and places; else a smaller share '
+            '(GradientBalanceHook(target=0.2))',
+            bars,
+        )
+
+
+def check_shortcut(subject: Subject) -> Iterator[Finding]:
+    """Can a loss be lowered without looking at the image?
+
+    The projections alone are fitted to three kinds of pairs: the true ones; the teacher's map with
+    the student's of another image; and with a constant one. Who gets below the last with the wrong
+    image has not looked at it.
+    """
+    if len(subject.maps) < 2 or len(subject.images[0]) < 2:
+        raise NotCheckedError('at least 2 training batches of at least 2 images')
+    looked = False
+    kinds: dict[str, Callable[[Tensor], Tensor]] = {
+        'true pairs': lambda x: x,
+        'images exchanged': lambda x: x.roll(1, 0),
+        'no image': lambda x: (
+            x.mean([0, *range(2, x.dim())], keepdim=True).expand_as(x).contiguous()
+        ),
+    }
+    for name in subject.names:
+        if not _trained_parts(subject, name) or not _reads_maps(subject, name):
+            continue
+        looked = True
+        left = {kind: _fit(subject, name, change) for kind, change in kinds.items()}
+        gain = {kind: 1 - value / left['no image'] for kind, value in left.items()}
+        del gain['no image']
+        subject.measured.setdefault('what projections learn', {})[name] = gain
+        true, wrong = gain.values()
+        if wrong > _LEARNS and wrong > _AS_FAR * true:
+            yield Finding(
+                f'{name} can be lowered without looking at the image',
+                f'its projections alone lower it by {true:.0%} with the right image and by '
+                f'{wrong:.0%} with another one',
+                'next to nothing with another image',
+                _shortcut_remedy(subject, name),
+                {kind: 100 * value for kind, value in gain.items()},
+            )
+    if not looked:
+        raise NotCheckedError('a loss with projections that are trained')
+
+
+def check_softmaxes(subject: Subject) -> Iterator[Finding]:
+    """Are the softmaxes in the losses neither one-hot nor flat?"""
+    found = False
+    for name in subject.names:
+        seen = _Softmaxes()
+        with torch.no_grad(), subject.replayed(subject.maps[-1]), seen:
+            subject.distiller.compute_loss(name)
+        if not seen.entropies:
+            continue
+        found = True
+        least = min(range(len(seen.entropies)), key=lambda i: seen.entropies[i][1.0])
+        of = seen.entropies[least]
+        subject.measured.setdefault('entropy of softmaxes', {})[name] = [
+            each[1.0] for each in seen.entropies
+        ]
+        loss = subject.distiller.distill_losses[name]
+        is_attention = hasattr(loss, 'views') or hasattr(loss, 'softmax_over')
+        if of[1.0] < (_ONE_HOT_ATTENTION if is_attention else _ONE_HOT):
+            factor = next((f for f in _FACTORS if of[f] > 0.2), _FACTORS[-1])
+            yield Finding(
+                f'a softmax in {name} is nearly one-hot',
+                f'entropy {of[1.0]:.2%} of the largest possible: a single position or class counts',
+                'well above that, so that the others have a gradient',
+                _temperature(subject, name, factor),
+                {f'logits / {f:g}': 100 * of[f] for f in (1.0, *_FACTORS) if f <= 4 * factor},
+            )
+        elif hasattr(loss, 'tau') and of[1.0] > _FLAT:
+            factor = next((f for f in _FACTORS if of[1 / f] < 0.9), _FACTORS[-1])
+            yield Finding(
+                f'the softmaxes in {name} are flat',
+                f'entropy {of[1.0]:.2%} of the largest possible: all classes or positions count '
+                'alike',
+                'what the teacher prefers to show',
+                _temperature(subject, name, 1 / factor),
+                {f'logits x {f:g}': 100 * of[1 / f] for f in _FACTORS if f <= 4 * factor},
+            )
+    if not found:
+        raise NotCheckedError('a loss with a softmax')
+
+
+class _Softmaxes(TorchDispatchMode):
+    """Inside, the entropy of every softmax is noted, as a share of its largest, by what the logits
+    are divided by."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entropies: list[dict[float, float]] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        aten = torch.ops.aten
+        if func.overloadpacket in (aten._softmax, aten._log_softmax) and args[0].shape[args[1]] > 1:
+            logits = args[0].detach().float().movedim(args[1], -1)
+            most = torch.tensor(float(logits.shape[-1])).log()
+            self.entropies.append(
+                {
+                    f: (torch.special.entr((logits / f).softmax(-1)).sum(-1).mean() / most).item()
+                    for f in (1.0, *_FACTORS, *(1 / f for f in _FACTORS))
+                }
+            )
+        return func(*args, **(kwargs or {}))
+
+
+def _temperature(subject: Subject, name: str, factor: float) -> str:
+    loss, key = subject.distiller.distill_losses[name], f'model.distiller.distill_losses.{name}'
+    if hasattr(loss, 'tau'):
+        return f'--cfg-options {key}.tau={loss.tau * factor:g}'
+    if hasattr(loss, 'softmax_over') or hasattr(loss, 'views'):
+        return f'--cfg-options {key}.scale=auto (1 / sqrt(width))'
+    return f'divide its logits by {factor:g}'
+
+
+def _shortcut_remedy(subject: Subject, name: str) -> str:
+    loss = subject.distiller.distill_losses[name]
+    if getattr(loss, 'softmax_over', None) == 'student':
+        key = f'model.distiller.distill_losses.{name}.softmax_over'
+        return f'--cfg-options {key}=teacher (maps of one size)'
+    return 'another method, or projections that see the student alone'
+
+
+def _reads_maps(subject: Subject, name: str) -> bool:
+    first = subject.maps[0]
+    keys = subject.keys(name)
+    return all(key in first and first[key].is_floating_point() for key in keys)
+
+
+def _trained_parts(subject: Subject, name: str) -> list:
+    distiller = subject.distiller
+    records = distiller.loss_forward_mappings[name].values()
+    connectors = [record['connector'] for record in records if record.get('connector')]
+    parts = [distiller.distill_losses[name], *(distiller.connectors[of] for of in connectors)]
+    return [part for part in parts if any(p.requires_grad for p in part.parameters())]
+
+
+def _fit(subject: Subject, name: str, change: Callable[[Tensor], Tensor]) -> float:
+    """The loss on the last batch after its projections were fitted to the others."""
+    parts = _trained_parts(subject, name)
+    before = [{k: v.clone() for k, v in part.state_dict().items()} for part in parts]
+    weights = [p for part in parts for p in part.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(weights, lr=3e-3)
+    *training, last = (
+        {key: change(x) if key[1] and x.is_floating_point() else x for key, x in maps.items()}
+        for maps in subject.maps
+    )
+
+    def loss(maps: Maps) -> Tensor:
+        with subject.replayed(maps):
+            return subject.distiller.compute_loss(name)
+
+    for step in range(_STEPS):
+        optimizer.zero_grad()
+        loss(training[step % len(training)]).backward()
+        optimizer.step()
+    with torch.no_grad():
+        value = loss(last).item()
+    for part, state in zip(parts, before):
+        part.load_state_dict(state)
+    return value

@@ -1,0 +1,230 @@
+"""What the checks look at: both networks, their maps and gradients, the logs."""
+
+import copy
+from collections.abc import Callable
+from typing import Any, Optional
+
+import numpy as np
+import torch
+from mmengine import Config
+from mmengine.device import get_device
+from mmengine.runner import Runner, set_random_seed
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ..models.distillers.records import replaced_records
+from ..models.gradient_shares import LossGradient
+from ..utils.configs import is_recipe
+from ..utils.errors import naming
+from ..utils.networks import seed_of, trained_model, untrained_model
+from ..visualization.curves import Run
+from .finding import NotCheckedError
+
+Maps = dict[tuple, Tensor]  # by (recorder, from_student, ...)
+
+
+class Subject:
+    """A distillation as its training begins, or with the weights of a checkpoint.
+
+    Args:
+        cfg: of the recipe.
+        checkpoint: of its training; None: as it begins.
+        plain: the plain student, trained; None: unknown.
+        run, plain_run: logs of both.
+        num_images: validation images to score the networks on.
+        num_batches: training batches to look at maps and gradients.
+
+    Attributes:
+        classes: of the data, in the order of their ids; empty where it names none.
+        maps: by batch the tensors that the losses read.
+        images: by batch the input (B, C, H, W).
+        gradients: by batch what :func:`loss_gradients` gives.
+        reached: by loss, how many of the student's trained weights its gradient reaches.
+        measured: what the checks note.
+        values_per_channel: by batch norm of the student or the distiller, of the first batch.
+
+    Raises:
+        ValueError, FileNotFoundError: no recipe, or a checkpoint or data that are not there.
+    """
+
+    def __init__(
+        self,
+        cfg: Config,
+        checkpoint: Optional[str] = None,
+        plain: Optional[nn.Module] = None,
+        run: Optional[Run] = None,
+        plain_run: Optional[Run] = None,
+        num_images: int = 12,
+        num_batches: int = 4,
+    ) -> None:
+        if not is_recipe(cfg):
+            raise ValueError(f'config {cfg.filename!r} is no distillation recipe: nothing to check')
+        self.cfg, self.checkpoint, self.run, self.plain_run = cfg, checkpoint, run, plain_run
+        if checkpoint is None:
+            model = untrained_model(cfg, seed_of(cfg, {}) or 0)
+        else:
+            model = trained_model(cfg, checkpoint, with_teacher=True)
+        self.model = model.to(get_device())
+        self.plain = None if plain is None else plain.to(get_device())
+        self.distiller = model.distiller
+        self.names = list(self.distiller.loss_forward_mappings)
+        self.measured: dict[str, Any] = {}
+        self.val_batches: list[dict] = []
+        self.num_images, self.classes, self.metainfo = 0, (), {}
+        if cfg.get('val_dataloader'):
+            loader = _loader(cfg, 'val')
+            self.metainfo = getattr(loader.dataset, 'metainfo', {})
+            self.classes = tuple(self.metainfo.get('classes') or ())
+            for batch in loader:
+                self.val_batches.append(batch)
+                self.num_images += len(batch['inputs'])
+                if self.num_images >= num_images:
+                    break
+        self.maps: list[Maps] = []
+        self.images: list[Tensor] = []
+        self.gradients: list[dict[str, dict[str, LossGradient]]] = []
+        self.reached: dict[str, int] = {}
+        self.values_per_channel: dict[str, int] = {}
+        self._scores: dict[str, np.ndarray] = {}
+        set_random_seed(0)
+        before = copy.deepcopy(self.model.state_dict())
+        for _, batch in zip(range(num_batches), _loader(cfg, 'train')):
+            self._look_at(batch)
+        self.model.load_state_dict(before)  # the running statistics of batch norms
+        self.model.eval()
+
+    def confusion(self, who: str, step: Optional[Callable] = None) -> np.ndarray:
+        """(C, C) pixels or images of the validation by label and prediction, of 'teacher',
+        'student' or 'plain'.
+
+        Args:
+            step: in place of the network's own; then nothing is remembered.
+        """
+        steps = dict(teacher=self.model.teacher_val_step, student=self.model.val_step)
+        if self.plain is not None:
+            steps['plain'] = self.plain.val_step
+        if step is None and who in self._scores:
+            return self._scores[who]
+        if not self.val_batches or not self.classes:
+            raise NotCheckedError('a val_dataloader whose data set names its classes')
+        count = len(self.classes)
+        table = np.zeros((count, count), np.int64)
+        with torch.no_grad():
+            for batch in self.val_batches:
+                for sample in (step or steps[who])(batch):
+                    label, prediction = _pair(sample)
+                    if label.shape != prediction.shape:
+                        raise NotCheckedError('labels of the size of the predictions')
+                    counts = (label >= 0) & (label < count) & (prediction < count)
+                    ids = label[counts] * count + prediction[counts]
+                    table += np.bincount(ids, minlength=count**2).reshape(count, count)
+        if not table.any():
+            raise NotCheckedError('labels of the classes of the data set')
+        if step is None:
+            self._scores[who] = table
+        return table
+
+    def score(self, confusion: np.ndarray) -> float:
+        """mIoU of a segmentation, accuracy of a classification, in per cent."""
+        right = np.diag(confusion)
+        if self.metric == 'accuracy':
+            return 100 * right.sum() / confusion.sum()
+        union = confusion.sum(0) + confusion.sum(1) - right
+        return float(100 * np.mean(right[union > 0] / union[union > 0]))
+
+    @property
+    def student_has_learnt(self) -> bool:
+        """Whether it has weights of a training, its own or one that it begins with."""
+        init = self.cfg.model.architecture.get('init_cfg') or {}
+        is_pretrained = isinstance(init, dict) and init.get('type') == 'Pretrained'
+        return bool(self.checkpoint or self.cfg.get('load_from') or is_pretrained)
+
+    @property
+    def metric(self) -> str:
+        return 'accuracy' if self.cfg.get('default_scope') == 'mmpretrain' else 'mIoU'
+
+    def keys(self, name: str) -> list[tuple]:
+        """Those of the maps that a loss reads."""
+        keys = []
+        with self.replayed({}, keys), torch.no_grad():
+            for record in self.distiller.loss_forward_mappings[name].values():
+                place = record.get('record_idx', 0), record.get('data_idx')
+                self.distiller.raw_record(record['recorder'], record['from_student'], *place)
+        return keys
+
+    def source(self, key: tuple) -> str:
+        """A record for a reader, e.g. "the teacher's 'feature' (decode_head.bottleneck)"."""
+        side = 'student' if key[1] else 'teacher'
+        return f"the {side}'s {key[0]!r} ({self.distiller.recorder(key[0], key[1]).source})"
+
+    def replayed(self, maps: Maps, keys: Optional[list] = None):
+        """Inside, the losses read these maps; what they read is added to ``keys``."""
+
+        def replace(key: tuple, data: Any) -> Any:
+            if keys is not None:
+                keys.append(key)
+            return maps.get(key, data)
+
+        return replaced_records(self.distiller, replace)
+
+    def _look_at(self, batch: Any) -> None:
+        model = self.model.train()
+        data = model.data_preprocessor(batch, True)
+        maps: Maps = {}
+
+        def keep(key: tuple, data: Any) -> Any:
+            if isinstance(data, Tensor):
+                maps[key] = data
+            return data
+
+        handles = [] if self.images else self._count_values()
+        model.measures_gradients = True
+        with replaced_records(self.distiller, keep):
+            losses = model.loss(data['inputs'], data.get('data_samples'))
+        for handle in handles:
+            handle.remove()
+        if not self.images:
+            weights = [p for p in model.student.parameters() if p.requires_grad]
+            for name in self.names:
+                self.reached[name] = _reach(losses[f'distill.{name}'], weights)
+        self.gradients.append(model.loss_gradients)
+        self.maps.append({key: x.detach() for key, x in maps.items()})
+        self.images.append(data['inputs'])
+
+    def _count_values(self) -> list:
+        def hook(name):
+            def count(_, inputs):
+                self.values_per_channel[name] = inputs[0].numel() // inputs[0].shape[1]
+
+            return count
+
+        norms = [*self.model.student.named_modules(), *self.distiller.named_modules()]
+        return [
+            module.register_forward_pre_hook(hook(name))
+            for name, module in norms
+            if isinstance(module, _BatchNorm) and module.training
+        ]
+
+
+def _loader(cfg: Config, split: str):
+    loader_cfg = copy.deepcopy(cfg[f'{split}_dataloader'])
+    loader_cfg.update(num_workers=0, persistent_workers=False)
+    with naming(f'{split}_dataloader'):
+        return Runner.build_dataloader(loader_cfg, seed=0)
+
+
+def _pair(sample: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Label and prediction, flat, of a segmentation or a classification."""
+    for label, prediction in (('gt_sem_seg', 'pred_sem_seg'), ('gt_label', 'pred_label')):
+        if label in sample and prediction in sample:
+            both = (getattr(sample, name) for name in (label, prediction))
+            both = (x.data if hasattr(x, 'data') and not isinstance(x, Tensor) else x for x in both)
+            return tuple(x.cpu().numpy().astype(np.int64).ravel() for x in both)
+    raise NotCheckedError('labels and predictions of classes')
+
+
+def _reach(loss: Tensor, weights: list[Tensor]) -> int:
+    if not loss.requires_grad or not weights:
+        return 0
+    gradients = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True)
+    return sum(x.numel() for x in gradients if x is not None and x.any())

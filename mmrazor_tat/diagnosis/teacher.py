@@ -1,0 +1,240 @@
+"""Is the teacher worth listening to, and does it speak of the student's classes?"""
+
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
+import torch.nn.functional as F
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor, nn
+
+from ..compat.checkpoints import read_checkpoint
+from ..models.teacher.input import Normalization, TeacherInput
+from .finding import Finding, NotCheckedError
+from .subject import Subject
+
+_CLEARLY = (5.0, 1.2)  # better by so many points, and by this factor
+_NORMALIZATIONS = {  # mean and std of three channels
+    "ImageNet's mean and std": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+    'values from -1 to 1': ((127.5,) * 3, (127.5,) * 3),
+    'values from 0 to 1': ((0.0,) * 3, (255.0,) * 3),
+    'values from 0 to 255': ((0.0,) * 3, (1.0,) * 3),
+}
+
+
+def check_agreement(subject: Subject) -> Iterator[Finding]:
+    """Do teacher, student, data set and evaluator mean the same by a label?"""
+    cfg, data = subject.cfg, subject.metainfo if subject.val_batches else {}
+    path = cfg.model.get('teacher_ckpt')
+    meta = read_checkpoint(path, True).get('meta') or {} if path and '://' not in path else {}
+    meta = meta.get('dataset_meta') or {}
+    for name, default in (('classes', None), ('palette', None), ('reduce_zero_label', False)):
+        own, of_teacher = data.get(name, default), meta.get(name, default)
+        if None in (own, of_teacher) or not meta or _listed(own) == _listed(of_teacher):
+            continue
+        what = {
+            'classes': "make the data set's classes those of the teacher, in their order, or train "
+            'a teacher on this data set',
+            'palette': f'compare the classes by hand; else give the data set metainfo.{name}',
+            'reduce_zero_label': f'train_dataloader.dataset.reduce_zero_label={of_teacher}, and '
+            'the same of val and test',
+        }
+        yield Finding(
+            f'teacher and data set differ in {name}',
+            f'data set {_short(own)}, teacher checkpoint {_short(of_teacher)}',
+            'the same in both: else a channel of the logits is another class',
+            what[name],
+        )
+    head = getattr(subject.model.student, 'decode_head', None)
+    if head is None:
+        return
+    head = head[-1] if isinstance(head, nn.ModuleList) else head
+    ids = {'decode_head.ignore_index': getattr(head, 'ignore_index', 255)}
+    evaluators = cfg.get('val_evaluator') or []
+    for part in evaluators if isinstance(evaluators, list) else [evaluators]:
+        if 'ignore_index' in part:
+            ids['val_evaluator.ignore_index'] = part['ignore_index']
+    dataset = cfg.get('val_dataloader', {}).get('dataset', {})
+    ids['dataset.ignore_index'] = dataset.get('ignore_index', 255)
+    if len(set(ids.values())) > 1:
+        yield Finding(
+            'the losses and the data set ignore different labels',
+            ', '.join(f'{key} {value}' for key, value in ids.items()),
+            "one value: the pixels that are nobody's are ignored everywhere, and no others",
+            f'set all of them to {ids["dataset.ignore_index"]}',
+        )
+
+
+def check_classes(subject: Subject) -> Iterator[Finding]:
+    """Would the teacher be better if its classes were numbered otherwise?"""
+    table = _of_teacher(subject)
+    right = table.T / np.maximum(table.sum(0)[:, None] + table.sum(1) - table.T, 1)  # IoU, (P, L)
+    present = table.sum(1) > 0
+    predicted, label = linear_sum_assignment(-right * present)
+    matched = 100 * right[predicted, label][present[label]].sum() / present.sum()
+    own = 100 * np.diag(right)[present].mean()
+    subject.measured['teacher'] |= {'score with its classes renumbered': matched}
+    moved = [
+        (p, k) for p, k in zip(predicted, label) if p != k and present[k] and right[p, k] > 0.1
+    ]
+    if not _is_clearly_better(matched, own) or len(moved) < 2:
+        return
+    names = subject.classes
+    shift = {int(p - k) for p, k in moved}
+    pairs = ', '.join(f'{names[k]!r} is called {names[p]!r}' for p, k in moved[:4])
+    remedy = 'put the classes of the data set (metainfo) in the order of the teacher'
+    if len(shift) == 1 and shift <= {1, -1}:
+        remedy = 'reduce_zero_label of the data set (train, val, test) has to be as in the '
+        remedy += "teacher's training"
+    yield Finding(
+        'the teacher numbers the classes otherwise than the labels',
+        f'{subject.metric} {own:.1f} as it is, {matched:.1f} with its classes renumbered: {pairs}',
+        'its own numbers to be the best',
+        remedy,
+        {'as it is': own, 'renumbered': matched},
+    )
+
+
+def check_input(subject: Subject) -> Iterator[Finding]:
+    """Would the teacher be better if it saw the images otherwise?"""
+    table = _of_teacher(subject)
+    model, own = subject.model, subject.model.teacher_input
+    now = own.target or own.source
+    if now is None:
+        raise NotCheckedError('a data preprocessor that normalizes images')
+    tried: dict[str, nn.Module] = {}
+    swapped = now._replace(swaps=not now.swaps)
+    if subject.images[0].shape[1] == 3:
+        tried['channels reversed'] = _Tried(own.source, swapped)
+        for name, (mean, std) in _NORMALIZATIONS.items():
+            for order in (now, swapped):
+                other = order._replace(
+                    mean=_channels(mean, subject.images[0]), std=_channels(std, subject.images[0])
+                )
+                if other.listed() not in (now.listed(), swapped.listed()):
+                    text = name + (', channels reversed' if order is swapped else '')
+                    tried[text] = _Tried(own.source, other)
+    tried['images of half the size'] = _Tried(own.source, now, 0.5)
+    tried['images of twice the size'] = _Tried(own.source, now, 2.0)
+    scores = {'as configured': subject.score(table)}
+    for name, module in tried.items():
+        with _sees(model, module):
+            scores[name] = subject.score(subject.confusion('teacher', model.teacher_val_step))
+    subject.measured['teacher'] |= {'score by input': scores}
+    best = max(scores, key=scores.get)
+    knows = scores[best] > 2 * _guess(subject, table)
+    if not knows or not _is_clearly_better(scores[best], scores['as configured']):
+        return
+    key = 'model.teacher.data_preprocessor'
+    other = tried[best].target
+    if 'size' in best:
+        remedy = 'train and validate at the scale of the teacher (Resize and crop of both '
+        remedy += 'pipelines), or take a teacher that was trained at this one'
+    else:
+        remedy = f'--cfg-options {key}.bgr_to_rgb={other.swaps}'
+        for name in ('mean', 'std') if other.std is not None else ():
+            values = ','.join(f'{v:g}' for v in getattr(other, name).flatten().tolist())
+            remedy += f' {key}.{name}="[{values}]"'
+    yield Finding(
+        'the teacher is used to other images than it is given',
+        f'{subject.metric} {scores["as configured"]:.1f} as configured, {scores[best]:.1f} with '
+        + best,
+        'the configured input to be the best of those tried',
+        remedy,
+        scores,
+    )
+
+
+def check_knowledge(subject: Subject) -> Iterator[Finding]:
+    """Does the teacher know more than which class is the commonest?"""
+    table = _of_teacher(subject)
+    score, guess = subject.score(table), _guess(subject, table)
+    subject.measured['teacher'] |= {'score of the commonest class alone': guess}
+    if score < 1.5 * guess or not np.isfinite(score):
+        yield Finding(
+            'the teacher knows next to nothing of the validation data',
+            f'{subject.metric} {score:.1f} on {subject.num_images} images; the commonest class '
+            f'everywhere gives {guess:.1f}',
+            'well above that',
+            'check model.teacher_ckpt, and that the teacher was trained on these classes',
+            {'teacher': score, 'the commonest class': guess},
+        )
+
+
+def check_gap(subject: Subject) -> Iterator[Finding]:
+    """Is the teacher better than the student is without it?"""
+    teacher = subject.score(_of_teacher(subject))
+    who = 'plain' if subject.plain is not None else 'student'
+    if who == 'student' and not subject.student_has_learnt:
+        raise NotCheckedError('--plain, the work dir of the plain student')
+    other = subject.score(subject.confusion(who))
+    scores = {'teacher': teacher, f'{who} student' if who == 'plain' else 'student': other}
+    subject.measured['teacher'] |= {'against': scores}
+    if teacher - other >= max(1.0, 0.02 * teacher):
+        return
+    yield Finding(
+        'the teacher is hardly better than the student: there is nothing to learn',
+        ', '.join(f'{name} {subject.metric} {value:.1f}' for name, value in scores.items())
+        + f' on {subject.num_images} images',
+        'a gap of several points',
+        'a stronger teacher (larger, trained for longer), or a smaller student',
+        scores,
+    )
+
+
+class _Tried(TeacherInput):
+    """The student's input for a teacher that is used to another one."""
+
+    def __init__(self, source: Normalization, target: Normalization, scale: float = 1.0) -> None:
+        nn.Module.__init__(self)
+        self.source, self.target, self.scale = source, target, scale
+
+    def forward(self, inputs: Tensor, data_samples=None) -> Tensor:
+        x = super().forward(inputs, data_samples)
+        if self.scale == 1:
+            return x
+        return F.interpolate(x, scale_factor=self.scale, mode='bilinear', align_corners=False)
+
+
+@contextlib.contextmanager
+def _sees(model: nn.Module, module: nn.Module) -> Iterator[None]:
+    own, model.teacher_input = model.teacher_input, module
+    try:
+        yield
+    finally:
+        model.teacher_input = own
+
+
+def _of_teacher(subject: Subject) -> np.ndarray:
+    table = subject.confusion('teacher')
+    subject.measured.setdefault('teacher', {})['score'] = subject.score(table)
+    return table
+
+
+def _guess(subject: Subject, table: np.ndarray) -> float:
+    """The score of the commonest class everywhere."""
+    constant, labels = np.zeros_like(table), table.sum(1)
+    constant[:, labels.argmax()] = labels
+    return subject.score(constant)
+
+
+def _is_clearly_better(value: float, other: float) -> bool:
+    points, factor = _CLEARLY
+    return value > other + points and value > factor * other
+
+
+def _channels(values: tuple, like: Tensor) -> Tensor:
+    return like.new_tensor(values).view(-1, 1, 1)
+
+
+def _listed(value) -> object:
+    return (
+        [list(v) if isinstance(v, (list, tuple)) else v for v in value]
+        if isinstance(value, (list, tuple))
+        else value
+    )
+
+
+def _short(value) -> str:
+    text = ', '.join(map(str, value[:4])) if isinstance(value, (list, tuple)) else str(value)
+    return text + (', ...' if isinstance(value, (list, tuple)) and len(value) > 4 else '')

@@ -1,0 +1,88 @@
+"""Batches that are too small, and what the logs say."""
+
+from collections.abc import Iterator
+
+from ..utils.metrics import main_metric
+from ..visualization.curves import Run, series
+from .finding import Finding, NotCheckedError
+from .subject import Subject
+
+
+def check_batch_norms(subject: Subject) -> Iterator[Finding]:
+    """Does every batch norm see enough values for its statistics?"""
+    if not subject.values_per_channel:
+        raise NotCheckedError('a batch norm that learns')
+    name, least = min(subject.values_per_channel.items(), key=lambda item: item[1])
+    subject.measured['least values of a batch norm'] = {name: least}
+    if least < 4:
+        yield Finding(
+            'a batch norm takes its statistics from hardly any values',
+            f'{name}: {least} for each channel, with {len(subject.images[0])} images a batch',
+            'at least 4, better 16',
+            'train_dataloader.batch_size=8 and more, SyncBN over several GPUs, or '
+            'backbone.norm_eval=True where weights are pretrained',
+        )
+
+
+def check_curve(subject: Subject) -> Iterator[Finding]:
+    """Was it too short, did it overfit, were the labels drowned?"""
+    run = _run(subject)
+    name = main_metric(run.validation)
+    values = series(run.validation, name)
+    if len(values) < 2:
+        raise NotCheckedError('a log of at least two validations')
+    last, best = values.iloc[-1], values.max()
+    subject.measured['curve'] = {'last': last, 'best': best}
+    per_cent = 100 if best > 1 else 1  # a metric from 0 to 100, or to 1
+    if best - last > max(0.02 * per_cent, 0.07 * best):
+        yield Finding(
+            'the student was better before the end: it overfits, or the learning rate is too high',
+            f'{name} {best:.1f} at iteration {values.idxmax():,}, {last:.1f} at the end',
+            'the last validation to be about the best',
+            'stop there (save_best keeps it), more augmentation, or a decaying learning rate',
+            {'best': best, 'last': last},
+        )
+    earlier = values[values.index <= 0.75 * values.index[-1]]
+    if len(values) > 3 and len(earlier) and last - earlier.max() > 0.1 * last:
+        yield Finding(
+            'the training ends while the student still learns',
+            f'{name} rises from {earlier.max():.1f} to {last:.1f} in the last quarter',
+            'a curve that is flat at its end',
+            'more iterations (train_cfg.max_iters, and end of param_scheduler)',
+            {'at three quarters': earlier.max(), 'last': last},
+        )
+
+
+def check_labels_loss(subject: Subject) -> Iterator[Finding]:
+    """Does the distilled student fit the labels as well as the plain one does?"""
+    run, plain = _run(subject), subject.plain_run
+    if plain is None:
+        raise NotCheckedError('--plain, the work dir of the plain student')
+    names = [name for name in plain.training if name.split('.')[-1].startswith('loss_')]
+    names = [name for name in names if f'student.{name}' in run.training]
+    if not names:
+        raise NotCheckedError("the plain student's losses in both logs")
+    of_labels = {
+        'plain': sum(_end(plain, name) for name in names),
+        'distilled': sum(_end(run, f'student.{name}') for name in names),
+    }
+    subject.measured["labels' loss at the end"] = of_labels
+    if of_labels['distilled'] > 1.3 * of_labels['plain']:
+        yield Finding(
+            'the labels were drowned: the distilled student fits them worse than the plain one',
+            ', '.join(f'{k} {v:.3f}' for k, v in of_labels.items()) + ' at the end',
+            'about the same',
+            'lower the loss_weight of the distillation losses, or use GradientBalanceHook',
+            of_labels,
+        )
+
+
+def _run(subject: Subject) -> Run:
+    if subject.run is None:
+        raise NotCheckedError('the work dir of a run')
+    return subject.run
+
+
+def _end(run: Run, name: str) -> float:
+    values = series(run.training, name)
+    return values[values.index > 0.9 * values.index[-1]].mean()

@@ -1,0 +1,269 @@
+"""Planted faults are the first finding; a healthy pair has none."""
+
+import contextlib
+
+import pandas as pd
+import pytest
+import torch
+from fixtures.networks import NETWORKS, resnet
+from mmrazor.models.task_modules.recorder import ModuleOutputsRecorder
+from mmrazor.registry import MODELS, TASK_UTILS
+from torch import nn
+
+from mmrazor_tat.diagnosis import Subject, diagnose
+from mmrazor_tat.diagnosis.diagnose import CHECKS
+from mmrazor_tat.diagnosis.finding import NotCheckedError
+from mmrazor_tat.recipes import new_recipe
+from mmrazor_tat.utils.config_options import read_config
+from mmrazor_tat.visualization.curves import Run
+
+LOSS = 'model.distiller.distill_losses.'
+POINT = 'model.distiller.{}_recorders.feature.'
+
+
+@TASK_UTILS.register_module()
+class TurnedOutputsRecorder(ModuleOutputsRecorder):
+    """What a module gives, turned."""
+
+    def __init__(self, turn: str, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.turn = turn
+
+    def get_record_data(self, *args, **kwargs):
+        x = super().get_record_data(*args, **kwargs)
+        return x.flip(-1) if self.turn == 'mirror' else x.transpose(-1, -2).contiguous()
+
+
+@MODELS.register_module()
+class ContraryLoss(nn.Module):
+    """Away from what the teacher says."""
+
+    def forward(self, preds_S, preds_T):  # noqa: N803
+        return -nn.functional.cross_entropy(preds_S, preds_T.argmax(1)).clamp(max=20)
+
+
+def first(subject: Subject) -> str:
+    """The first finding: that of the first check that has one."""
+    for check in CHECKS:
+        with contextlib.suppress(NotCheckedError):
+            for found in check(subject):
+                assert found.measured and found.expected and found.remedy
+                return found.cause
+    return 'nothing'
+
+
+def cycled(weights) -> None:  # class 1 is called 2, 2 is called 3, 3 is called 1
+    for name in ('decode_head.conv_seg.weight', 'decode_head.conv_seg.bias'):
+        weights[name] = weights[name][[0, 3, 1, 2, 4, 5, 6]]
+
+
+def random(weights) -> None:
+    torch.manual_seed(0)
+    for x in weights.values():
+        if x.dim() == 4:
+            torch.nn.init.kaiming_normal_(x)
+
+
+def silent(weights) -> None:
+    weights['decode_head.conv_seg.weight'].zero_()
+
+
+def dead_branch(weights) -> None:
+    weights['decode_head.aspp_modules.2.bn.weight'].zero_()
+    weights['decode_head.aspp_modules.2.bn.bias'].fill_(-1.0)
+
+
+def not_finite(weights) -> None:
+    weights['decode_head.aspp_modules.2.bn.bias'].fill_(float('nan'))
+
+
+CLASSES = ('background', 'disc', 'square', 'triangle', 'ring', 'cross', 'stripes')
+FAULTS = {
+    # The teacher, its classes and its input.
+    'classes': (dict(change=cycled), {}, 'numbers the classes otherwise'),
+    'one too high': (
+        {},
+        {
+            'train_dataloader.dataset.reduce_zero_label': True,
+            'val_dataloader.dataset.reduce_zero_label': True,
+        },
+        'numbers the classes otherwise',
+    ),
+    'names': (
+        dict(dataset_meta=dict(classes=CLASSES[::-1])),
+        {},
+        'differ in classes',
+    ),
+    'reduce_zero_label': (
+        dict(dataset_meta=dict(reduce_zero_label=True)),
+        {},
+        'differ in reduce_zero_label',
+    ),
+    'ignored': (
+        {},
+        {'val_evaluator.ignore_index': 0},
+        'ignore different labels',
+    ),
+    'values to 255': (
+        {},
+        {
+            'model.teacher.data_preprocessor.mean': [0.0, 0.0, 0.0],
+            'model.teacher.data_preprocessor.std': [1.0, 1.0, 1.0],
+        },
+        'used to other images',
+    ),
+    'values to 1': (
+        {},
+        {
+            'model.teacher.data_preprocessor.mean': [0.0, 0.0, 0.0],
+            'model.teacher.data_preprocessor.std': [255.0, 255.0, 255.0],
+        },
+        'used to other images',
+    ),
+    'half the size': (
+        {},
+        {'val_dataloader.dataset.pipeline.1.scale': (128, 32)},
+        'used to other images',
+    ),
+    'random teacher': (dict(change=random), {}, 'knows next to nothing'),
+    'silent teacher': (dict(change=silent), {}, 'knows next to nothing'),
+    # The maps.
+    'dead branch': (
+        dict(change=dead_branch),
+        {
+            POINT.format('teacher') + 'type': 'ModuleOutputs',
+            POINT.format('teacher') + 'source': 'decode_head.aspp_modules.2',
+        },
+        'mostly dead',
+    ),
+    'mirrored': (
+        {},
+        {
+            POINT.format('teacher') + 'type': 'TurnedOutputs',
+            POINT.format('teacher') + 'turn': 'mirror',
+            POINT.format('teacher') + 'source': 'decode_head.bottleneck.conv',
+        },
+        'left and right exchanged',
+    ),
+    'rows for columns': (
+        {},
+        {
+            POINT.format('teacher') + 'type': 'TurnedOutputs',
+            POINT.format('teacher') + 'turn': 'transpose',
+            POINT.format('teacher') + 'source': 'decode_head.bottleneck.conv',
+        },
+        'rows and columns exchanged',
+    ),
+    # Where the gradient goes.
+    'frozen below': (
+        {},
+        {
+            'model.architecture.backbone.frozen_stages': 4,
+            POINT.format('student') + 'type': 'ModuleOutputs',
+            POINT.format('student') + 'source': 'backbone.layer4',
+        },
+        'reaches no weight',
+    ),
+    'frozen at random': (
+        {},
+        {'model.architecture.backbone.frozen_stages': 3},
+        'frozen with random weights',
+    ),
+    # The losses.
+    'no scale': ({}, {LOSS + 'loss_tat.scale': 1.0}, 'nearly one-hot'),
+    'cold': ('kd', {LOSS + 'loss_kd.tau': 0.01}, 'nearly one-hot'),
+    'cold channels': ('cwd', {LOSS + 'loss_cwd.tau': 0.01}, 'nearly one-hot'),
+    'hot': ('kd', {LOSS + 'loss_kd.tau': 500.0}, 'are flat'),
+    'over the student': (
+        {},
+        {LOSS + 'loss_tat.softmax_over': 'student'},
+        'without looking at the image',
+    ),
+    'drowned': ('at', {LOSS + 'loss_at.loss_weight': 1e8}, 'drowns the labels'),
+    'too light': ('fitnet', {LOSS + 'loss_fitnet.loss_weight': 1e-6}, 'next to nothing'),
+    'contrary': (
+        'kd',
+        {LOSS + 'loss_kd': dict(_delete_=True, type='ContraryLoss')},
+        'pulls against the labels',
+    ),
+    'few images': ({}, {'train_dataloader.batch_size': 2}, 'hardly any values'),
+}
+
+
+@pytest.mark.parametrize('fault', FAULTS)
+def test_a_planted_fault_is_the_first_finding(recipe, teacher, fault):
+    change, options, cause = FAULTS[fault]
+    method, change = (change, {}) if isinstance(change, str) else ('tat', change)
+    cfg = recipe(method, teacher(**change), **options)
+    assert cause in first(Subject(cfg, num_images=8, num_batches=3))
+
+
+def test_a_dead_student(recipe, tmp_path):
+    norm = 'architecture.decode_head.bottleneck.bn.'
+    weights = {norm + name: torch.zeros(32) for name in ('weight', 'bias')}
+    torch.save(dict(state_dict=weights), tmp_path / 'dead.pth')
+    cfg = recipe(load_from=str(tmp_path / 'dead.pth'))
+    assert "the student's 'feature'" in first(Subject(cfg, num_images=8, num_batches=2))
+
+
+def test_a_teacher_that_is_no_better(recipe, teacher):
+    cfg = recipe()
+    init = dict(type='Pretrained', checkpoint=teacher())
+    cfg.model.architecture = {**cfg.model.teacher, 'init_cfg': init}
+    assert 'hardly better than the student' in first(Subject(cfg, num_images=8, num_batches=2))
+
+
+def logged(validation: list, training: float = 1.0) -> Run:
+    steps = [100 * (n + 1) for n in range(len(validation))]
+    losses = {'decode.loss_ce': training, 'student.decode.loss_ce': training}
+    return Run(
+        'run',
+        training=pd.DataFrame([losses] * len(steps), index=steps),
+        validation=pd.DataFrame({'mIoU': validation}, index=steps),
+    )
+
+
+@pytest.mark.parametrize(
+    ('run', 'cause'),
+    [
+        (logged([20, 40, 60, 50]), 'better before the end'),
+        (logged([20, 30, 40, 60]), 'while the student still learns'),
+        (logged([20, 40, 50, 51], 2.0), 'the labels were drowned'),
+        (logged([20, 40, 50, 51], 1.1), 'nothing'),
+    ],
+)
+def test_the_log_of_a_run(recipe, run, cause):
+    subject = Subject(recipe('fitnet'), num_images=8, num_batches=2)
+    subject.run, subject.plain_run = run, logged([20, 40, 50, 51])
+    assert cause in first(subject)
+
+
+# Student and method; the maps are of the teacher's size, so TaT's softmax runs over the teacher.
+DENSE = dict(NETWORKS['mobilenet']['backbone'], strides=(1, 2, 1, 1, 1, 1, 1))
+HEALTHY = {
+    'resnet, deeplabv3': (dict(NETWORKS['deeplabv3'], backbone=resnet(4, (1, 1, 1, 1))), 'tat'),
+    'resnet, deeplabv3plus': (NETWORKS['deeplabv3plus'], 'tat'),
+    'mobilenet, deeplabv3': (dict(NETWORKS['mobilenet'], backbone=DENSE), 'tat-cwd'),
+    'mit, segformer': (NETWORKS['segformer_small'], 'cwd'),
+    'swin, upernet': (NETWORKS['upernet_swin'], 'tat'),
+    'resnet, upernet': (NETWORKS['upernet_resnet'], 'fitnet'),
+    'resnet, fcn': (dict(NETWORKS['fcn'], backbone=resnet(4, (1, 1, 1, 1))), 'kd'),
+}
+
+
+@pytest.mark.parametrize(('student', 'method'), HEALTHY.values(), ids=HEALTHY)
+def test_a_healthy_pair_is_not_accused(repo, scenes, teacher, tmp_path, student, method):
+    (tmp_path / 'student.py').write_text(
+        f'_base_ = {str(repo / "configs/small/demo/student.py")!r}\n'
+        f'model = dict(_delete_=True, **{student!r})\n'
+    )
+    new_recipe(
+        str(repo / 'configs/small/demo/teacher.py'),
+        str(tmp_path / 'student.py'),
+        tmp_path / 'recipe.py',
+        method,
+        teacher_ckpt=teacher(),
+    )
+    found = diagnose(Subject(read_config(str(tmp_path / 'recipe.py'), {'data_root': str(scenes)})))
+    assert [finding.cause for finding in found.findings] == []
+    assert len(found.passed) >= 10
