@@ -9,7 +9,7 @@ REPO = Path(__file__).parent.parent
 PACKAGE = REPO / 'mmrazor_tat'
 ROOMS = {
     *('functional', 'ops', 'models', 'datasets', 'engine', 'visualization', 'export'),
-    *('recipes', 'benchmark', 'data_preparation', 'utils', 'compat'),
+    *('recipes', 'benchmark', 'data_preparation', 'diagnosis', 'utils', 'compat'),
 }
 
 

@@ -20,6 +20,14 @@ def parse_args() -> argparse.Namespace:
         metavar='VALUE',
         help='training stops where the teacher is below it on 100 validation images',
     )
+    parser.add_argument(
+        '--balance',
+        type=float,
+        nargs='?',
+        const=0.5,
+        metavar='SHARE',
+        help="the losses' weights set themselves to this share of the gradient (default: 0.5)",
+    )
     for role in ('student', 'teacher'):
         parser.add_argument(
             f'--{role}-feature',
@@ -62,6 +70,7 @@ def make(args: argparse.Namespace) -> None:
         sources,
         args.size,
         args.force,
+        args.balance,
     )
     print_choice(recipe)
     print(f'\n{args.out} is written. It has been built, and its losses have been computed once.')

@@ -11,6 +11,7 @@ from mmengine import Config
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
+from ..engine.hooks import GradientBalanceHook
 from .features import input_size, training_crop
 from .networks import Network, RecipeError, choose_point, read_network
 from .text import METHODS, recipe_text
@@ -39,6 +40,7 @@ def new_recipe(
     sources: Optional[dict[tuple[str, str], str]] = None,
     size: Optional[Sequence[int]] = None,
     force: bool = False,
+    balance: Optional[float] = None,
 ) -> Recipe:
     """Write a recipe that inherits the student's config, and try it.
 
@@ -52,12 +54,16 @@ def new_recipe(
             is not to be chosen.
         size: (height, width) of the input. None: the student's training crop.
         force: write over an existing file.
+        balance: share of the gradient of the distillation, see ``GradientBalanceHook``; None: the
+            weights are the usual ones.
 
     Raises:
         RecipeError, ValueError, FileNotFoundError: what does not fit, by name.
     """
     _check_out(out, force)
     _check_sources(method, sources or {})
+    if balance is not None:
+        GradientBalanceHook(balance)  # which checks it
     if size is not None and not (len(size) == 2 and all(length > 0 for length in size)):
         raise RecipeError(f'--size must be two positive lengths, height and width, got {size}')
     networks = [read_network('student', student, size)]
@@ -80,7 +86,7 @@ def new_recipe(
     # What FrozenTeacherDistill would not find in the student's data preprocessor.
     has_size = (networks[0].cfg.model.get('data_preprocessor') or {}).get('size')
     probe_size = None if has_size else size
-    text = recipe_text(method, *networks, out, teacher_ckpt, floor, views, probe_size)
+    text = recipe_text(method, *networks, out, teacher_ckpt, floor, views, probe_size, balance)
     out.parent.mkdir(parents=True, exist_ok=True)
     trial = out.with_name(f'{out.stem}_being_tried.py')
     trial.write_text(text)

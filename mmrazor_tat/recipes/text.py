@@ -34,6 +34,7 @@ def recipe_text(
     floor: Optional[float] = None,
     views: Optional[list[dict]] = None,
     probe_size: Optional[tuple[int, int]] = None,
+    balance: Optional[float] = None,
 ) -> str:
     """The recipe as a config file; paths are written relative to ``out``. See ``new_recipe``."""
     fragment, kinds = METHODS[method]
@@ -97,6 +98,8 @@ def recipe_text(
             f"        type='mmrazor.TeacherCheckHook', num_images=100, floor={floor!r}),",
             "    teacher_evaluation=dict(type='mmrazor.TeacherEvaluationHook'),",
         ]
+    if balance is not None:
+        lines.append(f"    balance=dict(type='mmrazor.GradientBalanceHook', target={balance!r}),")
     lines += [f"    {name}=dict(type='mmrazor.{hook}')," for name, hook in GUARDS.items()]
     chosen = (student.cfg.get('default_hooks', {}).get('checkpoint') or {}).get('save_best')
     metric = metric_of_evaluator(student.cfg.get('val_evaluator')) if validates else None

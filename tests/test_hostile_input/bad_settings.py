@@ -13,6 +13,7 @@ _LOSSES = 'model.distiller.distill_losses'
 _TAT = f'{_LOSSES}.loss_tat'
 _ALPHA = 'architecture.decode_head.loss_decode.loss_weight'
 _KL = dict(type='KLDivergence', tau=4.0, loss_weight=0.9)
+_BALANCE = dict(type='mmrazor.GradientBalanceHook')
 _OF_NO_LOSS = dict(type='mmrazor.LossScheduleHook', schedules=dict(loss_kd=dict(warmup=3)))
 
 # Of a plain network.
@@ -82,4 +83,6 @@ RECIPE = [
     (f'{_LOSSES}.loss_kl', _KL | dict(tau=0), 'loss_kl.tau', 'above 0'),
     ('custom_hooks', [_OF_NO_LOSS], "'loss_kd'", 'loss_tat'),
     ('custom_hooks', [dict(type='mmrazor.TeacherCheckHook', floor='high')], 'floor', "'high'"),
+    ('custom_hooks', [_BALANCE | dict(target=dict(loss_kd=0.5))], "'loss_kd'", 'loss_tat'),
+    ('custom_hooks', [_BALANCE | dict(target=50)], 'target must be a share', 'got 50'),
 ]

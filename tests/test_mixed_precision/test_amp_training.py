@@ -128,3 +128,19 @@ def test_a_step(name, dtype, amp_on_a_cpu, toy_voc, teacher, tmp_path):
     assert watch.dtypes == {(True, dtype), (False, dtype)}
     assert all(changed and before == after for before, after, changed, _ in watch.steps)
     assert_finite(runner.model)
+
+
+def test_the_balance_is_of_the_unscaled_gradients(amp_on_a_cpu, toy_voc, teacher, tmp_path):
+    """A loss scale does not change the shares, nor does accumulation."""
+    factors = {}
+    for scale, counts in ((2.0**4, 1), (2.0**12, 1), (2.0**4, 2)):
+        cfg = config('tat_student', toy_voc, teacher, tmp_path / f'{scale}_{counts}', iterations=2)
+        cfg.optim_wrapper.update(loss_scale=dict(init_scale=scale), accumulative_counts=counts)
+        cfg.default_hooks.balance = dict(
+            type='mmrazor.GradientBalanceHook', target=0.3, interval=1, warmup=1
+        )
+        cfg.randomness = dict(seed=0)
+        runner, _ = train(cfg)
+        factors[scale, counts] = runner.model.distiller.balance_factors['loss_tat']
+    first = factors[2.0**4, 1]
+    assert first != 1 and list(factors.values()) == pytest.approx([first] * 3, rel=0.02)

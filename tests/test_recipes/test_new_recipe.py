@@ -314,3 +314,15 @@ def test_views_of_a_small_map_and_in_words():
         'patch groups: 16 x 16 patches of 8 x 8, 64 groups',
         'anchor points: 32 x 32 means of 4 x 4',
     ]
+
+
+def test_a_recipe_whose_weights_set_themselves(here, write, tmp_path):
+    pair = write('segformer_large'), write('segformer_small')
+    out = tmp_path / 'recipe.py'
+    here('tools/new_recipe.py', *pair, '--out', out, '--balance')
+    hook = Config.fromfile(out).default_hooks.balance
+    assert hook == dict(type='mmrazor.GradientBalanceHook', target=0.5)
+    other = '--out', tmp_path / 'other.py', '--balance', '1.5'
+    text = here('tools/new_recipe.py', *pair, *other, ok=False)
+    assert 'target must be a share of the gradient above 0 and below 1' in text
+    assert not (tmp_path / 'other.py').exists()

@@ -11,6 +11,8 @@ from types import SimpleNamespace
 import torch
 from mmengine import Config
 from mmengine.dist import get_dist_info, init_dist
+from mmengine.hooks import Hook
+from mmengine.logging import MessageHub
 from mmengine.model import (
     BaseModel,
     MMDistributedDataParallel,
@@ -24,6 +26,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 import mmrazor_tat
+from mmrazor_tat.engine.hooks import GradientBalanceHook
 from mmrazor_tat.models.losses import ContrastiveDistillLoss, SCKDLoss
 
 STEPS, BATCH, CLASSES, SIDE = 5, 4, 7, 32
@@ -129,11 +132,26 @@ def train(name: str) -> dict:
     wrapper = OptimWrapper(optimizer)
     generator = torch.Generator().manual_seed(1)
     losses = []
-    for _ in range(STEPS):
+    hook, runner = balance(model) if name.endswith('+balanced') else (Hook(), SimpleNamespace())
+    hook.before_train(runner)
+    for runner.iter in range(STEPS):
         batch = (classification_batch if is_classifier else segmentation_batch)(generator)
         batch = {key: value[rank::processes] for key, value in batch.items()}
+        hook.before_train_iter(runner, 0)
         losses.append(model.train_step(batch, wrapper)['loss'].item())
-    return dict(losses=losses, gradients=gradients, state=bare.state_dict(), without=without)
+        hook.after_train_iter(runner, 0)
+    found = dict(losses=losses, gradients=gradients, state=bare.state_dict(), without=without)
+    if hasattr(hook, 'state'):
+        factors, own = bare.distiller.balance_factors, bare.loss_gradients['feature']['loss_tat']
+        found.update(factors=factors, share=own.share)
+    return found
+
+
+def balance(model) -> tuple[GradientBalanceHook, SimpleNamespace]:
+    """The hook, and what it needs of a runner."""
+    hub = MessageHub.get_instance('balance')
+    runner = SimpleNamespace(model=model, message_hub=hub, _resume=False)
+    return GradientBalanceHook(0.3, interval=1, warmup=1, momentum=0.5), runner
 
 
 def main() -> None:

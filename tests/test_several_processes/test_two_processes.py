@@ -80,7 +80,7 @@ def run(repo, config, two_processes, tmp_path_factory) -> SimpleNamespace:
     settings += [f'data_root={config.parent}', 'default_hooks.logger.interval=1', *on_cpu.OPTIONS]
     settings = ['--launcher', 'pytorch', '--cfg-options', *settings]
     text = two_processes(
-        *(methods.__file__, folder / 'quick', *QUICK, '--then'),
+        *(methods.__file__, folder / 'quick', *QUICK, 'tat+balanced', '--then'),
         *(repo / 'tools/train.py', config, '--work-dir', train, *settings, '--then'),
         *(repo / 'tools/test.py', config, train / 'iter_4.pth', '--work-dir', test, *settings),
         cwd=folder,  # mmengine collects results there
@@ -134,6 +134,15 @@ def assert_those_of_one_process(name: str, of_two: list[dict]) -> None:
 @pytest.mark.parametrize('name', QUICK)
 def test_gradients_and_weights_are_those_of_one_process(name, run, one_thread):
     assert_those_of_one_process(name, run.methods)
+
+
+def test_the_balance_is_the_same_in_both(run):
+    """Though each measures the gradients of its own images."""
+    first, second = (found['tat+balanced'] for found in run.methods)
+    assert first['share'] != second['share']
+    assert first['factors'] == second['factors'] and first['factors']['loss_tat'] != 1
+    for key, value in first['state'].items():
+        assert torch.equal(value, second['state'][key]), key
 
 
 @pytest.mark.slow
