@@ -45,10 +45,9 @@ class LossScheduleHook(Hook):
         known = list(getattr(distiller, 'loss_forward_mappings', ()))
         for name in self.schedules:
             if name not in known:
-                nearest = ', '.join(map(repr, nearest_names(name, known)))
                 raise ValueError(
                     f'LossScheduleHook: schedules[{name!r}] is no distillation loss of this model; '
-                    + (f'nearest: {nearest}' if known else 'it has none')
+                    + (f'nearest: {nearest_names(name, known)}' if known else 'it has none')
                 )
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
