@@ -88,7 +88,7 @@ def test_a_second_method_and_all_hooks_that_are_shown(repo, own_pair, guides, he
     name = 'joined.py'
     (own_pair / name).write_text('\n'.join(line.strip() for line in joined.splitlines()))
     shown = [block for block in python_blocks(guides) if block.startswith('default_hooks = ')]
-    assert len(shown) == 3
+    assert len(shown) == 4
     for number, hooks in enumerate(shown):  # each over the last, as mmengine merges them
         base, name = name, f'with_hooks_{number}.py'
         (own_pair / name).write_text(f"_base_ = './{base}'\n{hooks}")
@@ -96,7 +96,7 @@ def test_a_second_method_and_all_hooks_that_are_shown(repo, own_pair, guides, he
     log = here(repo / 'tools/train.py', own_pair / name, *options, cwd=own_pair)
     assert 'distill.loss_tat' in log and 'distill.loss_cwd' in log
     # The first of a warm-up of 1,000 iterations.
-    assert 'factor/tat: 0.0010' in log
+    assert 'factor/tat: 0.0010' in log and 'balance/tat: 1.0000' in log
     assert 'grad_share/feature/task: ' in log and 'grad_share/feature/tat: ' in log
     work_dir = own_pair / 'work_dirs' / Path(name).stem
     pictures = sorted(path.name for path in work_dir.glob('*/vis_data/vis_image/attention_*.png'))

@@ -34,7 +34,8 @@ PAPER = {
 def test_all_are_here():
     ablations = [f'ablation_{of}' for of in ('anchors', 'attention', 'groups', 'patches', 'views')]
     tables = [f'{data}_{how}' for data in PAPER for how in ('mmseg', 'paper')]
-    rest = ['tat_sieve', 'tat_sizes', 'tat_study', 'tiny', 'voc_small']
+    rest = ['tat_sieve', 'tat_sizes', 'tat_study']
+    rest += [of + kind for of in ('tiny', 'voc_small') for kind in ('', '_balanced')]
     assert sorted([*ablations, *tables, *rest]) == SUITES
 
 

@@ -9,42 +9,27 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine import DictAction
-
 from mmrazor_tat import compat
 from mmrazor_tat.benchmark.execution import LAUNCHERS, Launch, dry_run, report_only, run_suite
 from mmrazor_tat.benchmark.suites import Plan, SuiteError, load_suite
 from mmrazor_tat.benchmark.suites.jobs import batch_warning
 from mmrazor_tat.benchmark.suites.options import read_options
+from mmrazor_tat.utils.command_line import add_cfg_options
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('suite', help="a suite's file, or the name of a shipped one: tiny")
     parser.add_argument('--out', type=Path, help='default: work_dirs/benchmark/SUITE')
-    parser.add_argument(
-        '--seeds', type=int, nargs='+', help="instead of the suite's; a run's own seeds stay"
-    )
+    parser.add_argument('--seeds', type=int, nargs='+', help="instead of the suite's, not a run's")
     parser.add_argument(
         '--only',
         nargs='+',
         metavar='NAME',
         help='these runs, by name or shell pattern ("resnet56-*"), and the teachers that they need',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help="settings of every run, over the suite's, e.g. data_root=PATH",
-    )
-    parser.add_argument(
-        '--jobs',
-        type=int,
-        default=1,
-        help='runs at once: each has its own GPU, or its share of the cores',
-    )
+    add_cfg_options(parser, "settings of every run, over the suite's, e.g. data_root=PATH")
+    parser.add_argument('--jobs', type=int, default=1, help='runs at once, on a GPU or cores each')
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
@@ -52,14 +37,8 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
     parser.add_argument('--processes', type=int, default=1, help='of each run, with a launcher')
-    parser.add_argument(
-        '--slurm',
-        nargs='+',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help="submitit's parameters: partition=gpu nodes=2 timeout_min=1440 gpus_per_node=4",
-    )
+    text = "submitit's parameters: partition=gpu nodes=2 timeout_min=1440 gpus_per_node=4"
+    add_cfg_options(parser, text, '--slurm')
     parser.add_argument('--dry-run', action='store_true', help='print the commands only')
     parser.add_argument('--report-only', action='store_true', help='report on what is there')
     return parser.parse_args()
@@ -69,13 +48,13 @@ def main() -> int:
     args = parse_args()
     compat.silence_harmless_warnings()
     try:
+        launch = Launch(args.jobs, args.launcher, args.processes, args.slurm)
         suite = load_suite(args.suite, args.seeds)
         out = args.out or Path('work_dirs/benchmark') / suite.name
         options = read_options(args.cfg_options, '--cfg-options')
         if args.auto_scale_lr:
             options['auto_scale_lr.enable'] = True
         plan = Plan(suite, out, options, args.processes)
-        launch = Launch(args.jobs, args.launcher, args.processes, args.slurm)
         if args.dry_run:
             print('\n'.join(dry_run(plan, args.only, launch)))
             warning = batch_warning(plan.jobs(args.only))

@@ -164,6 +164,6 @@ def _what_is_wrong(error: Exception) -> str:
         line = 'the file is empty, or ends too early'  # torch seeks before the start of a short one
     elif 'central directory' in text:
         line = 'its end is missing (was it cut off in writing or copying?)'
-    elif 'Unsupported operand' in text or 'invalid load key' in text:
+    elif isinstance(error, LookupError) or re.search('Unsupported operand|invalid load key', text):
         line = 'it is no file of torch.save'
     return f'is damaged, or no checkpoint: {line}'

@@ -144,10 +144,8 @@ def _named_point(network: Network, kind: str, size: Sequence[int], source: str) 
             f'{option} {source!r}: this module of the {network.role} does not run, or gives no '
             'tensor, when it infers; choose another (tools/inspect_features.py lists those that do)'
         )
-    nearest = ', '.join(map(repr, nearest_names(source, known)))
-    raise RecipeError(
-        f'{option} {source!r}: the {network.role} has no such module. Nearest: {nearest}'
-    )
+    text = f'{option} {source!r}: the {network.role} has no such module. Nearest: '
+    raise RecipeError(text + nearest_names(source, known))
 
 
 def _point(network: Network, feature: Feature, size: Sequence[int]) -> Point:

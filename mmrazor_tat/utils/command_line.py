@@ -43,16 +43,11 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 def add_cfg_options(
     parser: argparse.ArgumentParser,
     text: str = 'settings that override the config, e.g. data_root=PATH model.teacher_ckpt=PATH',
+    name: str = '--cfg-options',
 ) -> None:
     """``--cfg-options``, a dict of values by dotted key; see ``apply_options``."""
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=_Options,
-        default={},
-        metavar='KEY=VALUE',
-        help=text,
-    )
+    how = dict(nargs='+', action=_Options, default={}, metavar='KEY=VALUE')
+    parser.add_argument(name, **how, help=text)
 
 
 class _Options(DictAction):

@@ -3,15 +3,17 @@
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from importlib.util import find_spec
+from inspect import isfunction, signature
 
 from mmengine import registry
 from torch.cuda import OutOfMemoryError
 
 TRACEBACK = 'MMRAZOR_TAT_TRACEBACK'  # set to 1, errors come with their traceback
 _LENGTH = 700
+_OPTION = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
 
 
 class UserError(ValueError):
@@ -52,9 +54,11 @@ def _own_words(error: BaseException) -> str:
     text = text.split(', the current sys.path')[0].strip()
     if 'Original Traceback' in text:  # torch's report of a worker of a data loader
         text = text.splitlines()[-1].split(f'{type(error).__name__}: ')[-1]
+    text = ' '.join(text.split())
     if found := re.match(r'(\S+) is not in the \S+::.* registry', text):
         return f'{found[0]}{_nearest(found[1])}'
-    if isinstance(error, (OSError, UserError, FloatingPointError)) or type(error) is ValueError:
+    is_ours = type(error) is ValueError or type(error).__module__.startswith('mmrazor_tat.')
+    if is_ours or isinstance(error, (OSError, FloatingPointError)):
         return text
     return f'{type(error).__name__}: {text or f"without a word ({TRACEBACK}=1 shows where)"}'
 
@@ -64,25 +68,43 @@ def _nearest(name: str) -> str:
     scope = name.rpartition('.')[0].split('.')[0]
     if scope and not is_installed(scope):
         return f': it needs {scope}, which is not installed: {how_to_install(scope)}'
-    roots = [root for root in vars(registry).values() if isinstance(root, registry.Registry)]
-    nodes = [node for root in roots for node in (root, *root.children.values())]
-    known = dict.fromkeys(kind for node in nodes for kind in node.module_dict)
-    close = get_close_matches(name.split('.')[-1], known, n=3)
+    return _close(name.split('.')[-1], _registered())
+
+
+def _close(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, known, n=3)
     return f'; nearest: {", ".join(close)}' if close else ''
 
 
+def _registered() -> dict[str, type]:
+    roots = [root for root in vars(registry).values() if isinstance(root, registry.Registry)]
+    nodes = [node for root in roots for node in (root, *root.children.values())]
+    return {kind: cls for node in nodes for kind, cls in node.module_dict.items()}
+
+
 @contextlib.contextmanager
-def naming(where: str) -> Iterator[None]:
+def naming(where: str, dicts: Iterable[tuple[str, dict]] = ()) -> Iterator[None]:
     """Inside, what any package raises becomes a UserError: ``where``, then its own words.
 
-    A UserError, missing files and too little memory stay as they are.
+    A UserError, missing files and too little memory stay as they are. An option that a class does
+    not take is looked for in ``dicts``, by dotted key.
     """
     try:
         yield
     except (UserError, OSError, OutOfMemoryError):
         raise
     except Exception as error:
-        raise UserError(one_line(f'{where}: {said(error)}')) from error
+        text = said(error)
+        if found := _OPTION.search(text):
+            kind, option = found.groups()
+            places = [(at, of) for at, of in dicts if option in of][:2]
+            where = ', '.join([where, *(f'{at}.{option}={of[option]!r}' for at, of in places)])
+            kinds = [kind, *(str(of.get('type')).split('.')[-1] for _, of in places)]
+            types = map(_registered().get, kinds)
+            inits = [of.__init__ for cls in types for of in getattr(cls, '__mro__', ())]
+            inits = map(signature, filter(isfunction, inits))
+            text += _close(option, {name for init in inits for name in init.parameters})
+        raise UserError(one_line(f'{where}: {text}')) from error
 
 
 @contextlib.contextmanager

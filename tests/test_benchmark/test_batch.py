@@ -110,4 +110,4 @@ def test_no_batch_to_scale_from(tmp_path):
     (tmp_path / 'one.py').write_text(text)
     error = r"run 'a': auto_scale_lr.enable \(--auto-scale-lr\), but .*student.py has no"
     with pytest.raises(SuiteError, match=error):
-        Plan(load_suite(str(tmp_path / 'one.py')), tmp_path, {'auto_scale_lr.enable': True})
+        Plan(load_suite(str(tmp_path / 'one.py')), tmp_path, {'auto_scale_lr.enable': True}).jobs()

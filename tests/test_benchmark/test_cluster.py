@@ -12,7 +12,7 @@ import time
 import pytest
 from fixtures.suites import TAUGHT, TWO, fake_command, iterations, record, wait_for
 
-from mmrazor_tat.benchmark.execution import run_suite
+from mmrazor_tat.benchmark.execution import dry_run, run_suite
 from mmrazor_tat.benchmark.execution.executors import ClusterExecutor
 from mmrazor_tat.benchmark.execution.launch import Launch
 from mmrazor_tat.benchmark.execution.progress import Progress
@@ -44,10 +44,11 @@ def launch():
 def run(plan, out, launch):
     """A function that runs a suite on a cluster; gives exit status and output."""
 
-    def run(cluster: str, text: str = TWO, only=None):
+    def run(cluster: str, text: str = TWO, only=None, takes_dependent: bool = False):
         planned, stream = plan(text), io.StringIO()
         progress = Progress(len(planned.jobs(only)), stream)
         executor = ClusterExecutor(launch, out / 'submitit', cluster)
+        executor.takes_dependent |= takes_dependent
         status = run_suite(planned, only, launch, fake_command(out.parent), progress, executor)
         return status, stream.getvalue()
 
@@ -66,13 +67,43 @@ def test_a_teacher_comes_first_and_all_are_recorded(run, out, cluster):
     assert times == sorted(times)
 
 
-def test_what_sbatch_refuses_is_one_line(run, monkeypatch):
-    def refused(*_):
-        raise utils.FailedJobError('sbatch: error: invalid partition\nsbatch: error: Batch job')
+TWO_TAUGHT = TAUGHT.replace('runs = dict(', "runs = dict(u=dict(config='net.py'),")
+TWO_TAUGHT = TWO_TAUGHT.replace(
+    "c=dict(config='net.py')", "c=dict(config='recipe.py', teacher='u')"
+)
 
-    monkeypatch.setattr(DebugExecutor, '_internal_process_submissions', refused)
-    with pytest.raises(SuiteError, match='^--launcher slurm: sbatch: error: invalid partition sb'):
-        run('debug')
+
+@pytest.mark.parametrize('queued', [0, 2])
+def test_what_sbatch_refuses(run, out, monkeypatch, queued):
+    """What is queued by then is kept, and not queued again; the rest may be changed."""
+    submit, calls = DebugExecutor._internal_process_submissions, []
+
+    def refusing(self, tasks):
+        calls.append([task.function.folder.parent.name for task in tasks])
+        if len(calls) == queued + 1:
+            raise utils.FailedJobError('sbatch: error: a limit\nsbatch: error: Batch job')
+        return submit(self, tasks)
+
+    monkeypatch.setattr(DebugExecutor, '_internal_process_submissions', refusing)
+    monkeypatch.setattr(ClusterExecutor, 'poll', lambda *_: (1, 'scancelled'))
+    with pytest.raises(SuiteError) as refused:
+        run('debug', TWO_TAUGHT, takes_dependent=True)
+    words = '--launcher slurm: sbatch: error: a limit sbatch: error: Batch job'
+    named = '; 4 jobs go on in the cluster (u seed 0, a seed 0, c seed 0, ...; squeue --me). To '
+    assert str(refused.value).startswith(words + (named if queued else ''))
+    assert queued or str(refused.value) == words
+    # Each run's job is known, or the run counts as one that never ran.
+    first = [['u', 'a', 't'], ['c'], ['b']][: queued + 1]
+    assert calls == first and (out / 'suite.md').exists()
+    for names in first:
+        status = ('interrupted', False) if names == first[-1] else ('running', True)
+        of = [record(out, name) for name in names]
+        assert [(one['status'], 'job' in one) for one in of] == [status] * len(names)
+    iters = 4 if queued else 6
+    text = TWO_TAUGHT.replace("'train_cfg.max_iters': 4", f"'train_cfg.max_iters': {iters}")
+    assert run('debug', text, takes_dependent=True)[0] == 1
+    assert calls[len(first) :] == ([['b']] if queued else [['u', 'a', 't'], ['c'], ['b']])
+    assert record(out, 'a')['error'] == 'scancelled'
 
 
 # The first ends with an error of its own, the second waits half a minute for its jobs.
@@ -151,8 +182,31 @@ def test_what_does_not_go_together(out):
     with pytest.raises(SuiteError, match='--processes 3 cannot be spread over nodes=2'):
         Launch(1, 'slurm', 3, dict(nodes=2), gpus=())
     assert Launch(1, 'slurm', 8, dict(nodes=2), gpus=()).nodes == 2
-    with pytest.raises(SuiteError, match='--launcher slurm: .*partiton'):
-        ClusterExecutor(Launch(1, 'slurm', slurm=dict(partiton='gpu'), gpus=()), out, 'debug')
+
+
+@pytest.mark.parametrize(
+    ('given', 'error'),
+    [
+        (dict(partiton='gpu'), "--slurm has no 'partiton'; nearest: 'partition'"),
+        (dict(timeout_min='two'), '--slurm: Parameter "timeout_min" expected type <class \'int\'>'),
+        (dict(mem_gb='x'), '--slurm: Parameter "mem_gb" expected type'),
+        (dict(nodes='two'), "--slurm nodes must be an integer of at least 1, got 'two'"),
+        (dict(nodes=0), '--slurm nodes must be an integer of at least 1, got 0'),
+    ],
+)
+def test_parameters_of_submitit(plan, out, given, error):
+    """A dry run looks at them as a call does."""
+    for call in (dry_run, run_suite):
+        with pytest.raises(SuiteError) as refused:
+            call(plan(), launch=Launch(1, 'slurm', slurm=given, gpus=()))
+        assert str(refused.value).startswith(error) and '\n' not in str(refused.value)
+    assert not out.exists()
+    first, *rest = dry_run(plan(TAUGHT), launch=Launch(2, 'slurm', slurm=CPU | dict(mem_gb=2.5)))
+    assert first == (
+        '# slurm, for each run: name=mmrazor_tat nodes=1 tasks_per_node=1 gpus_per_node=0 '
+        'timeout_min=5 array_parallelism=2 mem_gb=2.5'
+    )
+    assert len(rest) == 4 and sum('# after t seed 0\n' in line for line in rest) == 1
 
 
 @pytest.mark.skipif(shutil.which('sbatch') is not None, reason='there is a slurm')

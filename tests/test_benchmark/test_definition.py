@@ -76,12 +76,13 @@ def test_a_shipped_suite_by_its_name(repo):
     assert {'teacher', 'student', 'tat'} <= read.runs.keys()
     assert read.runs['tat'].teacher == 'teacher' and read.runs['tat'].start == 'student'
     assert len(read.seeds) == 3 and read.runs['teacher'].seeds == (0,)
-    with pytest.raises(SuiteError, match=r"there is no suite 'tinny'.*\(.*tiny.*\)"):
+    with pytest.raises(SuiteError, match="there is no suite 'tinny', .*; nearest: 'tiny'"):
         load_suite('tinny')
 
 
 FAULTS = [
-    (dict(sedes=(1,)), "a suite has no key 'sedes'; nearest: 'seeds'"),
+    (dict(sedes=(1,), without=('seeds',)), "a suite has no key 'sedes'; nearest: 'seeds'"),
+    (dict(runs=dict(a=dict(confg='x'))), "run 'a' has no key 'confg'; nearest: 'config'"),
     (dict(without=('metric',)), "a suite needs 'metric', which"),
     (dict(title=3), 'title must be a text, got 3'),
     (dict(seeds=()), r'seeds must be different integers of at least 0.*got \[\]|got \(\)'),

@@ -60,7 +60,7 @@ def jobs(suite, tmp_path) -> list[Job]:
         for seed in run.seeds:
             folder = tmp_path / f'runs/{name}/seed{seed}'
             teacher = None if run.teacher is None else Key(run.teacher, 0)
-            found.append(Job(Key(name, seed), run, folder, {}, {}, teacher, None, 'epoch', 8, 7))
+            found.append(Job(Key(name, seed), run, folder, {}, {}, teacher, None, 'epoch', 8, None))
             for last in RUNS[name][-1][seed : seed + 1]:
                 of = dict(last=last, best=last + 1, best_step=4, curve=[(4, last + 1), (8, last)])
                 content = dict(status='finished', seconds=60.0, peak_mib=100.0, unit='epoch')

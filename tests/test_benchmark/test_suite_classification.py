@@ -78,7 +78,7 @@ class TestShapes:
         assert [job.parameters for job in plan(text).jobs()] == [9, 9]
         assert ReadsATensor.built_on == ['cpu']
         with pytest.raises(SuiteError, match=r'weight is \(3, 4\) here and \(3, 2\) there'):
-            plan(text.replace('b.py', 'c.py'))
+            plan(text.replace('b.py', 'c.py')).jobs()
 
 
 class TestWithoutMmpretrain:
@@ -100,7 +100,7 @@ class TestWithoutMmpretrain:
 
     def test_a_suite_says_what_is_missing(self, plan, tmp_path):
         with pytest.raises(SuiteError) as error:
-            plan(SUITE)
+            plan(SUITE).jobs()
         text = str(error.value)
         assert text.startswith("run 'teacher': ") and '\n' not in text
         assert text.endswith(
@@ -160,7 +160,7 @@ def test_parameters_and_data(plan, tmp_path):
     assert kd.settings['default_hooks.logger.log_metric_by_epoch'] == 'False'
     assert kd.settings['suite.toy_data'].startswith("{'layout': 'cifar'")
     with pytest.raises(SuiteError, match="run 'kd' has a model.teacher that is not the network"):
-        plan(SUITE.replace("teacher='teacher'", "teacher='student'"))
+        plan(SUITE.replace("teacher='teacher'", "teacher='student'")).jobs()
 
 
 @pytest.mark.mmpretrain

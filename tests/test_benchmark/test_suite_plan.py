@@ -167,7 +167,7 @@ FAULTS = [
 @pytest.mark.parametrize(('old', 'new', 'error'), FAULTS)
 def test_what_does_not_fit_is_named(plan, old, new, error):
     with pytest.raises(SuiteError, match=error):
-        plan(DEMO.replace(old, new))
+        plan(DEMO.replace(old, new)).jobs()
 
 
 def test_an_init_cfg_of_the_config_s_own_is_replaced(plan, tmp_path):
@@ -209,7 +209,7 @@ def test_no_imagenet_weights(plan, tmp_path):
             assert found.job(name, 0).settings[key[name]] == repr(expected)
         assert found.job('tat', 0).start.cfg.model.pretrained == expected
     with pytest.raises(SuiteError, match='pretrained must be None or the text of a checkpoint'):
-        plan(suite, options={'pretrained': 3})
+        plan(suite, options={'pretrained': 3}).jobs()
 
 
 def test_paired_runs_start_from_the_same_weights(plan, tmp_path):
@@ -303,8 +303,8 @@ class TestPlaces:
     @pytest.mark.parametrize(
         ('options', 'error'),
         [
-            (dict(jobs=0), '--jobs must be at least 1, got 0'),
-            (dict(processes=0), '--processes must be at least 1, got 0'),
+            (dict(jobs=0), '--jobs must be an integer of at least 1, got 0'),
+            (dict(processes=0), '--processes must be an integer of at least 1, got 0'),
             (dict(processes=2), '--processes 2 needs --launcher pytorch or --launcher slurm'),
             (dict(launcher='mpi'), "--launcher must be one of .* got 'mpi'"),
             (dict(slurm=dict(nodes=1)), '--slurm needs --launcher slurm'),

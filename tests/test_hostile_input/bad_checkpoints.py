@@ -46,6 +46,7 @@ FILES = {
     'a folder': (lambda path, world: path.mkdir(), ('there is no file',)),
     'empty': (lambda path, world: path.write_bytes(b''), ('damaged',)),
     'a text': (lambda path, world: path.write_text('weights, honestly\n'), ('damaged',)),
+    'a short text': (lambda path, world: path.write_text('junk\n'), ('no file of torch.save',)),
     'cut in half': (_cut(0.5), ('damaged',)),
     'cut at its end': (_cut(0.999), ('damaged',)),
     'pickled code': (_code, ('pickled code', 'refused')),

@@ -95,6 +95,7 @@ def refuses(world, tmp_path):
         line = ended.line
         assert ended.code not in (None, 0), f'was accepted; printed {ended.printed[-2000:]}'
         assert line and '\n' not in line and len(line) < 900, line
+        assert line.count('; nearest: ') < 2
         for fragment in fragments:
             assert fragment in line, line
         assert 'Traceback' not in ended.printed

@@ -95,4 +95,10 @@ def test_a_sampler_of_batches_of_one_s_own():
     runner = SimpleNamespace(
         cfg=Config(settings), train_dataloader=SimpleNamespace(batch_sampler=object(), sampler=None)
     )
+    said, runner.optim_wrapper = [], None
+    runner.logger = SimpleNamespace(warning=said.append)
     recipe_check_hook._check_batch(runner)
+    assert said == []
+    runner.train_dataloader.batch_sampler = SimpleNamespace(batch_size=4)
+    recipe_check_hook._check_batch(runner)
+    assert len(said) == 1 and 'a batch of 4' in said[0]

@@ -60,6 +60,7 @@ def test_checkpoint(world, refuses, tmp_path, reader, file):
     names = dict(world._asdict(), out=tmp_path / 'out.png')
     arguments = [a.format(path, **names) for a in arguments]
     line = refuses(tool, arguments, ('bad.pth', *fragments))
+    assert 'UntrustedCheckpointError' not in line
     if file == 'foreign':
         assert 'not fit' in line or 'holds a plain network' in line
 

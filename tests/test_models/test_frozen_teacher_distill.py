@@ -334,7 +334,7 @@ class TestProbe:
         [
             # A map of 8 x 8 at the crop of 64: the grid of 4 fits there and not at 24.
             (dict(probe_size=(24, 24)), 'an input of 24 x 24: grid 4 x 4 .* got 3 x 3'),
-            (dict(distiler={}), "no argument 'distiler'; nearest: distiller"),
+            (dict(distiler={}), "unexpected keyword argument 'distiler'"),
             (dict(teacher_mode='train'), "teacher_mode must be 'eval' or 'bn_train', got 'tr"),
             (dict(teacher_trainable=True), 'teacher_trainable=True: .* is always frozen'),
             (dict(teacher_norm_eval=True), 'teacher_norm_eval=True: .* is always frozen'),

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from mmrazor_tat.benchmark.suites import plan
+
 SUITE = """
 title = 'Small'
 seeds = (0,)
@@ -127,9 +129,11 @@ def test_the_report_alone(ran, call, suite):
     assert (out / 'small.md').read_text() == text
 
 
-def test_a_dry_run(call, suite, tmp_path):
+def test_a_dry_run(call, suite, tmp_path, monkeypatch):
     options = ['--cfg-options', 'data_root=/mine', 'train_cfg.max_iters=8']
     start = suite, '--dry-run', '--seeds', 3, 4, '--only', 'student'
+    read = plan.read_config
+    monkeypatch.setattr(plan, 'read_config', lambda path, of: 'tat' in path.name or read(path, of))
     status, output, _ = call(*start, *options)
     assert status == 0
     commands = output.splitlines()
@@ -155,13 +159,18 @@ def test_auto_scale_lr(call, tmp_path):
     assert 'warning' not in errors
 
 
-def test_errors_end_before_anything_runs(call, suite, tmp_path):
+def test_errors_end_before_anything_runs(call, suite, tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, 'network_shapes', None)  # nor is a network built
     for arguments, error in (
         (['tinny'], "benchmark.py: there is no suite 'tinny'"),
         ([suite, '--only', 'tats'], "--only: there is no run 'tats'; nearest: 'tat'"),
         ([suite, '--seeds', -1], '--seeds must be different integers of at least 0'),
-        ([suite, '--jobs', 0], '--jobs must be at least 1, got 0'),
+        ([suite, '--jobs', 0], '--jobs must be an integer of at least 1, got 0'),
         ([suite, '--cfg-options', 'randomness.seed=1'], '--cfg-options: randomness.seed is set by'),
+        ([suite, '--cfg-options', 'foo'], "--cfg-options: KEY=VALUE is needed, got 'foo'"),
+        ([suite, '--slurm', 'partition'], "--slurm: KEY=VALUE is needed, got 'partition'"),
+        ([suite, '--only', 'teacher', '--out', suite], '--out must be a folder that can be made: '),
+        (['tinny', '--processes', 2], '--processes 2 needs --launcher'),
     ):
         status, _, errors = call(*arguments)
         assert status == 2 and error in errors, errors

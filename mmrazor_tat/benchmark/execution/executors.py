@@ -1,6 +1,7 @@
 """Where trainings run: this machine, or a cluster. Each can submit, poll and cancel."""
 
 import contextlib
+import itertools
 import logging
 import math
 import os
@@ -11,15 +12,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Protocol
 
 from ...utils.errors import one_line
 from ..suites import SuiteError
-from .launch import Launch, as_line
+from .launch import Launch, as_line, slurm_parameters
 
 _WORKER = str(Path(__file__).with_name('worker.py'))
-# submitit's parameters that are not slurm's alone.
-_SHARED = ('cpus_per_task', 'mem_gb', 'stderr_to_stdout')
 _SECONDS_TO_BE_KILLED = 60  # slurm's KillWait is 30
 _PATIENCE = 45  # seconds; the worker gives a training 40
 
@@ -69,11 +68,30 @@ class Task:
         return DelayedSubmission(self)
 
 
+class Executor(Protocol):
+    """Where the trainings of a suite run; one of your own goes to ``run_suite(executor=...)``."""
+
+    outlives: bool  # whether tasks go on without the call that submitted them
+    takes_dependent: bool  # whether it takes tasks whose teacher is still to end
+    room: int  # how many tasks it takes now
+
+    def submit(self, tasks: Sequence[Task]) -> Iterator[str]:
+        """Start or queue tasks, in order; gives the name of each as soon as that is done.
+
+        SuiteError where one is refused.
+        """
+
+    def poll(self, name: str) -> Optional[tuple[int, Optional[str]]]:
+        """(exit status, why it is not known); None while the task waits or runs."""
+
+    def cancel(self, names: Sequence[str]) -> None:
+        """End tasks and all that they started; where they outlive it, an earlier call's too."""
+
+
 class LocalExecutor:
     """A place on this machine for each of ``launch.jobs`` trainings; they end with this process."""
 
-    outlives = False  # the call that submitted
-    takes_dependent = False  # tasks whose teacher is still to end
+    outlives = takes_dependent = False
 
     def __init__(self, launch: Launch) -> None:
         self._launch = launch
@@ -83,20 +101,16 @@ class LocalExecutor:
     def room(self) -> int:
         return self._launch.jobs - len(self._running)
 
-    def submit(self, tasks: Sequence[Task]) -> list[str]:
-        """Start up to :attr:`room` tasks; gives their names here."""
-        names = []
+    def submit(self, tasks: Sequence[Task]) -> Iterator[str]:
         for task in tasks:
             taken = {slot for slot, _ in self._running.values()}
             slot = min(set(range(self._launch.jobs)) - taken)
             task.environment = self._launch.environment(slot)
             process = task.start(ends_with_parent=True)
-            names.append(str(process.pid))
-            self._running[names[-1]] = slot, process
-        return names
+            self._running[str(process.pid)] = slot, process
+            yield str(process.pid)
 
     def poll(self, name: str) -> Optional[tuple[int, Optional[str]]]:
-        """(exit status, why it is not known); None while it runs."""
         code = self._running[name][1].poll()
         if code is None:
             return None
@@ -104,7 +118,6 @@ class LocalExecutor:
         return code, None
 
     def cancel(self, names: Sequence[str]) -> None:
-        """End tasks and all that they started."""
         for name in names:
             self._running[name][1].terminate()
         until = time.monotonic() + _PATIENCE
@@ -135,58 +148,37 @@ class ClusterExecutor:
     room = sys.maxsize
 
     def __init__(self, launch: Launch, folder: Path, cluster: str = 'slurm') -> None:
-        try:
-            import submitit
-        except ImportError as error:
-            raise SuiteError('--launcher slurm needs submitit: pip install submitit') from error
+        parameters = slurm_parameters(launch)
+        import submitit
+
         logging.getLogger('submitit').setLevel(logging.ERROR)  # there need be no sacct
         self.takes_dependent = cluster == 'slurm'
         self._refused = submitit.core.utils.FailedJobError
         self._launch, self._folder, self._jobs = launch, folder, {}
         self._looks: tuple = (-math.inf, None, None)
-        per_node = launch.processes // launch.nodes
-        parameters = dict(
-            name='mmrazor_tat',
-            nodes=1,
-            tasks_per_node=per_node,
-            gpus_per_node=per_node,
-            timeout_min=1440,
-            slurm_array_parallelism=launch.jobs,
-        )
-        for name, value in launch.slurm.items():
-            parameters[name if name in (*parameters, *_SHARED) else f'slurm_{name}'] = value
         try:
             self._executor = submitit.AutoExecutor(folder, cluster, slurm_max_num_timeout=1000)
             self._executor.update_parameters(**parameters)
-        except (RuntimeError, NameError, TypeError) as error:
-            raise SuiteError(f'--launcher slurm: {error}') from error
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise SuiteError(f'--launcher slurm: {one_line(str(error))}') from error
 
-    def submit(self, tasks: Sequence[Task]) -> list[str]:
-        """Queue tasks; gives the names of their jobs."""
-        names = [''] * len(tasks)
-        for task in tasks:
-            task.environment = self._launch.environment(0)
-        for after in dict.fromkeys(task.after for task in tasks):
+    def submit(self, tasks: Sequence[Task]) -> Iterator[str]:
+        for after, of_one_teacher in itertools.groupby(tasks, lambda task: task.after):
             waits = dict(dependency=f'afterok:{after}', kill_on_invalid_dep='yes') if after else {}
             self._executor.update_parameters(slurm_additional_parameters=waits)
-            numbers = [number for number, task in enumerate(tasks) if task.after == after]
+            jobs = []
             try:
                 with self._executor.batch():
-                    jobs = [self._executor.submit(tasks[number]) for number in numbers]
+                    for task in of_one_teacher:
+                        task.environment = self._launch.environment(0)
+                        jobs.append(self._executor.submit(task))
             except self._refused as error:  # sbatch's own words
                 raise SuiteError(f'--launcher slurm: {one_line(str(error))}') from error
-            for number, job in zip(numbers, jobs):
-                names[number] = job.job_id
-                self._jobs[job.job_id] = job
-        return names
+            self._jobs.update({job.job_id: job for job in jobs})
+            yield from [job.job_id for job in jobs]
 
     def poll(self, name: str) -> Optional[tuple[int, Optional[str]]]:
-        """(exit status, why it is not known); None while it waits or runs."""
-        if name not in self._jobs:  # an earlier call's
-            from submitit import SlurmJob
-
-            self._jobs[name] = SlurmJob(self._folder, name, list(range(self._launch.processes)))
-        job = self._jobs[name]
+        job = self._job(name)
         if job.done():
             return int(job.exception() is not None), None
         if self.takes_dependent and not self._is_queued(name):
@@ -195,7 +187,14 @@ class ClusterExecutor:
 
     def cancel(self, names: Sequence[str]) -> None:
         for name in names:
-            self._jobs[name].cancel()
+            self._job(name).cancel()
+
+    def _job(self, name: str) -> Any:
+        if name not in self._jobs:  # an earlier call's
+            from submitit import SlurmJob
+
+            self._jobs[name] = SlurmJob(self._folder, name, list(range(self._launch.processes)))
+        return self._jobs[name]
 
     def _is_queued(self, name: str) -> bool:
         """By squeue, which every slurm has; gone is what two looks in a row do not see."""

@@ -11,10 +11,11 @@ from typing import Any, Optional
 
 import torch
 
+from ...utils.errors import one_line
 from ...utils.measure import available_cores
 from ..suites import SuiteError
 from ..suites.jobs import Job
-from ..suites.options import as_arguments
+from ..suites.options import as_arguments, nearest
 
 LAUNCHERS = ('none', 'pytorch', 'slurm')
 # In the source tree .mim is a folder of links, in an installed package it holds the files.
@@ -45,9 +46,10 @@ class Launch:
     def __post_init__(self) -> None:
         if self.gpus is None:
             object.__setattr__(self, 'gpus', _visible_gpus())
-        for name in ('jobs', 'processes'):
-            if getattr(self, name) < 1:
-                raise SuiteError(f'--{name} must be at least 1, got {getattr(self, name)}')
+        for name in ('jobs', 'processes', 'nodes'):
+            if not isinstance(count := getattr(self, name), int) or count < 1:
+                option = f'--{"slurm " * (name == "nodes")}{name}'
+                raise SuiteError(f'{option} must be an integer of at least 1, got {count!r}')
         if self.launcher not in LAUNCHERS:
             raise SuiteError(f'--launcher must be one of {LAUNCHERS}, got {self.launcher!r}')
         if self.launcher == 'none' and self.processes > 1:
@@ -68,7 +70,7 @@ class Launch:
     @property
     def nodes(self) -> int:
         """Of each run, on a cluster."""
-        return int(self.slurm.get('nodes', 1))
+        return self.slurm.get('nodes', 1)
 
     def check_devices(self) -> None:
         """Before anything is started; to name the commands no GPU is needed.
@@ -127,6 +129,28 @@ def train_command(job: Job, options: dict[str, Any], launch: Launch) -> list[str
     if launch.launcher == 'pytorch' or launch.processes > 1:
         command += ['--launcher', launch.launcher]
     return [sys.executable, *command, '--cfg-options', *as_arguments(options, str(job.key))]
+
+
+def slurm_parameters(launch: Launch) -> dict[str, Any]:
+    """submitit's for each run, also where no slurm is; SuiteError for one that it does not take."""
+    try:
+        import submitit
+    except ImportError as error:
+        raise SuiteError('--launcher slurm needs submitit: pip install submitit') from error
+    per_node = launch.processes // launch.nodes
+    parameters = dict(name='mmrazor_tat', nodes=1, tasks_per_node=per_node, gpus_per_node=per_node)
+    parameters.update(timeout_min=1440, slurm_array_parallelism=launch.jobs)
+    shared = submitit.AutoExecutor._valid_parameters()
+    known = shared | submitit.SlurmExecutor._valid_parameters()
+    for name, value in launch.slurm.items():
+        if name not in known:
+            raise SuiteError(f'--slurm has no {name!r}{nearest(name, sorted(known))}')
+        parameters[name if name in shared else f'slurm_{name}'] = value
+    try:  # submitit's stand-in looks at the types
+        submitit.AutoExecutor('.', 'debug').update_parameters(**parameters)
+    except (AssertionError, TypeError, ValueError) as error:
+        raise SuiteError(f'--slurm: {one_line(str(error))}') from error
+    return parameters
 
 
 def as_line(command: list[str], environment: dict[str, str]) -> str:

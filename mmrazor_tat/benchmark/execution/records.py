@@ -50,7 +50,7 @@ def of_start(job: Job, checkpoint: Optional[Path], about: dict[str, Any]) -> dic
     return dict(
         run=job.key.run,
         seed=job.key.seed,
-        status=RUNNING,
+        status=INTERRUPTED,  # until it is queued or runs
         resumed=before.get('resumed', 0) + trains_on if checkpoint is not None else 0,
         begun=before.get('begun') or time.strftime('%F %T'),
         # A start from nothing repeats what an earlier one did before its first checkpoint.
@@ -119,7 +119,7 @@ def check_records(jobs: list[Job]) -> None:
                     'choose another --out or delete that folder'
                 )
             continue
-        if record['status'] == FAILED and not any(job.folder.glob('*.pth')):
+        if record['status'] in (FAILED, INTERRUPTED) and not any(job.folder.glob('*.pth')):
             continue  # nothing is lost
         changed = differences(job, record)
         if changed:

@@ -19,8 +19,8 @@ from ..suites.jobs import batch_warning
 from ..suites.plan import TOY_FOLDER
 from ..suites.toy_data import make_toy_data
 from . import records
-from .executors import ClusterExecutor, LocalExecutor
-from .launch import Command, Launch, as_line, train_command
+from .executors import ClusterExecutor, Executor, LocalExecutor
+from .launch import Command, Launch, as_line, slurm_parameters, train_command
 from .progress import Progress
 from .schedule import SKIPPED, WAITING, Schedule
 
@@ -33,25 +33,37 @@ def run_suite(
     launch: Optional[Launch] = None,
     command: Command = train_command,
     progress: Optional[Progress] = None,
-    executor: Any = None,
+    executor: Optional[Executor] = None,
 ) -> int:
-    """Run what is not finished of a suite, or ``only`` some runs of it, and write its report.
+    """Run what is not finished of a suite, and write its report.
+
+    Args:
+        plan: what to run.
+        only: names of runs, or shell patterns of such; None: all.
+        launch: how runs become processes.
+        command: gives the words of a job's command.
+        progress: prints the course.
+        executor: where runs are started; None: this machine, or slurm where ``launch`` says so.
 
     Returns:
         The exit status: 0, 1 where a run failed, 128 + N where signal N ended it.
 
     Raises:
-        SuiteError: the call cannot be carried out; nothing was run.
+        SuiteError: the call cannot be carried out. Nothing was run, unless it names jobs that were
+            queued before the cluster refused one.
     """
     launch = launch or Launch()
     launch.check_devices()
-    jobs = plan.jobs(only)
-    progress = progress or Progress(len(jobs))
-    plan.out.mkdir(parents=True, exist_ok=True)
     if executor is None:
         on_cluster = launch.launcher == 'slurm'
         folder = plan.out / 'submitit'
         executor = ClusterExecutor(launch, folder) if on_cluster else LocalExecutor(launch)
+    jobs = plan.jobs(only)
+    progress = progress or Progress(len(jobs))
+    try:
+        plan.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SuiteError(f'--out must be a folder that can be made: {error}') from error
     try:
         with FileLock(plan.out / '.lock', timeout=0):
             schedule = _run(plan, jobs, launch, command, progress, executor)
@@ -81,8 +93,13 @@ def _run(plan, jobs, launch, command, progress, executor) -> Schedule:
     warning = batch_warning([schedule.jobs[key] for key in schedule.keys(WAITING)])
     if warning is not None:
         progress.event(warning)
-    schedule.run()
-    report()
+    try:
+        schedule.run()
+    except SuiteError as error:  # of the cluster
+        texts = filter(None, (str(error), _going_on(schedule)))
+        raise SuiteError('; '.join(texts)) from error
+    finally:
+        report()
     return schedule
 
 
@@ -106,19 +123,20 @@ def dry_run(
     command: Command = train_command,
 ) -> list[str]:
     """Every command that a call would run, in order; nothing is written."""
-    launch = launch or Launch()
-    lines = []
+    launch, lines = launch or Launch(), []
+    if launch.launcher == 'slurm':
+        of = slurm_parameters(launch)
+        words = (f'{name.removeprefix("slurm_")}={value}' for name, value in of.items())
+        lines.append(f'# slurm, for each run: {" ".join(words)}')
     for number, job in enumerate(plan.jobs(only)):
         options = dict(job.options)
         if job.teacher is not None:
-            of = plan.job(*job.teacher)
-            options['model.teacher_ckpt'] = str(of.folder / f'{of.unit}_{of.total}.pth')
+            checkpoint = records.teacher_checkpoint(plan.job(*job.teacher), is_done=False)
+            options['model.teacher_ckpt'] = str(checkpoint)
         environment = launch.environment(number % launch.jobs)
-        lines.append(as_line(command(job, options, launch), environment))
-        if launch.launcher == 'slurm':
-            after = f' after {job.teacher}' if job.teacher is not None else ''
-            nodes = f'{launch.nodes} node{"s" * (launch.nodes > 1)}'
-            lines[-1] = f'# slurm: {launch.processes} tasks on {nodes}{after}\n{lines[-1]}'
+        after = launch.launcher == 'slurm' and job.teacher is not None
+        line = as_line(command(job, options, launch), environment)
+        lines.append(f'# after {job.teacher}\n{line}' if after else line)
     return lines
 
 
@@ -163,13 +181,14 @@ def _conclude(schedule: Schedule, path: Path, progress: Progress) -> int:
     finished = len(schedule.keys(records.FINISHED))
     progress.event(f'{finished} of {len(schedule.jobs)} runs are finished: {path}')
     if schedule.stopped_by is not None:
-        running = len(schedule.keys(records.RUNNING))
-        if running:
-            progress.event(
-                f'{running} jobs go on in the cluster (squeue --me). To come back to '
-                f'them: {typed_command()}'
-            )
-        else:
-            progress.event(f'Interrupted. To go on: {typed_command()}')
+        progress.event(_going_on(schedule) or f'Interrupted. To go on: {typed_command()}')
         return 128 + schedule.stopped_by
     return 1 if failed or skipped else 0
+
+
+def _going_on(schedule: Schedule) -> str:
+    """What is said of the jobs that do not end with this call; '' where there are none."""
+    keys = schedule.keys(records.RUNNING)
+    named = ', '.join(map(str, keys[:3])) + ', ...' * (len(keys) > 3)
+    text = f'{len(keys)} jobs go on in the cluster ({named}; squeue --me). To come back to '
+    return f'{text}them: {typed_command()}' if keys else ''

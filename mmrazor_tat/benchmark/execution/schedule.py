@@ -8,7 +8,7 @@ from ...utils.work_dir import keep_last, last_checkpoint, point_to_last, read_re
 from ..suites.jobs import Job, Key
 from ..suites.networks import draw
 from . import records
-from .executors import Task, signals_to
+from .executors import Executor, Task, signals_to
 from .launch import Command, Launch, as_line, train_command
 from .progress import Progress, duration
 
@@ -38,7 +38,7 @@ class Schedule:
         jobs: list[Job],
         metric: str,
         launch: Launch,
-        executor: Any,
+        executor: Executor,
         progress: Progress,
         about: Optional[dict[str, Any]] = None,
         command: Command = train_command,
@@ -123,11 +123,12 @@ class Schedule:
             except (Exception, SystemExit) as error:  # e.g. weights that cannot be downloaded
                 self._fail(job, read_record(job.folder), f'{type(error).__name__}: {error}', [])
                 failed = True
-        names = self.executor.submit([task for _, task in found]) if found else []
+        found.sort(key=lambda of: self._numbers[of[0].teacher] if of[1].after else 0)  # by teacher
+        names = self.executor.submit([task for _, task in found]) if found else ()
         for (job, task), name in zip(found, names):
-            record = read_record(job.folder)
-            line = as_line(task.command, task.environment)
-            records.write_record(job.folder, {**record, 'job': name, 'command': line})
+            of = dict(status=records.RUNNING, job=name)
+            of['command'] = as_line(task.command, task.environment)
+            records.write_record(job.folder, read_record(job.folder) | of)
             self.status[job.key] = records.RUNNING
             self._running[job.key] = name
             self._begun[job.key] = time.time()
@@ -145,7 +146,7 @@ class Schedule:
         return self.executor.takes_dependent and is_queued
 
     def _task(self, job: Job) -> Task:
-        """What starts a job, or goes on with it; its record says so."""
+        """What starts a job, or goes on with it; its folder is made ready."""
         checkpoint = point_to_last(job.folder) if job.folder.exists() else None
         record = records.of_start(job, checkpoint, self._about)
         self._note_use(job, record)

@@ -102,10 +102,10 @@ def load_suite(suite: str, seeds: Optional[Sequence[int]] = None) -> Suite:
         content = Config.fromfile(path).to_dict()
     except Exception as error:  # whatever a Python file can raise
         raise SuiteError(f'suite {path} cannot be read: {type(error).__name__}: {error}') from error
+    _check(content, _SUITE_KEYS, 'a suite', '')
     for key in ('title', 'metric', 'runs', 'seeds'):
         if key not in content:
             raise SuiteError(f'a suite needs {key!r}, which {path} lacks')
-    _check(content, _SUITE_KEYS, 'a suite', '')
     if seeds is not None:
         _check(dict(seeds=seeds), _SUITE_KEYS, '', '--')
     options = read_options(content.get('options', {}), 'options')
@@ -135,10 +135,8 @@ def _find(suite: str) -> Path:
     try:
         return Path(config_path(f'suites/{suite}.py'))
     except FileNotFoundError:
-        known = ', '.join(sorted(file.stem for file in _SUITES.glob('*.py'))) or 'none'
-        raise SuiteError(
-            f'there is no suite {suite!r}, neither a file nor a shipped one ({known})'
-        ) from None
+        near = nearest(suite, sorted(file.stem for file in _SUITES.glob('*.py')))
+        raise SuiteError(f'there is no suite {suite!r}, no file and none of ours{near}') from None
 
 
 def _run(name: str, of: Any, of_suite: dict, folder: Path, suite_options: dict) -> Run:
@@ -150,9 +148,9 @@ def _run(name: str, of: Any, of_suite: dict, folder: Path, suite_options: dict) 
     if not isinstance(of, dict):
         fits = "a dict such as dict(config='small/demo/student.py')"
         raise SuiteError(f'{where} must be {fits}, got {of!r}')
+    _check(of, _RUN_KEYS, where, f'{where}: ')
     if 'config' not in of:
         raise SuiteError(f'{where} needs a config')
-    _check(of, _RUN_KEYS, where, f'{where}: ')
     options = read_options(of.get('options', {}), f'{where}: options')
     if of.get('teacher') is not None and 'model.teacher_ckpt' in {**suite_options, **options}:
         raise SuiteError(f'{where} has a teacher and the option model.teacher_ckpt: one of the two')
@@ -224,12 +222,9 @@ def _fits(value: Any, what: Optional[str]) -> bool:
     if what == _TEXT:
         return isinstance(value, str) and bool(value)
     if what == _SEEDS:
-        is_list = isinstance(value, (tuple, list)) and bool(value)
-        return is_list and len(set(value)) == len(value) and all(map(_is_seed, value))
+        seeds = value if isinstance(value, (tuple, list)) else ()
+        are_counts = all(type(seed) is int and seed >= 0 for seed in seeds)
+        return bool(seeds) and are_counts and len(set(seeds)) == len(seeds)
     if what == _RUN_KEYS['paper']:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     return what != _SUITE_KEYS['runs'] or isinstance(value, dict) and bool(value)
-
-
-def _is_seed(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

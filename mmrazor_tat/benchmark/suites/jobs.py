@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Optional
 
 from ...utils.batch import Batch
 from .definition import Run
-from .networks import Start
+from .networks import Shapes, Start
 
 _NAMED_RUNS = 3
 _LAUNCH = '--launcher pytorch --processes {}'
@@ -39,8 +39,13 @@ class Job:
     start: Optional[Start]
     unit: str  # 'iter' or 'epoch': what its length, its validations and checkpoints count
     total: Optional[int]
-    parameters: Optional[int]  # of the network that is trained
+    shapes: Callable[[], Optional[Shapes]]  # of the network that is trained
     batch: Optional[Batch] = None  # None where the config does not tell
+
+    @property
+    def parameters(self) -> Optional[int]:
+        """Of the network that is trained; None where it cannot be built without its data."""
+        return getattr(self.shapes(), 'parameters', None)
 
     @property
     def fingerprint(self) -> str:
@@ -70,10 +75,8 @@ def batch_warning(jobs: Sequence[Job]) -> Optional[str]:
             groups.setdefault(batch, []).append(name)
     lines = []
     for batch, names in groups.items():
-        who = f'{", ".join(names[:_NAMED_RUNS])} train{"s" * (len(names) == 1)}'
-        if len(names) > _NAMED_RUNS:
-            more = f' and {len(names) - _NAMED_RUNS} more train'
-            who = ', '.join(names[:_NAMED_RUNS]) + more
+        more = f' and {len(names) - _NAMED_RUNS} more' * (len(names) > _NAMED_RUNS)
+        who = f'{", ".join(names[:_NAMED_RUNS])}{more} train{"s" * (len(names) == 1)}'
         if len(names) == len(batches) > 1:
             who = f'all {len(names)} runs train'
         lines.append(f'warning: {who} with {batch.complaint(_LAUNCH)}')

@@ -23,7 +23,7 @@ _CHECKPOINTS = dict(rule='greater', save_last=True, max_keep_ckpts=2)
 
 
 class Plan:
-    """The jobs of a suite under one folder.
+    """The jobs of a suite under one folder; a config is read when a job of it is asked for.
 
     Args:
         suite: what to run.
@@ -32,34 +32,18 @@ class Plan:
         processes: of each run.
 
     Raises:
-        SuiteError: a config that does not load with its options, a learning rate that is to be
-            scaled from an unknown batch, or networks that do not fit: the teacher's, or the one
-            whose initial weights are to be shared.
+        SuiteError: a folder that cannot be handed over on a command line.
     """
 
     def __init__(
-        self,
-        suite: Suite,
-        out: Path,
-        options: Optional[dict[str, Any]] = None,
-        processes: int = 1,
+        self, suite: Suite, out: Path, options: Optional[dict[str, Any]] = None, processes: int = 1
     ) -> None:
         self.suite, self.out, self.processes = suite, out.resolve(), processes
         self.call_options = options or {}
         self.makes_toy_data = suite.toy_data is not None and 'data_root' not in self.call_options
         as_arguments({'out': str(self.out)}, 'the folder of the suite')
         self._networks: dict[str, Optional[Shapes]] = {}
-        self._configs = {run.name: self._resolve(run) for run in suite.runs.values()}
-        for run in suite.runs.values():
-            self._check_scaling(run)
-            self._check_teacher(run)
-            if run.start is not None:
-                self._check_same(
-                    run,
-                    *(self._shapes(model_of(cfg), cfg) for cfg in self._both(run.name, run.start)),
-                    f'is to start from the weights of run {run.start!r}, which trains another '
-                    'network',
-                )
+        self._configs: dict[str, tuple[Config, dict[str, Any]]] = {}
 
     def jobs(self, only: Optional[Sequence[str]] = None) -> list[Job]:
         """What is to be run, in order: a seed of every run before the next seed.
@@ -71,7 +55,9 @@ class Plan:
                 None: all.
 
         Raises:
-            SuiteError: a name or a pattern that is no run's.
+            SuiteError: a name or a pattern that is no run's; a config that does not load with its
+                options, a learning rate that is to be scaled from an unknown batch, or networks
+                that do not fit: the teacher's, or the one whose initial weights are to be shared.
         """
         runs = self.suite.runs
         for pattern in only or ():
@@ -81,6 +67,9 @@ class Plan:
         for name in list(chosen):
             while (name := runs[name].teacher) is not None:
                 chosen.add(name)
+        for run in runs.values():
+            if run.name in chosen:
+                self._check(run)
         return [
             self.job(name, run.seeds[number])
             for number in range(max(len(run.seeds) for run in runs.values()))
@@ -100,7 +89,7 @@ class Plan:
 
     def job(self, name: str, seed: int) -> Job:
         suite, run = self.suite, self.suite.runs[name]
-        cfg, options = self._configs[name]
+        cfg, options = self._resolve(name)
         checkpoints = dict(_CHECKPOINTS, save_best=suite.metric)
         fixed = {f'default_hooks.checkpoint.{key}': of for key, of in checkpoints.items()}
         fixed.update({'randomness.seed': seed, **_logged_by_iterations(cfg)})
@@ -122,7 +111,6 @@ class Plan:
         if teacher is not None:
             teacher = Key(*teacher)
             settings['suite.teacher'] = f'{teacher}, {self.job(*teacher).fingerprint}'
-        shapes = self._shapes(model_of(cfg), cfg)
         train_cfg = cfg.get('train_cfg') or {}
         unit = 'epoch' if 'max_epochs' in train_cfg else 'iter'
         return Job(
@@ -135,12 +123,15 @@ class Plan:
             start=start,
             unit=unit,
             total=train_cfg.get(f'max_{unit}s'),
-            parameters=None if shapes is None else shapes.parameters,
+            shapes=functools.partial(self._shapes, model_of(cfg), cfg),
             batch=Batch.of(cfg, self.processes),
         )
 
-    def _resolve(self, run: Run) -> tuple[Config, dict[str, Any]]:
+    def _resolve(self, name: str) -> tuple[Config, dict[str, Any]]:
         """A run's config with its options, and these."""
+        if name in self._configs:
+            return self._configs[name]
+        run = self.suite.runs[name]
         options = {**self.suite.options, **run.options, **self.call_options}
         try:
             cfg = copy.deepcopy(read_config(run.config, run.config.stat().st_mtime_ns))
@@ -149,21 +140,25 @@ class Plan:
             raise SuiteError(f'run {run.name!r}: {error}') from error
         if 'model' not in cfg:
             raise SuiteError(f'run {run.name!r}: {run.config} has no model')
+        self._configs[name] = cfg, options
         return cfg, options
 
-    def _both(self, *names: str) -> list[Config]:
-        return [self._configs[name][0] for name in names]
-
-    def _check_scaling(self, run: Run) -> None:
-        settings = self._configs[run.name][0].get('auto_scale_lr') or {}
+    def _check(self, run: Run) -> None:
+        cfg = self._resolve(run.name)[0]
+        settings = cfg.get('auto_scale_lr') or {}
         if settings.get('enable') and 'base_batch_size' not in settings:
             raise SuiteError(
                 f'run {run.name!r}: auto_scale_lr.enable (--auto-scale-lr), but {run.config} has '
                 'no auto_scale_lr.base_batch_size, the batch that its learning rate is meant for'
             )
+        self._check_teacher(run)
+        if run.start is not None:
+            shapes = (self._shapes(model_of(of), of) for of in (cfg, self._resolve(run.start)[0]))
+            why = f'is to start from the weights of run {run.start!r}, which trains another network'
+            self._check_same(run, *shapes, why)
 
     def _check_teacher(self, run: Run) -> None:
-        cfg, other = self._both(run.name, run.teacher or run.name)
+        cfg, other = self._resolve(run.name)[0], self._resolve(run.teacher or run.name)[0]
         own, what = cfg.model.get('teacher'), None
         if run.teacher is None:
             if own is not None and cfg.model.get('teacher_ckpt') is None:
@@ -199,7 +194,7 @@ class Plan:
         name = self.suite.start_of(run)
         if name is None:
             return None
-        cfg, _ = self._configs[name]
+        cfg = self._resolve(name)[0]
         of_network = digest(model_of(cfg).to_dict())
         return Start(cfg, of_network, seed, self.out / 'starts' / f'{name}_seed{seed}.pth')
 

@@ -4,11 +4,13 @@ import contextlib
 import functools
 import os
 from collections.abc import Callable, Iterator
+from inspect import signature
 from pathlib import Path
 from typing import Any, Optional, Union
 
 from mmengine import Config
 from mmengine.dist import get_rank
+from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 from torch.cuda import OutOfMemoryError
 from torch.utils.data import DataLoader
@@ -49,7 +51,7 @@ def _naming_keys(cls: type) -> type:
 def _naming(method: Callable, key: str) -> Callable:
     @functools.wraps(method)
     def named(self, *args, **kwargs) -> Any:
-        with naming(f'{self.config_name}, {key}'):
+        with naming(f'{self.config_name}, {key}', dicts_of(self.cfg)):
             return method(self, *args, **kwargs)
 
     return named
@@ -81,6 +83,13 @@ class GuardedRunner(Runner):
             super().__init__(*args, **kwargs)
 
     def train(self) -> Any:
+        with naming(f'{self.config_name}, default_hooks', dicts_of(self.cfg)):
+            for hook in self.hooks:  # it takes any option, and fails with the first checkpoint
+                try:
+                    if type(hook) is CheckpointHook:
+                        signature(self.save_checkpoint).bind_partial(**hook.args)
+                except TypeError as error:
+                    raise TypeError(f'CheckpointHook.__init__() {error}') from None
         with self._naming_until_begun():
             return super().train()
 
@@ -125,10 +134,13 @@ class GuardedRunner(Runner):
         diff_rank_seed: bool = False,
     ) -> DataLoader:
         keys = (key for key in _LOADERS if dataloader is getattr(self, f'_{key}', None))
-        with naming(f'{self.config_name}, {next(keys, "a data loader")}'):
+        with naming(f'{self.config_name}, {next(keys, "a data loader")}', dicts_of(self.cfg)):
             try:
                 loader = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
-            except ValueError as error:
+            except (AssertionError, ValueError) as error:
+                if 'Failed to load `ann_file`' in str(error):  # mmseg's
+                    roots = {of.get('data_root') for _, of in dicts_of(dataloader)} - {None}
+                    raise ValueError(f'{error} (data_root: {", ".join(roots)})') from error
                 # mmengine's data sets join their samples, and a sampler wants some.
                 if 'need at least one array' in str(error) or 'num_samples' in str(error):
                     raise ValueError(no_images(dataloader['dataset'])) from error
@@ -154,6 +166,8 @@ def _check_settings(cfg: Config) -> None:
         raise UserError(f'work_dir (--work-dir) must name a folder, got {cfg.get("work_dir")!r}')
     for key in ('default_hooks', 'custom_hooks'):
         for path, hook in dicts_of(cfg.get(key) or {}, key):
+            if path.count('.') == 1 and 'type' not in hook:
+                raise UserError(f'{path} must have a type, got {hook!r}')
             folder = hook.get('out_dir')
             if isinstance(folder, str) and '://' not in folder and not hook.get('backend_args'):
                 try:  # else it fails with the first checkpoint

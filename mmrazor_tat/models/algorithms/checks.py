@@ -1,7 +1,5 @@
 """What a distillation is asked of when it is made, and in its first iteration."""
 
-from difflib import get_close_matches
-
 from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
@@ -50,22 +48,11 @@ def check_padding(batch_inputs: Tensor, data_samples: list) -> None:
         )
 
 
-_ARGUMENTS = (
-    *('architecture', 'distiller', 'probe_size', 'teacher', 'teacher_ckpt', 'teacher_mode'),
-    'trust_teacher_ckpt',
-)
-_OPTIONS = (
-    *('calculate_student_loss', 'data_preprocessor', 'init_cfg', 'module_inplace'),
-    *('student_trainable', 'teacher_module_inplace'),
-)
 _PACKAGES = ('mmseg', 'mmpretrain', 'mmrazor', 'mmrazor_tat', 'mmdet')
 
 
 def check_names(options: dict) -> None:
-    """Raise TypeError for an argument that does not exist, with the nearest that does.
-
-    ValueError for one of ``SingleTeacherDistill`` that would let the teacher learn.
-    """
+    """ValueError for an option of ``SingleTeacherDistill`` that would let the teacher learn."""
     for name in ('teacher_trainable', 'teacher_norm_eval'):
         if name in options:
             raise ValueError(
@@ -73,10 +60,6 @@ def check_names(options: dict) -> None:
                 "frozen; leave it out (teacher_mode='bn_train' gives its batch norms the "
                 'statistics of the batch), or use SingleTeacherDistill'
             )
-    known = (*_ARGUMENTS, *_OPTIONS)
-    for name in options.keys() - set(_OPTIONS):
-        nearest = ', '.join(get_close_matches(name, known, n=1) or known)
-        raise TypeError(f'FrozenTeacherDistill has no argument {name!r}; nearest: {nearest}')
 
 
 def check_loss_weights(**networks: nn.Module) -> None:

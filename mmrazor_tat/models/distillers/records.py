@@ -42,11 +42,9 @@ def check_sources(who: str, recorders: dict, model: nn.Module) -> None:
             continue
         where = f"{who}_recorders['{name}'] has source {recorder.source!r}, "
         if recorder.source not in known:
-            nearest = ', '.join(map(repr, nearest_names(str(recorder.source), known)))
-            raise ValueError(
-                f'{where}which is no {noun} of the {who} ({type(model).__name__}). Nearest: '
-                + nearest
-            )
+            nearest = nearest_names(str(recorder.source), known)
+            text = f'which is no {noun} of the {who} ({type(model).__name__}). Nearest: {nearest}'
+            raise ValueError(where + text)
         if noun == 'module' and isinstance(model.get_submodule(recorder.source), nn.SyncBatchNorm):
             raise ValueError(
                 f'{where}a SyncBN: in a single process the runner replaces it after the recorders '
@@ -60,17 +58,16 @@ def check_loss_names(who: str, names: list[str], model: nn.Module) -> None:
     known = list(getattr(getattr(model, 'distiller', None), 'loss_forward_mappings', ()))
     for name in names:
         if name not in known:
-            nearest = ', '.join(map(repr, nearest_names(name, known)))
             raise ValueError(
                 f'{who}[{name!r}] is no distillation loss of this model; '
-                + (f'nearest: {nearest}' if known else 'it has none')
+                + (f'nearest: {nearest_names(name, known)}' if known else 'it has none')
             )
 
 
-def nearest_names(source: str, known: list[str], count: int = 5) -> list[str]:
-    """The names most like ``source``; where none is, the top-level ones."""
-    nearest = get_close_matches(source, known, n=count, cutoff=0.5)
-    return nearest or [key for key in known if '.' not in key][:count]
+def nearest_names(source: str, known: list[str]) -> str:
+    """Five names most like ``source``; where none is, top-level ones."""
+    nearest = get_close_matches(source, known, n=5, cutoff=0.5)
+    return ', '.join(map(repr, nearest or [key for key in known if '.' not in key][:5]))
 
 
 @contextlib.contextmanager
