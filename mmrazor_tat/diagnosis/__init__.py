@@ -1,9 +1,8 @@
 """Why a student does not gain: what is measured before or after its training, and what to type."""
 
 from .diagnose import Diagnosis, diagnose, diagnose_run
-from .finding import Finding
 from .page import save_diagnosis, text_of
-from .subject import Subject
+from .subject import Finding, Subject
 
 __all__ = [
     'Diagnosis',

@@ -1,5 +1,6 @@
 """All checks of a distillation, the likeliest causes first."""
 
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
@@ -7,14 +8,17 @@ from typing import Any, Optional
 from mmengine import Config
 
 from ..utils.config_options import apply_options, read_config
-from ..utils.configs import is_recipe, read_config_file
+from ..utils.configs import is_classifier, is_recipe, read_config_file
 from ..utils.networks import trained_model
+from ..visualization.attention.figure import attention_figure
+from ..visualization.attention.image import attention_of_image
 from ..visualization.curves import read_run
+from ..visualization.figures import plt
+from ..visualization.panels import Network, compare, paint_label
 from ..visualization.report import RunSummary, summarize
-from . import losses, maps, teacher, training
-from .finding import Finding, NotCheckedError
-from .pictures import pictures
-from .subject import Subject
+from ..visualization.web_page import figure_uri
+from . import losses, maps, projections, teacher, training
+from .subject import Finding, NotCheckedError, Subject
 
 # What spoils all that comes after it stands first.
 CHECKS = (
@@ -26,7 +30,7 @@ CHECKS = (
     maps.check_alignment,
     losses.check_reach,
     losses.check_softmaxes,
-    losses.check_shortcut,
+    projections.check_shortcut,
     teacher.check_gap,
     losses.check_shares,
     training.check_batch_norms,
@@ -116,3 +120,28 @@ def _config_of(summary: RunSummary, options: Optional[dict] = None) -> Config:
     cfg = read_config_file(summary.config)
     apply_options(cfg, options or {})
     return cfg
+
+
+def pictures(subject: Subject, count: int = 3) -> dict[str, str]:
+    """Data URIs by title; none of a classification."""
+    if is_classifier(subject.cfg) or not subject.val_batches:
+        return {}
+    model, found = subject.model, {}
+    with contextlib.suppress(ValueError):  # a teacher of other classes, or labels of another size
+        network = Network('teacher', 'student', model.teacher_val_step)
+        shown = compare(subject.cfg, [network], count, subject.num_images)
+        size = len(shown.samples)
+        figure, axes = plt.subplots(size, 3, figsize=(7, 2.3 * size), layout='constrained')
+        for row, sample in zip(axes.reshape(size, 3), shown.samples):
+            maps = [paint_label(x, shown.palette) for x in (sample.label, sample.predictions[0])]
+            titles = sample.name, 'label', f'teacher, {sample.miou[0]:.1f} mIoU'
+            for axis, picture, title in zip(row, (sample.image, *maps), titles):
+                axis.imshow(picture, interpolation='nearest')
+                axis.set_title(title, fontsize=9, parse_math=False)
+                axis.set_axis_off()
+        found["The teacher's predictions, the worst images first"] = figure_uri(figure)
+    with contextlib.suppress(ValueError):  # no TaT loss
+        path = subject.val_batches[0]['data_samples'][0].img_path
+        state = attention_of_image(model, subject.cfg, path, split='val')
+        found['Where TaT looks'] = figure_uri(attention_figure({'now': state}))
+    return found

@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .finding import Finding, NotCheckedError
-from .subject import Subject
+from .subject import Finding, NotCheckedError, Subject
 
 _FEWEST = 16  # images of a regression
 _WIDTH = 64  # channels that a map is projected to for the regression

@@ -8,7 +8,7 @@ from ..utils.files import write_atomically
 from ..visualization.figures import BLUE, GREY, plt
 from ..visualization.web_page import figure_uri, render
 from .diagnose import Diagnosis
-from .finding import Finding
+from .subject import Finding
 
 
 def text_of(diagnosis: Diagnosis) -> str:

@@ -1,7 +1,9 @@
-"""What the checks look at: both networks, their maps and gradients, the logs."""
+"""What the checks look at, both networks, their maps and gradients, the logs; what they give."""
 
 import copy
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Optional
 
 import numpy as np
@@ -18,9 +20,23 @@ from ..utils.configs import is_recipe
 from ..utils.errors import naming
 from ..utils.networks import seed_of, trained_model, untrained_model
 from ..visualization.curves import Run
-from .finding import NotCheckedError
 
 Maps = dict[tuple, Tensor]  # by (recorder, from_student, ...)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A likely reason for a student that does not gain."""
+
+    cause: str  # in one line
+    measured: str
+    expected: str
+    remedy: str  # what to type, or to change
+    bars: dict[str, float] = field(default_factory=dict)  # what was compared, for a picture
+
+
+class NotCheckedError(Exception):
+    """A check has nothing to look at; the text says what it lacks."""
 
 
 class Subject:
@@ -85,7 +101,6 @@ class Subject:
         self.gradients: list[dict[str, dict[str, LossGradient]]] = []
         self.reached: dict[str, int] = {}
         self.values_per_channel: dict[str, int] = {}
-        self._scores: dict[str, np.ndarray] = {}
         set_random_seed(0)
         before = copy.deepcopy(self.model.state_dict())
         for _, batch in zip(range(num_batches), _loader(cfg, 'train')):
@@ -93,35 +108,31 @@ class Subject:
         self.model.load_state_dict(before)  # the running statistics of batch norms
         self.model.eval()
 
-    def confusion(self, who: str, step: Optional[Callable] = None) -> np.ndarray:
-        """(C, C) pixels or images of the validation by label and prediction, of 'teacher',
-        'student' or 'plain'.
-
-        Args:
-            step: in place of the network's own; then nothing is remembered.
-        """
-        steps = dict(teacher=self.model.teacher_val_step, student=self.model.val_step)
-        if self.plain is not None:
-            steps['plain'] = self.plain.val_step
-        if step is None and who in self._scores:
-            return self._scores[who]
-        if not self.val_batches or not self.classes:
-            raise NotCheckedError('a val_dataloader whose data set names its classes')
+    def confusion(self, step: Callable[[Any], list]) -> np.ndarray:
+        """(C, C) pixels or images of the validation by label and prediction of a network, whose
+        ``val_step`` is given."""
         count = len(self.classes)
         table = np.zeros((count, count), np.int64)
         with torch.no_grad():
-            for batch in self.val_batches:
-                for sample in (step or steps[who])(batch):
-                    label, prediction = _pair(sample)
-                    if label.shape != prediction.shape:
-                        raise NotCheckedError('labels of the size of the predictions')
-                    counts = (label >= 0) & (label < count) & (prediction < count)
-                    ids = label[counts] * count + prediction[counts]
-                    table += np.bincount(ids, minlength=count**2).reshape(count, count)
+            for sample in (sample for batch in self.val_batches for sample in step(batch)):
+                label, prediction = _pair(sample)
+                if label.shape != prediction.shape:
+                    raise NotCheckedError('labels of the size of the predictions')
+                counts = (label >= 0) & (label < count) & (prediction < count)
+                ids = label[counts] * count + prediction[counts]
+                table += np.bincount(ids, minlength=count**2).reshape(count, count)
         if not table.any():
-            raise NotCheckedError('labels of the classes of the data set')
-        if step is None:
-            self._scores[who] = table
+            raise NotCheckedError('a validation with labels of the classes of its data set')
+        return table
+
+    @functools.cached_property
+    def teacher_confusion(self) -> np.ndarray:
+        """That of the teacher."""
+        head = getattr(self.model.teacher, 'decode_head', None)
+        if getattr(head, 'num_classes', len(self.classes)) != len(self.classes):
+            raise NotCheckedError('a teacher of the classes of the data set')
+        table = self.confusion(self.model.teacher_val_step)
+        self.measured['teacher'] = {'score': self.score(table)}
         return table
 
     def score(self, confusion: np.ndarray) -> float:
@@ -134,7 +145,7 @@ class Subject:
 
     @property
     def student_has_learnt(self) -> bool:
-        """Whether it has weights of a training, its own or one that it begins with."""
+        """Whether it has weights of a training, this one or one before."""
         init = self.cfg.model.architecture.get('init_cfg') or {}
         is_pretrained = isinstance(init, dict) and init.get('type') == 'Pretrained'
         return bool(self.checkpoint or self.cfg.get('load_from') or is_pretrained)

@@ -1,6 +1,5 @@
 """Is the teacher worth listening to, and does it speak of the student's classes?"""
 
-import contextlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,10 +9,9 @@ from torch import Tensor, nn
 
 from ..compat.checkpoints import read_checkpoint
 from ..models.teacher.input import Normalization, TeacherInput
-from .finding import Finding, NotCheckedError
-from .subject import Subject
+from ..utils.errors import one_line
+from .subject import Finding, NotCheckedError, Subject
 
-_CLEARLY = (5.0, 1.2)  # better by so many points, and by this factor
 _NORMALIZATIONS = {  # mean and std of three channels
     "ImageNet's mean and std": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
     'values from -1 to 1': ((127.5,) * 3, (127.5,) * 3),
@@ -26,11 +24,13 @@ def check_agreement(subject: Subject) -> Iterator[Finding]:
     """Do teacher, student, data set and evaluator mean the same by a label?"""
     cfg, data = subject.cfg, subject.metainfo if subject.val_batches else {}
     path = cfg.model.get('teacher_ckpt')
-    meta = read_checkpoint(path, True).get('meta') or {} if path and '://' not in path else {}
-    meta = meta.get('dataset_meta') or {}
+    content = {}
+    if path and '://' not in path:
+        content = read_checkpoint(path, cfg.model.get('trust_teacher_ckpt', False))
+    meta = (content.get('meta') or {}).get('dataset_meta') or {}
     for name, default in (('classes', None), ('palette', None), ('reduce_zero_label', False)):
         own, of_teacher = data.get(name, default), meta.get(name, default)
-        if None in (own, of_teacher) or not meta or _listed(own) == _listed(of_teacher):
+        if not meta or own is None or of_teacher is None or np.array_equal(own, of_teacher):
             continue
         what = {
             'classes': "make the data set's classes those of the teacher, in their order, or train "
@@ -41,7 +41,7 @@ def check_agreement(subject: Subject) -> Iterator[Finding]:
         }
         yield Finding(
             f'teacher and data set differ in {name}',
-            f'data set {_short(own)}, teacher checkpoint {_short(of_teacher)}',
+            f'data set {one_line(str(own), 80)}; teacher {one_line(str(of_teacher), 80)}',
             'the same in both: else a channel of the logits is another class',
             what[name],
         )
@@ -67,7 +67,7 @@ def check_agreement(subject: Subject) -> Iterator[Finding]:
 
 def check_classes(subject: Subject) -> Iterator[Finding]:
     """Would the teacher be better if its classes were numbered otherwise?"""
-    table = _of_teacher(subject)
+    table = subject.teacher_confusion
     right = table.T / np.maximum(table.sum(0)[:, None] + table.sum(1) - table.T, 1)  # IoU, (P, L)
     present = table.sum(1) > 0
     predicted, label = linear_sum_assignment(-right * present)
@@ -97,7 +97,7 @@ def check_classes(subject: Subject) -> Iterator[Finding]:
 
 def check_input(subject: Subject) -> Iterator[Finding]:
     """Would the teacher be better if it saw the images otherwise?"""
-    table = _of_teacher(subject)
+    table = subject.teacher_confusion
     model, own = subject.model, subject.model.teacher_input
     now = own.target or own.source
     if now is None:
@@ -108,9 +108,8 @@ def check_input(subject: Subject) -> Iterator[Finding]:
         tried['channels reversed'] = _Tried(own.source, swapped)
         for name, (mean, std) in _NORMALIZATIONS.items():
             for order in (now, swapped):
-                other = order._replace(
-                    mean=_channels(mean, subject.images[0]), std=_channels(std, subject.images[0])
-                )
+                of = (subject.images[0].new_tensor(x).view(-1, 1, 1) for x in (mean, std))
+                other = order._replace(**dict(zip(('mean', 'std'), of)))
                 if other.listed() not in (now.listed(), swapped.listed()):
                     text = name + (', channels reversed' if order is swapped else '')
                     tried[text] = _Tried(own.source, other)
@@ -118,8 +117,11 @@ def check_input(subject: Subject) -> Iterator[Finding]:
     tried['images of twice the size'] = _Tried(own.source, now, 2.0)
     scores = {'as configured': subject.score(table)}
     for name, module in tried.items():
-        with _sees(model, module):
-            scores[name] = subject.score(subject.confusion('teacher', model.teacher_val_step))
+        model.teacher_input = module
+        try:
+            scores[name] = subject.score(subject.confusion(model.teacher_val_step))
+        finally:
+            model.teacher_input = own
     subject.measured['teacher'] |= {'score by input': scores}
     best = max(scores, key=scores.get)
     knows = scores[best] > 2 * _guess(subject, table)
@@ -147,7 +149,7 @@ def check_input(subject: Subject) -> Iterator[Finding]:
 
 def check_knowledge(subject: Subject) -> Iterator[Finding]:
     """Does the teacher know more than which class is the commonest?"""
-    table = _of_teacher(subject)
+    table = subject.teacher_confusion
     score, guess = subject.score(table), _guess(subject, table)
     subject.measured['teacher'] |= {'score of the commonest class alone': guess}
     if score < 1.5 * guess or not np.isfinite(score):
@@ -163,14 +165,15 @@ def check_knowledge(subject: Subject) -> Iterator[Finding]:
 
 def check_gap(subject: Subject) -> Iterator[Finding]:
     """Is the teacher better than the student is without it?"""
-    teacher = subject.score(_of_teacher(subject))
-    who = 'plain' if subject.plain is not None else 'student'
-    if who == 'student' and not subject.student_has_learnt:
-        raise NotCheckedError('--plain, the work dir of the plain student')
-    other = subject.score(subject.confusion(who))
-    scores = {'teacher': teacher, f'{who} student' if who == 'plain' else 'student': other}
+    teacher = subject.score(subject.teacher_confusion)
+    other, name = subject.plain, 'plain student'
+    if other is None:
+        if subject.checkpoint or not subject.student_has_learnt:
+            raise NotCheckedError('--plain, the work dir of the plain student')
+        other, name = subject.model, 'student'
+    scores = {'teacher': teacher, name: subject.score(subject.confusion(other.val_step))}
     subject.measured['teacher'] |= {'against': scores}
-    if teacher - other >= max(1.0, 0.02 * teacher):
+    if teacher - scores[name] >= max(1.0, 0.02 * teacher):
         return
     yield Finding(
         'the teacher is hardly better than the student: there is nothing to learn',
@@ -196,21 +199,6 @@ class _Tried(TeacherInput):
         return F.interpolate(x, scale_factor=self.scale, mode='bilinear', align_corners=False)
 
 
-@contextlib.contextmanager
-def _sees(model: nn.Module, module: nn.Module) -> Iterator[None]:
-    own, model.teacher_input = model.teacher_input, module
-    try:
-        yield
-    finally:
-        model.teacher_input = own
-
-
-def _of_teacher(subject: Subject) -> np.ndarray:
-    table = subject.confusion('teacher')
-    subject.measured.setdefault('teacher', {})['score'] = subject.score(table)
-    return table
-
-
 def _guess(subject: Subject, table: np.ndarray) -> float:
     """The score of the commonest class everywhere."""
     constant, labels = np.zeros_like(table), table.sum(1)
@@ -219,22 +207,4 @@ def _guess(subject: Subject, table: np.ndarray) -> float:
 
 
 def _is_clearly_better(value: float, other: float) -> bool:
-    points, factor = _CLEARLY
-    return value > other + points and value > factor * other
-
-
-def _channels(values: tuple, like: Tensor) -> Tensor:
-    return like.new_tensor(values).view(-1, 1, 1)
-
-
-def _listed(value) -> object:
-    return (
-        [list(v) if isinstance(v, (list, tuple)) else v for v in value]
-        if isinstance(value, (list, tuple))
-        else value
-    )
-
-
-def _short(value) -> str:
-    text = ', '.join(map(str, value[:4])) if isinstance(value, (list, tuple)) else str(value)
-    return text + (', ...' if isinstance(value, (list, tuple)) and len(value) > 4 else '')
+    return value > other + 5 and value > 1.2 * other

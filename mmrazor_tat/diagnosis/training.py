@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from ..utils.metrics import main_metric
 from ..visualization.curves import Run, series
-from .finding import Finding, NotCheckedError
-from .subject import Subject
+from .subject import Finding, NotCheckedError, Subject
 
 
 def check_batch_norms(subject: Subject) -> Iterator[Finding]:

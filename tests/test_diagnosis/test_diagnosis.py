@@ -12,7 +12,7 @@ from torch import nn
 
 from mmrazor_tat.diagnosis import Subject, diagnose
 from mmrazor_tat.diagnosis.diagnose import CHECKS
-from mmrazor_tat.diagnosis.finding import NotCheckedError
+from mmrazor_tat.diagnosis.subject import NotCheckedError
 from mmrazor_tat.recipes import new_recipe
 from mmrazor_tat.utils.config_options import read_config
 from mmrazor_tat.visualization.curves import Run
