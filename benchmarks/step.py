@@ -94,10 +94,12 @@ def steps(recipe: dict, args: argparse.Namespace) -> dict:
         return made
 
     ours = algorithm('FrozenTeacherDistill', recipe.distiller, probe_size=crop)
-    (loss,) = ours.distiller.distill_losses.values()
-    mmrazor = algorithm('SingleTeacherDistill', composed(recipe.distiller, loss))
+    models = dict(student=student, ours=ours)
+    first, *others = ours.distiller.distill_losses.values()
+    if hasattr(first, 'views') and not others:
+        models['mmrazor'] = algorithm('SingleTeacherDistill', composed(recipe.distiller, first))
     if args.compile:
-        for model in (teacher, student, ours.student, mmrazor.student):
+        for model in (teacher, *(getattr(of, 'student', of) for of in models.values())):
             model.compile()
     autocast = functools.partial(
         torch.autocast, args.device.split(':')[0], dtype, enabled=dtype != torch.float32
@@ -120,7 +122,6 @@ def steps(recipe: dict, args: argparse.Namespace) -> dict:
                     parameter.sub_(parameter.grad, alpha=1e-6)
         model.zero_grad()
 
-    models = dict(student=student, mmrazor=mmrazor, ours=ours)
     runs = {k: functools.partial(step, v) for k, v in models.items()}
     # As GradientShareHook and GradientBalanceHook have it every 50th time.
     return dict(teacher=features, **runs, measured=functools.partial(step, ours, True))
@@ -148,6 +149,7 @@ def main() -> None:
         over = {
             k: statistics.median(a / b for a, b in zip(seconds[k], floor)) - 1
             for k in ('mmrazor', 'ours')
+            if k in seconds
         }
         ratios = [a / b for a, b in zip(seconds['measured'], seconds['ours'])]
         every_50th = (statistics.median(ratios) - 1) / 50
@@ -155,7 +157,8 @@ def main() -> None:
             seconds=seconds, over_floor=over, gradients_every_50th=every_50th
         )
         rows.append([Path(config).stem, f'{statistics.median(floor):.2f}'])
-        rows[-1] += [f'{value:+.1%}' for value in (*over.values(), every_50th)]
+        values = (over.get('mmrazor'), over['ours'], every_50th)
+        rows[-1] += ['' if value is None else f'{value:+.1%}' for value in values]
         print(*rows[-1], sep='  ', flush=True)
     header = ['recipe', 'floor, s', "MMRazor's over the floor", 'ours over the floor']
     header += ['gradients measured every 50th time, over ours']
