@@ -307,3 +307,26 @@ A = (1, 1, 4, 3)
 def test_tokens_that_do_not_fit(shapes, softmax_over, message):
     with pytest.raises(ValueError, match=message):
         tat_loss(*map(torch.zeros, shapes), softmax_over=softmax_over)
+
+
+class TestSaturated:
+    """Weights that nothing can see are zero: products with them are slow on some processors."""
+
+    @pytest.mark.parametrize('softmax_over', ['student', 'teacher'])
+    @pytest.mark.parametrize(('dtype', 'least'), [(torch.float32, 1e-20), (torch.float64, 1e-155)])
+    def test_no_weight_is_tiny_and_nothing_else_changes(self, dtype, least, softmax_over):
+        factor = 5 if dtype == torch.float32 else 20
+        key, query, value = maps(*[(2, 1, 32, 16)] * 3, dtype=dtype, scale=factor)
+        key.requires_grad_()
+        weights = attention_weights(key, query, softmax_over=softmax_over, scale=1.0)
+        rows = (query, key) if softmax_over == 'student' else (key, query)
+        plain = (rows[0] @ rows[1].mT).softmax(-1)
+        assert ((plain > 0) & (plain < least)).any()
+        assert not ((weights > 0) & (weights < least)).any()
+        assert torch.equal(weights[plain > 2 * least], plain[plain > 2 * least])
+        settings = dict(softmax_over=softmax_over, scale=1.0)
+        found = target_aware_attention(key, value, query, **settings).square().sum()
+        expected = (plain @ value).square().sum()
+        assert found == expected
+        gradients = [torch.autograd.grad(x, key)[0] for x in (found, expected)]
+        torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-12)

@@ -207,6 +207,13 @@ class TestPrecision:
         loss, feature, parameters = self.errors(*self.pair(), norm=norm, softmax_over=softmax_over)
         assert loss < 1e-5 and feature < 1e-4 and parameters < 1e-4
 
+    @pytest.mark.parametrize('softmax_over', ['student', 'teacher'])
+    def test_saturated(self, softmax_over):
+        """Logits of hundreds: most weights would be below what float32 can hold."""
+        s, t = (6 * x for x in self.pair())
+        loss, feature, parameters = self.errors(s, t, softmax_over=softmax_over)
+        assert loss < 1e-5 and feature < 1e-4 and parameters < 1e-4
+
     @pytest.mark.parametrize('mean, limit', [(20, 1e-4), (1000, 5e-3)])
     def test_float32_with_a_mean_far_above_the_deviation(self, mean, limit):
         """E[x^2] - E[x]^2 would be off by 5e-4 at 20, and useless at 1000."""

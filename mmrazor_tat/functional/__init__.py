@@ -12,6 +12,7 @@ from .settings import (
     at_least_float32,
     check_direction,
     check_pair,
+    flush_tiny,
     full_precision,
     scale_of,
 )
@@ -35,6 +36,7 @@ __all__ = [
     'check_kernel',
     'check_pair',
     'DIRECTIONS',
+    'flush_tiny',
     'full_precision',
     'patch_groups',
     'patch_size',

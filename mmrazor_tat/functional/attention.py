@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .settings import at_least_float32, check_direction, full_precision, scale_of
+from .settings import at_least_float32, check_direction, flush_tiny, full_precision, scale_of
 
 # Up to here a stored softmax is faster than scaled_dot_product_attention (measured on a CPU); its
 # matrix is at most 256 x 256 for one group.
@@ -164,7 +164,7 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tenso
 
 def _weights(query: Tensor, key: Tensor, scale: float) -> Tensor:
     """softmax(scale * query key^T) over the last dimension: (B, G, N_q, N_k)."""
-    return (scale * query @ key.transpose(-2, -1)).softmax(dim=-1)
+    return flush_tiny((scale * query @ key.transpose(-2, -1)).softmax(dim=-1))
 
 
 def _check_tokens(

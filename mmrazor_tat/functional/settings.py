@@ -28,6 +28,17 @@ def scale_of(scale: Union[float, str], width: int) -> float:
     return scale
 
 
+def flush_tiny(weights: Tensor) -> Tensor:
+    """Set the weights of a softmax that nothing can see to zero, in place and unseen by autograd.
+
+    On Intel CPUs a product with numbers below 1e-38 takes up to 100 times as long.
+    """
+    if weights.device.type == 'cpu' and weights.dtype != torch.float16:
+        least = 0.1 * torch.finfo(weights.dtype).tiny ** 0.5  # 1e-20 in float32
+        torch.nn.functional.threshold_(weights.data, least, 0.0)
+    return weights
+
+
 def check_pair(s_map: Tensor, t_map: Tensor, softmax_over: str) -> None:
     """Raise ValueError unless two maps (B, C, H, W) have as many images, and a size that suits."""
     if not 0 < len(s_map) == len(t_map):

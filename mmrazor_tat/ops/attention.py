@@ -6,7 +6,7 @@ from typing import Optional, Union
 import torch
 from torch import Tensor
 
-from ..functional import scale_of
+from ..functional import flush_tiny, scale_of
 from .affine import Maps
 from .settings import Settings
 from .views import Block
@@ -55,7 +55,7 @@ def attend(
             projected = _project(target, images, maps.logit)
             factors = projected, s.mT
         torch.baddbmm(column_bias, *factors, beta=scale, alpha=scale, out=logits)
-        torch.softmax(logits, -1, out=weights)
+        flush_tiny(torch.softmax(logits, -1, out=weights))
         mixed = torch.bmm(weights, s)  # (K, R, p*C_s)
         error = _project(mixed, images, maps.value, maps.value_bias).sub_(target)
         squares += error.square().sum()
