@@ -9,6 +9,7 @@ from mmengine import Config
 
 from ..utils.config_options import apply_options, read_config
 from ..utils.configs import is_classifier, is_recipe, read_config_file
+from ..utils.errors import said
 from ..utils.networks import trained_model
 from ..visualization.attention.figure import attention_figure
 from ..visualization.attention.image import attention_of_image
@@ -18,11 +19,13 @@ from ..visualization.panels import Network, compare, paint_label
 from ..visualization.report import RunSummary, summarize
 from ..visualization.web_page import figure_uri
 from . import losses, maps, projections, teacher, training
-from .subject import Finding, NotCheckedError, Subject
+from .scores import NotCheckedError
+from .subject import Finding, Subject
 
 # What spoils all that comes after it stands first.
 CHECKS = (
     teacher.check_agreement,
+    training.check_step,
     teacher.check_classes,
     teacher.check_input,
     teacher.check_knowledge,
@@ -31,11 +34,13 @@ CHECKS = (
     losses.check_reach,
     losses.check_softmaxes,
     projections.check_shortcut,
+    maps.check_activation,
     teacher.check_gap,
     losses.check_shares,
     training.check_batch_norms,
     training.check_labels_loss,
     training.check_curve,
+    training.check_gain,
 )
 
 
@@ -58,7 +63,10 @@ def diagnose(subject: Subject) -> Diagnosis:
         try:
             findings = list(check(subject))
         except NotCheckedError as error:
-            found.not_checked[question] = str(error)
+            found.not_checked[question] = f'it needs {error}'
+            continue
+        except Exception as error:  # one question less, not none
+            found.not_checked[question] = f'it ended with {said(error)}'
             continue
         found.findings += findings
         if not findings:

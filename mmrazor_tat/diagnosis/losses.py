@@ -7,9 +7,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..models.gradient_shares import TASK
-from .subject import Finding, NotCheckedError, Subject
+from ..models.loss_schedule import LossSchedule
+from .scores import NotCheckedError
+from .subject import Finding, Subject
 
-_ONE_HOT, _ONE_HOT_ATTENTION, _FLAT = 0.02, 0.3, 0.999
+# Least entropies: over classes, over positions, of an attention; and the greatest.
+_CLASSES, _POSITIONS, _ATTENTION, _FLAT = 0.005, 0.02, 0.3, 0.999
 _FACTORS = [2.0**n for n in range(1, 13)]
 
 
@@ -21,7 +24,8 @@ def check_reach(subject: Subject) -> Iterator[Finding]:
     subject.measured['student'] = {'trained weights': trained, 'frozen weights': frozen}
     for name, count in subject.reached.items():
         subject.measured['student'][f'reached by {name}'] = count
-        if count == 0 and subject.distiller.factor(name) > 0:
+        weight = getattr(subject.distiller.distill_losses[name], 'loss_weight', 1)
+        if count == 0 and weight != 0:
             yield Finding(
                 f'{name} reaches no weight of the student that is trained',
                 f'its gradient is zero in all {trained:,} of them',
@@ -43,9 +47,8 @@ def check_reach(subject: Subject) -> Iterator[Finding]:
 
 def check_shares(subject: Subject) -> Iterator[Finding]:
     """What part of the gradient is each loss's, and does it point where the labels' does?"""
-    hooks = {**(subject.cfg.get('default_hooks') or {})}.values()
-    hooks = [*hooks, *(subject.cfg.get('custom_hooks') or [])]
-    balanced = any('GradientBalanceHook' in str((hook or {}).get('type')) for hook in hooks)
+    balanced = {} if subject.checkpoint else _balanced(subject)
+    factors = _scheduled(subject)
     # At first the weights after a feature are small, and so is the labels' gradient there.
     drowns = 0.97 if subject.student_has_learnt else 0.998
     opposing = []
@@ -63,20 +66,29 @@ def check_shares(subject: Subject) -> Iterator[Finding]:
         for name in losses:
             if name == TASK or TASK not in losses or record not in read[name]:
                 continue
+            if norms[TASK] == 0:
+                yield Finding(
+                    'the labels have no gradient',
+                    f'that of the task losses at {record!r} is 0',
+                    'what the student is to learn besides',
+                    'a loss_weight above 0 of the heads (loss_decode), and labels that are not all '
+                    'ignored',
+                )
+                return
             weight = f'model.distiller.distill_losses.{name}.loss_weight'
-            factor = subject.distiller.factor(name)
+            factor = factors.get(name, 1.0)
             bars = {k: 100 * v for k, v in shares.items()}
-            if factor == 0 or shares[name] < 0.005 and not balanced:
+            if factor == 0 or shares[name] < 0.005 and name not in balanced:
                 yield Finding(
                     f'{name} weighs next to nothing',
                     f'{shares[name]:.2%} of the gradient at {record!r}'
-                    + (', as its factor is 0' if factor == 0 else ''),
+                    + (', and LossScheduleHook ends it early' if factor == 0 else ''),
                     'about as much as the labels, 20 to 80 %',
                     f'raise {weight}, or let it set itself: --cfg-options '
                     'default_hooks.balance.type=mmrazor.GradientBalanceHook',
                     bars,
                 )
-            elif shares[name] > drowns and not balanced:
+            elif shares[name] > drowns and name not in balanced:
                 yield Finding(
                     f'{name} drowns the labels',
                     f'{shares[name]:.1%} of the gradient at {record!r}',
@@ -99,6 +111,20 @@ def check_shares(subject: Subject) -> Iterator[Finding]:
         )
 
 
+def _balanced(subject: Subject) -> list[str]:
+    """The losses whose weights will set themselves."""
+    targets = [hook.get('target', 0.5) for hook in subject.hooks('GradientBalanceHook')]
+    names = [of if isinstance(of, dict) else subject.names for of in targets]
+    return [name for of in names for name in of]
+
+
+def _scheduled(subject: Subject) -> dict[str, float]:
+    """The factors of LossScheduleHook after a tenth of the training, by loss."""
+    tenth = (subject.cfg.get('train_cfg') or {}).get('max_iters', 0) // 10
+    schedules = [hook.get('schedules', {}) for hook in subject.hooks('LossScheduleHook')]
+    return {k: LossSchedule(**of).factor(tenth) for every in schedules for k, of in every.items()}
+
+
 def check_softmaxes(subject: Subject) -> Iterator[Finding]:
     """Are the softmaxes in the losses neither one-hot nor flat?"""
     found = False
@@ -116,7 +142,9 @@ def check_softmaxes(subject: Subject) -> Iterator[Finding]:
         ]
         loss = subject.distiller.distill_losses[name]
         is_attention = hasattr(loss, 'views') or hasattr(loss, 'softmax_over')
-        if of[1.0] < (_ONE_HOT_ATTENTION if is_attention else _ONE_HOT):
+        of_classes = len(subject.classes) == seen.lengths[least]
+        bound = _ATTENTION if is_attention else _CLASSES if of_classes else _POSITIONS
+        if of[1.0] < bound:
             factor = next((f for f in _FACTORS if of[f] > 0.2), _FACTORS[-1])
             yield Finding(
                 f'a softmax in {name} is nearly one-hot',
@@ -146,12 +174,14 @@ class _Softmaxes(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.entropies: list[dict[float, float]] = []
+        self.lengths: list[int] = []
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         aten = torch.ops.aten
         if func.overloadpacket in (aten._softmax, aten._log_softmax) and args[0].shape[args[1]] > 1:
             logits = args[0].detach().float().movedim(args[1], -1)
             most = torch.tensor(float(logits.shape[-1])).log()
+            self.lengths.append(logits.shape[-1])
             self.entropies.append(
                 {
                     f: (torch.special.entr((logits / f).softmax(-1)).sum(-1).mean() / most).item()

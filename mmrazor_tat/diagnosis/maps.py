@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .subject import Finding, NotCheckedError, Subject
+from .scores import NotCheckedError
+from .subject import Finding, Subject
 
 _FEWEST = 16  # images of a regression
 _WIDTH = 64  # channels that a map is projected to for the regression
@@ -56,6 +57,24 @@ def check_alive(subject: Subject) -> Iterator[Finding]:
                 f'{share:.2%} of its variance lies between images',
                 'most of it',
                 remedy,
+            )
+
+
+def check_activation(subject: Subject) -> Iterator[Finding]:
+    """Are the maps of a loss both read before an activation, or both after it?"""
+    first = subject.maps[0]
+    for name in subject.names:
+        signs: dict[bool, set[bool]] = {True: set(), False: set()}
+        for key in subject.keys(name):
+            if key in first and first[key].is_floating_point() and first[key].dim() == 4:
+                signs[key[1]].add(bool((first[key] < 0).any()))
+        if signs[True] == {False} and signs[False] == {True}:
+            yield Finding(
+                f"{name} compares the student's map after its activation with the teacher's before",
+                "the student's has no value below 0, the teacher's has",
+                'both before it, where a sign is left',
+                "model.distiller.student_recorders: type='PreActivation', and the activation as "
+                'source',
             )
 
 

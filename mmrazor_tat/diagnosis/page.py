@@ -23,9 +23,9 @@ def text_of(diagnosis: Diagnosis) -> str:
             '',
         ]
     if not diagnosis.findings:
-        lines += ['Nothing was found that would keep the student from learning.', '']
+        lines += ['Nothing was found.', '']
     lines += [f'ok   {question}' for question in diagnosis.passed]
-    lines += [f'--   {what} (needs {lack})' for what, lack in diagnosis.not_checked.items()]
+    lines += [f'--   {what} Not checked: {why}' for what, why in diagnosis.not_checked.items()]
     return '\n'.join(lines)
 
 

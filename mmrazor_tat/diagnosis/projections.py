@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from .subject import Finding, Maps, NotCheckedError, Subject
+from .scores import NotCheckedError
+from .subject import Finding, Maps, Subject
 
 _STEPS = 80  # in which the projections are fitted
 _LEARNS, _AS_FAR = 0.05, 0.6  # what another image may lower: of the loss, of the right one's
@@ -34,6 +35,8 @@ def check_shortcut(subject: Subject) -> Iterator[Finding]:
             continue
         looked = True
         left = {kind: _fit(subject, name, change) for kind, change in kinds.items()}
+        if not min(left.values()) > 0:  # switched off, or no distance
+            continue
         gain = {kind: 1 - value / left['no image'] for kind, value in left.items()}
         del gain['no image']
         subject.measured.setdefault('what projections learn', {})[name] = gain

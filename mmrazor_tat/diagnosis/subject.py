@@ -14,12 +14,16 @@ from mmengine.runner import Runner, set_random_seed
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..compat.checkpoints import read_checkpoint
+from ..engine.hooks.gradient_balance_hook import factors_of
 from ..models.distillers.records import replaced_records
 from ..models.gradient_shares import LossGradient
+from ..utils.config_settings import type_name
 from ..utils.configs import is_recipe
-from ..utils.errors import naming
+from ..utils.errors import naming, said
 from ..utils.networks import seed_of, trained_model, untrained_model
 from ..visualization.curves import Run
+from .scores import NotCheckedError, confusion, score
 
 Maps = dict[tuple, Tensor]  # by (recorder, from_student, ...)
 
@@ -33,10 +37,6 @@ class Finding:
     expected: str
     remedy: str  # what to type, or to change
     bars: dict[str, float] = field(default_factory=dict)  # what was compared, for a picture
-
-
-class NotCheckedError(Exception):
-    """A check has nothing to look at; the text says what it lacks."""
 
 
 class Subject:
@@ -57,6 +57,7 @@ class Subject:
         gradients: by batch what :func:`loss_gradients` gives.
         reached: by loss, how many of the student's trained weights its gradient reaches.
         measured: what the checks note.
+        failure: what a training step ended with; '' where it did not.
         values_per_channel: by batch norm of the student or the distiller, of the first batch.
 
     Raises:
@@ -80,6 +81,7 @@ class Subject:
             model = untrained_model(cfg, seed_of(cfg, {}) or 0)
         else:
             model = trained_model(cfg, checkpoint, with_teacher=True)
+            model.distiller.balance_factors = factors_of(read_checkpoint(checkpoint))
         self.model = model.to(get_device())
         self.plain = None if plain is None else plain.to(get_device())
         self.distiller = model.distiller
@@ -103,45 +105,33 @@ class Subject:
         self.values_per_channel: dict[str, int] = {}
         set_random_seed(0)
         before = copy.deepcopy(self.model.state_dict())
-        for _, batch in zip(range(num_batches), _loader(cfg, 'train')):
-            self._look_at(batch)
+        self.failure = ''  # what a training step ends with
+        try:
+            for _, batch in zip(range(num_batches), _loader(cfg, 'train')):
+                self._look_at(batch)
+        except (RuntimeError, ValueError, IndexError) as error:
+            self.failure = said(error)
         self.model.load_state_dict(before)  # the running statistics of batch norms
         self.model.eval()
 
     def confusion(self, step: Callable[[Any], list]) -> np.ndarray:
-        """(C, C) pixels or images of the validation by label and prediction of a network, whose
-        ``val_step`` is given."""
-        count = len(self.classes)
-        table = np.zeros((count, count), np.int64)
-        with torch.no_grad():
-            for sample in (sample for batch in self.val_batches for sample in step(batch)):
-                label, prediction = _pair(sample)
-                if label.shape != prediction.shape:
-                    raise NotCheckedError('labels of the size of the predictions')
-                counts = (label >= 0) & (label < count) & (prediction < count)
-                ids = label[counts] * count + prediction[counts]
-                table += np.bincount(ids, minlength=count**2).reshape(count, count)
-        if not table.any():
-            raise NotCheckedError('a validation with labels of the classes of its data set')
-        return table
+        """That of a network on the validation images, see :func:`confusion`."""
+        return confusion(step, self.val_batches, len(self.classes))
+
+    def score(self, table: np.ndarray) -> float:
+        """mIoU or accuracy, see :func:`score`."""
+        return score(table, self.metric)
 
     @functools.cached_property
     def teacher_confusion(self) -> np.ndarray:
         """That of the teacher."""
         head = getattr(self.model.teacher, 'decode_head', None)
+        head = head[-1] if isinstance(head, nn.ModuleList) else head
         if getattr(head, 'num_classes', len(self.classes)) != len(self.classes):
             raise NotCheckedError('a teacher of the classes of the data set')
         table = self.confusion(self.model.teacher_val_step)
         self.measured['teacher'] = {'score': self.score(table)}
         return table
-
-    def score(self, confusion: np.ndarray) -> float:
-        """mIoU of a segmentation, accuracy of a classification, in per cent."""
-        right = np.diag(confusion)
-        if self.metric == 'accuracy':
-            return 100 * right.sum() / confusion.sum()
-        union = confusion.sum(0) + confusion.sum(1) - right
-        return float(100 * np.mean(right[union > 0] / union[union > 0]))
 
     @property
     def student_has_learnt(self) -> bool:
@@ -149,6 +139,12 @@ class Subject:
         init = self.cfg.model.architecture.get('init_cfg') or {}
         is_pretrained = isinstance(init, dict) and init.get('type') == 'Pretrained'
         return bool(self.checkpoint or self.cfg.get('load_from') or is_pretrained)
+
+    def hooks(self, kind: str) -> list[dict]:
+        """The config's hooks of a type."""
+        hooks = [*(self.cfg.get('default_hooks') or {}).values()]
+        hooks += self.cfg.get('custom_hooks') or []
+        return [hook for hook in hooks if hook and type_name(hook.get('type')) == kind]
 
     @property
     def metric(self) -> str:
@@ -181,6 +177,8 @@ class Subject:
     def _look_at(self, batch: Any) -> None:
         model = self.model.train()
         data = model.data_preprocessor(batch, True)
+        if self.images and data['inputs'].shape != self.images[0].shape:
+            return  # of another size: maps of one are compared
         maps: Maps = {}
 
         def keep(key: tuple, data: Any) -> Any:
@@ -222,16 +220,6 @@ def _loader(cfg: Config, split: str):
     loader_cfg.update(num_workers=0, persistent_workers=False)
     with naming(f'{split}_dataloader'):
         return Runner.build_dataloader(loader_cfg, seed=0)
-
-
-def _pair(sample: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Label and prediction, flat, of a segmentation or a classification."""
-    for label, prediction in (('gt_sem_seg', 'pred_sem_seg'), ('gt_label', 'pred_label')):
-        if label in sample and prediction in sample:
-            both = (getattr(sample, name) for name in (label, prediction))
-            both = (x.data if hasattr(x, 'data') and not isinstance(x, Tensor) else x for x in both)
-            return tuple(x.cpu().numpy().astype(np.int64).ravel() for x in both)
-    raise NotCheckedError('labels and predictions of classes')
 
 
 def _reach(loss: Tensor, weights: list[Tensor]) -> int:

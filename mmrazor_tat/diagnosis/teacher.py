@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from ..compat.checkpoints import read_checkpoint
 from ..models.teacher.input import Normalization, TeacherInput
 from ..utils.errors import one_line
-from .subject import Finding, NotCheckedError, Subject
+from .scores import NotCheckedError
+from .subject import Finding, Subject
 
 _NORMALIZATIONS = {  # mean and std of three channels
     "ImageNet's mean and std": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
@@ -27,11 +28,16 @@ def check_agreement(subject: Subject) -> Iterator[Finding]:
     content = {}
     if path and '://' not in path:
         content = read_checkpoint(path, cfg.model.get('trust_teacher_ckpt', False))
-    meta = (content.get('meta') or {}).get('dataset_meta') or {}
-    for name, default in (('classes', None), ('palette', None), ('reduce_zero_label', False)):
-        own, of_teacher = data.get(name, default), meta.get(name, default)
-        if not meta or own is None or of_teacher is None or np.array_equal(own, of_teacher):
+    meta = content.get('meta') or {}
+    meta = meta.get('dataset_meta') or {
+        k.lower(): meta[k] for k in ('CLASSES', 'PALETTE') if k in meta
+    }
+    found = False
+    for name in ('classes', 'palette', 'reduce_zero_label'):
+        own, of_teacher = data.get(name), meta.get(name)
+        if own is None or of_teacher is None or np.array_equal(*map(_plain, (own, of_teacher))):
             continue
+        found = True
         what = {
             'classes': "make the data set's classes those of the teacher, in their order, or train "
             'a teacher on this data set',
@@ -54,8 +60,12 @@ def check_agreement(subject: Subject) -> Iterator[Finding]:
     for part in evaluators if isinstance(evaluators, list) else [evaluators]:
         if 'ignore_index' in part:
             ids['val_evaluator.ignore_index'] = part['ignore_index']
-    dataset = cfg.get('val_dataloader', {}).get('dataset', {})
+    dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
+    while dataset.get('dataset') or dataset.get('datasets'):  # a wrapper around others
+        dataset = dataset.get('dataset') or dataset['datasets'][0]
     ids['dataset.ignore_index'] = dataset.get('ignore_index', 255)
+    if len(set(ids.values())) == 1 and not found and not meta:
+        raise NotCheckedError("the data set's meta in the teacher's checkpoint")
     if len(set(ids.values())) > 1:
         yield Finding(
             'the losses and the data set ignore different labels',
@@ -197,6 +207,13 @@ class _Tried(TeacherInput):
         if self.scale == 1:
             return x
         return F.interpolate(x, scale_factor=self.scale, mode='bilinear', align_corners=False)
+
+
+def _plain(value):
+    """Names without case and underscores."""
+    if isinstance(value, (list, tuple)) and value and isinstance(value[0], str):
+        return [name.lower().replace('_', ' ').strip() for name in value]
+    return value
 
 
 def _guess(subject: Subject, table: np.ndarray) -> float:

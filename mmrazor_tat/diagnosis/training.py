@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from ..utils.metrics import main_metric
 from ..visualization.curves import Run, series
-from .subject import Finding, NotCheckedError, Subject
+from .scores import NotCheckedError
+from .subject import Finding, Subject
 
 
 def check_batch_norms(subject: Subject) -> Iterator[Finding]:
@@ -12,6 +13,11 @@ def check_batch_norms(subject: Subject) -> Iterator[Finding]:
     if not subject.values_per_channel:
         raise NotCheckedError('a batch norm that learns')
     name, least = min(subject.values_per_channel.items(), key=lambda item: item[1])
+    if 'SyncBN' in str(subject.cfg.model.architecture):  # run here as one process
+        whole = (subject.cfg.get('auto_scale_lr') or {}).get('base_batch_size')
+        if whole is None:
+            raise NotCheckedError('auto_scale_lr, which tells on how many GPUs SyncBN is to run')
+        least *= max(1, whole // subject.cfg.train_dataloader.get('batch_size', 1))
     subject.measured['least values of a batch norm'] = {name: least}
     if least < 4:
         yield Finding(
@@ -20,6 +26,51 @@ def check_batch_norms(subject: Subject) -> Iterator[Finding]:
             'at least 4, better 16',
             'train_dataloader.batch_size=8 and more, SyncBN over several GPUs, or '
             'backbone.norm_eval=True where weights are pretrained',
+        )
+
+
+def check_step(subject: Subject) -> Iterator[Finding]:
+    """Does a training step run, and does the loss fall?"""
+    if subject.failure:
+        yield Finding(
+            'a training step ends with an error',
+            subject.failure,
+            'losses',
+            'mend this first: the other questions about the training are open until then',
+        )
+    losses = series(subject.run.training, 'loss') if subject.run else []
+    if len(losses) > 1:
+        first, last = losses.iloc[0], _end(subject.run, 'loss')
+        subject.measured['loss'] = {'first': first, 'at the end': last}
+        if not last < 1.5 * first:  # NaN too
+            yield Finding(
+                'the training diverges',
+                f'the loss is {first:.3g} at first and {last:.3g} at the end',
+                'a loss that falls',
+                'a smaller learning rate (optim_wrapper.optimizer.lr), a warm-up of it, clipping '
+                '(optim_wrapper.clip_grad)',
+                {'first': first, 'at the end': last},
+            )
+
+
+def check_gain(subject: Subject) -> Iterator[Finding]:
+    """Has the distillation helped at all?"""
+    if subject.plain is None or not subject.checkpoint:
+        raise NotCheckedError('a trained student and --plain, the work dir of the plain one')
+    scores = {
+        'plain student': subject.score(subject.confusion(subject.plain.val_step)),
+        'distilled student': subject.score(subject.confusion(subject.model.val_step)),
+    }
+    subject.measured['gain'] = scores
+    if scores['distilled student'] < scores['plain student'] + 0.5:
+        yield Finding(
+            'the distilled student is no better than the plain one',
+            ', '.join(f'{k} {subject.metric} {v:.1f}' for k, v in scores.items())
+            + f' on {subject.num_images} images',
+            'a gain, in more than one seed',
+            'mend what stands above; if that is nothing: another share of the loss '
+            '(GradientBalanceHook, or loss_weight), more iterations, another method',
+            scores,
         )
 
 
@@ -66,7 +117,7 @@ def check_labels_loss(subject: Subject) -> Iterator[Finding]:
         'distilled': sum(_end(run, f'student.{name}') for name in names),
     }
     subject.measured["labels' loss at the end"] = of_labels
-    if of_labels['distilled'] > 1.3 * of_labels['plain']:
+    if not of_labels['distilled'] <= 1.3 * of_labels['plain']:  # NaN too
         yield Finding(
             'the labels were drowned: the distilled student fits them worse than the plain one',
             ', '.join(f'{k} {v:.3f}' for k, v in of_labels.items()) + ' at the end',

@@ -1,6 +1,7 @@
 """Planted faults are the first finding; a healthy pair has none."""
 
 import contextlib
+import math
 
 import pandas as pd
 import pytest
@@ -10,9 +11,10 @@ from mmrazor.models.task_modules.recorder import ModuleOutputsRecorder
 from mmrazor.registry import MODELS, TASK_UTILS
 from torch import nn
 
+from mmrazor_tat.datasets.toy_scenes import CLASSES as TOY_CLASSES
 from mmrazor_tat.diagnosis import Subject, diagnose
 from mmrazor_tat.diagnosis.diagnose import CHECKS
-from mmrazor_tat.diagnosis.subject import NotCheckedError
+from mmrazor_tat.diagnosis.scores import NotCheckedError
 from mmrazor_tat.recipes import new_recipe
 from mmrazor_tat.utils.config_options import read_config
 from mmrazor_tat.visualization.curves import Run
@@ -78,6 +80,7 @@ def not_finite(weights) -> None:
 
 
 CLASSES = ('background', 'disc', 'square', 'triangle', 'ring', 'cross', 'stripes')
+BN = {f'model.architecture.{part}.norm_cfg.type': 'BN' for part in ('backbone', 'decode_head')}
 FAULTS = {
     # The teacher, its classes and its input.
     'classes': (dict(change=cycled), {}, 'numbers the classes otherwise'),
@@ -186,7 +189,37 @@ FAULTS = {
         {LOSS + 'loss_kd': dict(_delete_=True, type='ContraryLoss')},
         'pulls against the labels',
     ),
-    'few images': ({}, {'train_dataloader.batch_size': 2}, 'hardly any values'),
+    'switched off': (
+        {},
+        {
+            'default_hooks.schedule': dict(
+                type='mmrazor.LossScheduleHook', schedules=dict(loss_tat=dict(stop=1))
+            )
+        },
+        'next to nothing',
+    ),
+    'weight 0': ('fitnet', {LOSS + 'loss_fitnet.loss_weight': 0.0}, 'next to nothing'),
+    'labels 0': (
+        {},
+        {'model.architecture.decode_head.loss_decode.loss_weight': 0.0},
+        'the labels have no gradient',
+    ),
+    'activated': (
+        'fitnet',
+        {
+            POINT.format('student') + 'type': 'ModuleOutputs',
+            POINT.format('student') + 'source': 'decode_head.bottleneck',
+        },
+        'after its activation',
+    ),
+    'names of mmseg 0.x': (dict(CLASSES=CLASSES[::-1]), {}, 'differ in classes'),
+    'a class is ignored': (
+        {},
+        {'model.architecture.decode_head.ignore_index': 0},
+        'ignore different labels',
+    ),
+    'one image': ({}, {'train_dataloader.batch_size': 1}, 'a training step ends with an error'),
+    'few images': ({}, {**BN, 'train_dataloader.batch_size': 2}, 'hardly any values'),
 }
 
 
@@ -213,12 +246,12 @@ def test_a_teacher_that_is_no_better(recipe, teacher):
     assert 'hardly better than the student' in first(Subject(cfg, num_images=8, num_batches=2))
 
 
-def logged(validation: list, training: float = 1.0) -> Run:
+def logged(validation: list, training: float = 1.0, loss: tuple = (4, 3, 2, 1)) -> Run:
     steps = [100 * (n + 1) for n in range(len(validation))]
     losses = {'decode.loss_ce': training, 'student.decode.loss_ce': training}
     return Run(
         'run',
-        training=pd.DataFrame([losses] * len(steps), index=steps),
+        training=pd.DataFrame([losses] * len(steps), index=steps).assign(loss=loss),
         validation=pd.DataFrame({'mIoU': validation}, index=steps),
     )
 
@@ -230,6 +263,7 @@ def logged(validation: list, training: float = 1.0) -> Run:
         (logged([20, 30, 40, 60]), 'while the student still learns'),
         (logged([20, 40, 50, 51], 2.0), 'the labels were drowned'),
         (logged([20, 40, 50, 51], 1.1), 'nothing'),
+        (logged([20, 40, 50, 51], 1.1, [1.0, 2.0, 8.0, math.nan]), 'the training diverges'),
     ],
 )
 def test_the_log_of_a_run(recipe, run, cause):
@@ -267,3 +301,31 @@ def test_a_healthy_pair_is_not_accused(repo, scenes, teacher, tmp_path, student,
     found = diagnose(Subject(read_config(str(tmp_path / 'recipe.py'), {'data_root': str(scenes)})))
     assert [finding.cause for finding in found.findings] == []
     assert len(found.passed) >= 10
+
+
+def test_what_differs_in_name_alone_is_no_fault(recipe, teacher):
+    """And SyncBN is judged by all the images that the recipe is meant for."""
+    names = ('BACKGROUND', *TOY_CLASSES[1:])
+    cfg = recipe('fitnet', teacher(dataset_meta=dict(classes=names)))
+    cfg.train_dataloader.batch_size = 2
+    cfg.auto_scale_lr = dict(base_batch_size=16)
+    assert first(Subject(cfg, num_images=8, num_batches=3)) == 'nothing'
+
+
+def test_a_check_that_fails_costs_one_question(recipe, monkeypatch):
+    subject = Subject(recipe('fitnet'), num_images=8, num_batches=2)
+    subject.gradients = None
+    found = diagnose(subject)
+    assert not found.findings and len(found.passed) > 8
+    assert any('it ended with TypeError' in why for why in found.not_checked.values())
+
+
+def test_a_run_that_did_not_gain(recipe, tmp_path):
+    """The symptom is said, with both scores, where there is no cause."""
+    cfg = recipe('fitnet')
+    weights = Subject(cfg, num_images=8, num_batches=1).model.state_dict()
+    torch.save(dict(state_dict=weights), tmp_path / 'run.pth')
+    plain = Subject(cfg, num_images=8, num_batches=1).model.student
+    subject = Subject(cfg, str(tmp_path / 'run.pth'), plain, num_images=8, num_batches=2)
+    causes = [found.cause for found in diagnose(subject).findings]
+    assert causes[-1] == 'the distilled student is no better than the plain one'

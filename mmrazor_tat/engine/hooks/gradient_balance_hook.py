@@ -164,3 +164,9 @@ class GradientBalanceHook(GradientShareHook):
         all_reduce(means, 'mean')
         norm, rest, dot, both = means.tolist()
         return norm, rest, dot / both if both > 0 else 0.0
+
+
+def factors_of(checkpoint: dict) -> dict[str, float]:
+    """The factors that a checkpoint's training had come to, by loss; none without the hook."""
+    hub = (checkpoint.get('message_hub') or {}).get('runtime_info') or {}
+    return {name: math.exp(state[2]) for name, state in (hub.get(STATE) or {}).items()}
