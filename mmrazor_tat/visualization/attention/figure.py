@@ -131,7 +131,9 @@ def _draw_heat(axis: Axes, attention: ImageAttention, heat: AttentionMap) -> Non
         if heat.kind == 'patch':
             axis.add_patch(_outline((top, left, bottom, right), 'white', 0.8))
     window = _window(edges, attention) if heat.kind == 'patch' else _all_of(attention)
-    target = _around(_edges(heat.target, attention), window[3] - window[1])
+    target = np.array(_edges(heat.target, attention))
+    if target[3] - target[1] < 0.04 * (window[3] - window[1]):  # its outline would cover it
+        target += 0.01 * (window[3] - window[1]) * np.array([-1, -1, 1, 1])
     axis.add_patch(_outline(target, 'black', 2.6))
     axis.add_patch(_outline(target, SKY, 1.4))
     text = 'not finite'
@@ -168,13 +170,6 @@ def _outline(edges: tuple, colour: str, width: float) -> Rectangle:
     )
 
 
-def _around(edges: tuple, width: float) -> tuple[float, float, float, float]:
-    """The edges, apart from a cell that its outline would cover: one small in ``width``."""
-    top, left, bottom, right = edges
-    gap = 0.01 * width if right - left < 0.04 * width else 0
-    return top - gap, left - gap, bottom + gap, right + gap
-
-
 def _all_of(attention: ImageAttention) -> tuple[float, float, float, float]:
     return 0.0, 0.0, *map(float, attention.image.shape[:2])
 
@@ -182,8 +177,7 @@ def _all_of(attention: ImageAttention) -> tuple[float, float, float, float]:
 def _window(edges: list[tuple], attention: ImageAttention) -> tuple[float, float, float, float]:
     """What to show of the image: the boxes with some of their surroundings, in its proportions."""
     height, width = attention.image.shape[:2]
-    tops, lefts, bottoms, rights = zip(*edges)
-    box = min(tops), min(lefts), max(bottoms), max(rights)
+    box = *np.min(edges, axis=0)[:2], *np.max(edges, axis=0)[2:]
     share = max((box[2] - box[0]) / height, (box[3] - box[1]) / width) / _FILL
     if share >= 1:
         return _all_of(attention)

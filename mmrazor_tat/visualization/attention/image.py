@@ -83,10 +83,8 @@ def attention_of_image(
             feature = teacher_map(distiller)[0]
             rows, columns = feature.shape[1:]
             if points is None:
-                on_image = (
-                    int(image.shape[0] * rows / height),
-                    int(image.shape[1] * columns / width),
-                )
+                sizes = zip(image.shape, (rows, columns), (height, width))
+                on_image = [int(of * n / side) for of, n, side in sizes]
                 within = tuple(max(1, min(*n)) for n in zip(covered_size(distiller), on_image))
                 cells = choose_points(feature, count, within)
                 if not cells:

@@ -32,7 +32,11 @@ def choose_points(
     smooth = feature.detach().cpu().double()
     smooth = F.avg_pool2d(smooth[None], 3, 1, 1, count_include_pad=False)[0]  # (C, H, W)
     height, width = smooth.shape[1:]
-    allowed = _inner(height, width, within) & smooth.isfinite().all(0)
+    allowed = torch.zeros(height, width, dtype=torch.bool)
+    allowed[tuple(map(slice, within or (height, width)))] = True
+    inner = allowed.clone()
+    inner[[0, -1]] = inner[:, [0, -1]] = False
+    allowed = (inner if inner.any() else allowed) & smooth.isfinite().all(0)
     smooth = smooth.nan_to_num(0, 0, 0)
     rows, columns = torch.arange(height).view(-1, 1), torch.arange(width).view(1, -1)
 
@@ -60,16 +64,6 @@ def cell_at(y: float, x: float, size: tuple[int, int]) -> tuple[int, int]:
         size: (rows, columns) of the map.
     """
     return tuple(min(max(int(f * n), 0), n - 1) for f, n in zip((y, x), size))
-
-
-def _inner(height: int, width: int, within: Optional[tuple[int, int]]) -> Tensor:
-    """Which cells may be chosen, (H, W) of bool: not those at the border, if there are others."""
-    allowed = torch.zeros(height, width, dtype=torch.bool)
-    rows, columns = within or (height, width)
-    allowed[:rows, :columns] = True
-    inner = allowed.clone()
-    inner[[0, -1]] = inner[:, [0, -1]] = False
-    return inner if inner.any() else allowed
 
 
 def _distance(feature: Tensor, vector: Tensor) -> Tensor:

@@ -28,12 +28,14 @@ def draw_panels(comparison: Comparison, path: Path) -> None:
     classes, more = class_legend(comparison)
     classes += [Entry(f'and {more} more classes', 'none')] * bool(more)
     longest = max(len(_short(entry.name)) for entry in classes)
-    columns = max(1, int((width - 3) / (0.6 + 0.066 * longest)))
-    sizes.append(_LINE * (max(5, -(-len(classes) // columns)) + 2))
+    in_line = max(1, int((width - 3) / (0.6 + 0.066 * longest)))
+    sizes.append(_LINE * (max(5, -(-len(classes) // in_line)) + 2))
     figure = plt.figure(figsize=(width, sum(sizes)))
     *parts, below = figure.subfigures(len(sizes), squeeze=False, height_ratios=sizes).flat
     literal = dict(parse_math=False)  # a class or a file may be called $x$
-    for section, rows, part, tall, size in zip(comparison.sections, sections, parts, heights, sizes):
+    for section, rows, part, tall, size in zip(
+        comparison.sections, sections, parts, heights, sizes
+    ):
         look = dict(left=_MARGIN / width, right=1 - _MARGIN / width, wspace=_GAP / _CELL)
         look.update(top=1 - _HEAD / size, bottom=_CAPTION / size, hspace=_CAPTION / tall.mean())
         look.update(height_ratios=tall)
@@ -49,9 +51,9 @@ def draw_panels(comparison: Comparison, path: Path) -> None:
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set(color=GREY, linewidth=0.5)
             axis.set_xlabel(_short(cell.caption, 26), fontsize=8, labelpad=2, **literal)
-    title = f'Classes; mIoU of {comparison.images_text} over the columns'
+    scores = f'Classes; mIoU of {comparison.images_text} over the columns'
     for loc, title, entries, columns in (
-        ('upper left', title, classes, columns),
+        ('upper left', scores, classes, in_line),
         ('upper right', 'Error map', error_legend(comparison), 1),
     ):
         look = dict(edgecolor=GREY, linewidth=0.5)

@@ -9,7 +9,6 @@ from ..curves import draw_runs
 from ..panels import panels_context
 from ..web_page import figure_uri, file_uri, render
 from .gather import Report
-from .summary import RunSummary
 
 
 def save_report(report: Report, path: Path) -> None:
@@ -21,10 +20,15 @@ def save_report(report: Report, path: Path) -> None:
     """
     first = report.runs[0]
     columns, rows = _table(report)
+    done, of = first.iterations, first.max_iterations
+    status = [f'{done:,} of {of:,} iterations' if of else f'{done:,} iterations']
+    status += ['not finished'] if of and done < of else []
+    if first.diverged_at is not None:
+        status.append(f'the loss is no finite number from iteration {first.diverged_at:,} on')
     page = render(
         'report.html.j2',
         title=report.title,
-        status=_status(first),
+        status=', '.join(status),
         columns=columns,
         rows=rows,
         teacher=first.teacher,
@@ -43,17 +47,6 @@ def save_report(report: Report, path: Path) -> None:
         config=report.config,
     )
     write_atomically(Path(path), page)
-
-
-def _status(summary: RunSummary) -> str:
-    """One sentence: how far the run has come."""
-    done, of = summary.iterations, summary.max_iterations
-    parts = [f'{done:,} of {of:,} iterations' if of else f'{done:,} iterations']
-    if of and done < of:
-        parts.append('not finished')
-    if summary.diverged_at is not None:
-        parts.append(f'the loss is no finite number from iteration {summary.diverged_at:,} on')
-    return ', '.join(parts)
 
 
 def _table(report: Report) -> tuple[list[str], list[tuple[str, list[str]]]]:
