@@ -111,7 +111,6 @@ def export_student(
     meta = read_checkpoint(str(checkpoint)).get('meta') or {}
     progress = {key: meta[key] for key in ('epoch', 'iter') if isinstance(meta.get(key), int)}
     classes = meta.get('dataset_meta') or _metainfo(cfg)
-
     with tempfile.TemporaryDirectory(prefix='.student.', dir=nearest) as unfinished:
         folder, text = Path(unfinished), plain.pretty_text
         (folder / CONFIG).write_text(text, encoding='utf-8')

@@ -38,13 +38,15 @@ def recipe_text(
 ) -> str:
     """The recipe as a config file; paths are written relative to ``out``. See ``new_recipe``."""
     fragment, kinds = METHODS[method]
+    imports = list((student.cfg.get('custom_imports') or {}).get('imports') or ())
+    imports += ['mmrazor_tat'] * ('mmrazor_tat' not in imports)
     lines = [
         f'# {method}: {_title(teacher.name)} teaches {_title(student.name)}.',
         '_base_ = [',
-        f'    {_base(student.name, out)!r},',
+        f'    {student.name if "::" in student.name else _from_recipe(student.name, out)!r},',
         f"    'mmrazor_tat::_base_/methods/{fragment}.py',",
         ']',
-        f'custom_imports = dict(imports={_imports(student)!r}, allow_failed_imports=False)',
+        f'custom_imports = dict(imports={imports!r}, allow_failed_imports=False)',
         '',
         '# Where to read the two networks.',
         '_base_.method.distiller.update(',
@@ -114,17 +116,8 @@ def other_classes(student: Network, teacher: Network) -> Optional[tuple[int, int
     return counts if None not in counts and counts[0] != counts[1] else None
 
 
-def _imports(student: Network) -> list[str]:
-    imports = list((student.cfg.get('custom_imports') or {}).get('imports') or ())
-    return imports if 'mmrazor_tat' in imports else [*imports, 'mmrazor_tat']
-
-
 def _title(name: str) -> str:
     return Path(name.split('::')[-1]).stem
-
-
-def _base(name: str, out: Path) -> str:
-    return name if '::' in name else _from_recipe(name, out)
 
 
 def _from_recipe(file: str, out: Path) -> str:
