@@ -14,12 +14,7 @@ from .figures import plt
 
 
 def render(template: str, **context: Any) -> str:
-    """The text of a page.
-
-    Args:
-        template: a file of ``templates``; those that extend ``base.html.j2`` share its CSS.
-        context: what the template names. Text is escaped.
-    """
+    """The text of a page: a file of ``templates``, with what it names, which is escaped."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / 'templates'),
         autoescape=True,

@@ -12,12 +12,7 @@ from .gather import Report
 
 
 def save_report(report: Report, path: Path) -> None:
-    """Write the page; it refers to nothing outside, and is never there in part.
-
-    Args:
-        report: what to show.
-        path: .html; a file of that name is replaced.
-    """
+    """Write the page, an .html; it refers to nothing outside, and is never there in part."""
     first = report.runs[0]
     columns, rows = _table(report)
     done, of = first.iterations, first.max_iterations
