@@ -176,10 +176,9 @@ def _network(student: nn.Module, name: str) -> dict[str, Any]:
     head = getattr(student, name)
     head = head[-1] if isinstance(head, nn.ModuleList) else head
     meta = student.dataset_meta if hasattr(student, 'dataset_meta') else student._dataset_meta
+    parts = dict(type=student, backbone=student.backbone, **{name: head})
     return {
-        'type': type(student).__name__,
-        'backbone': type(student.backbone).__name__,
-        name: type(head).__name__,
+        **{key: type(part).__name__ for key, part in parts.items()},
         'classes': list(meta['classes']),
         'parameters': sum(p.numel() for p in student.parameters()),
     }

@@ -55,18 +55,15 @@ def recipe_text(
         lines.append(f'    {network.role}_recorders=dict(')
         for kind in kinds:
             point = network.points[kind]
-            height, width = point.size
-            lines += [
-                f'        {kind}=dict(  # {point.channels} channels, {height} x {width}',
-                f'            type={point.recorder!r}, source={point.source!r}),',
-            ]
+            size = ' x '.join(map(str, point.size))
+            lines.append(f'        {kind}=dict(  # {point.channels} channels, {size}')
+            lines.append(f'            type={point.recorder!r}, source={point.source!r}),')
         lines.append('    ),')
     lines.append(')')
     if views is not None:
+        texts = [', '.join(f'{k}={v!r}' for k, v in view.items()) for view in views]
         lines.append('_base_.method.distiller.distill_losses.loss_tat.views = [')
-        for view in views:
-            lines.append('    dict(' + ', '.join(f'{k}={v!r}' for k, v in view.items()) + '),')
-        lines.append(']')
+        lines += [*(f'    dict({text}),' for text in texts), ']']
         if student.points['feature'].size != teacher.points['feature'].size:
             lines += [
                 '# The maps differ in size, which a softmax over the teacher does not take.',
@@ -89,8 +86,7 @@ def recipe_text(
     validates = student.cfg.get('val_dataloader') is not None
     if not validates or other_classes(student, teacher):
         why = 'has other classes: it is not evaluated on these data'
-        if not validates:
-            why = 'is not evaluated: there is no validation'
+        why = why if validates else 'is not evaluated: there is no validation'
         lines += [f'# The teacher {why}.', 'default_hooks = dict(']
     else:
         lines += [

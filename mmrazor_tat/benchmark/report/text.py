@@ -43,8 +43,8 @@ def as_markdown(
             'Made with other settings than the suite now asks for, so not to be compared: '
             f'{", ".join(with_other_settings)}.'
         )
-    done = lines[lines.status == records.FINISHED]
-    resumed = [_name(line) for line in done.itertuples() if line.record.get('resumed')]
+    done = lines[lines.status == records.FINISHED].itertuples()
+    resumed = [f'{line.run} seed {line.seed}' for line in done if line.record.get('resumed')]
     if resumed:
         parts.append(
             'Resumed after an interruption, with the random numbers of a run without one, but not '
@@ -173,15 +173,12 @@ def _about_gains(gains: Sequence[Row]) -> list[str]:
     return parts
 
 
-def _name(line: Any) -> str:
-    return f'{line.run} seed {line.seed}'
-
-
 def _unfinished(lines: pd.DataFrame) -> list[str]:
     """A line for each that was begun, one for all that were not run."""
     found = []
     for line in lines[lines.status != NOT_RUN].itertuples():
-        text = f'* {_name(line)}: {line.status}' + (f': {line.error}' if line.error else '')
+        error = f': {line.error}' if line.error else ''
+        text = f'* {line.run} seed {line.seed}: {line.status}{error}'
         log = f' ([log](runs/{line.run}/seed{line.seed}/run.log))'
         found.append(text + log * (line.status == records.FAILED))
     runs = [

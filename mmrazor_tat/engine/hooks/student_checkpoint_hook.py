@@ -61,10 +61,8 @@ class StudentCheckpointHook(Hook):
         out_dir: Optional[str] = None,
     ) -> None:
         if not interval and save_best is None:
-            raise ValueError(
-                'StudentCheckpointHook: nothing to write: set interval=4000, save_best="mIoU", or '
-                'both'
-            )
+            how = 'set interval=4000, save_best="mIoU", or both'
+            raise ValueError(f'StudentCheckpointHook: nothing to write: {how}')
         self.interval, self.by_epoch = interval, by_epoch
         self.save_best, self.max_keep, self.out_dir = save_best, max_keep, out_dir
         # mmengine's: by rule or by the metric's name; raises ValueError.

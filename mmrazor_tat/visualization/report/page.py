@@ -7,7 +7,7 @@ from ...utils.metrics import main_metric
 from ..attention.figure import attention_figure
 from ..curves import draw_runs
 from ..panels import panels_context
-from ..web_page import figure_uri, file_uri, render
+from ..web_page import figure_uri, png_uri, render
 from .gather import Report
 
 
@@ -35,7 +35,7 @@ def save_report(report: Report, path: Path) -> None:
             name: figure_uri(attention_figure(states)) for name, states in report.attention.items()
         },
         pictures={
-            name: [(step, file_uri(path)) for step, path in steps]
+            name: [(step, png_uri(path.read_bytes())) for step, path in steps]
             for name, steps in report.pictures.items()
         },
         versions=first.versions,
