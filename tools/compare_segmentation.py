@@ -35,24 +35,21 @@ def main() -> None:
     args = parse_args()
     MMLogger.get_current_instance().setLevel('WARNING')
     with one_line_errors('compare_segmentation'):
-        compare(args)
-
-
-def compare(args: argparse.Namespace) -> None:
-    panels.check_out(args.out, args.count)
-    panels.check_counts(args.count, args.num_images)
-    cfg = read_config(args.config, args.cfg_options)
-    plain_cfg = args.plain_config and read_config(args.plain_config, {})
-    panels.validation_data(cfg)  # what is wrong with it shows before the networks are loaded
-    networks = panels.load_networks(
-        cfg, args.checkpoint, args.plain, plain_cfg, not args.no_teacher
-    )
-    comparison = panels.compare(cfg, networks, args.count, args.num_images, progress_bar())
-    details = [('config', args.config), ('checkpoint', args.checkpoint)]
-    if args.plain is not None:
-        details.append(('plain student', args.plain))
-    panels.save_panels(comparison, args.out, f'Segmentation of {Path(args.config).stem}', details)
-    print(f'{panels.scores_table(comparison)}\n\nPanels: {args.out}')
+        panels.check_out(args.out, args.count)
+        panels.check_counts(args.count, args.num_images)
+        cfg = read_config(args.config, args.cfg_options)
+        plain_cfg = args.plain_config and read_config(args.plain_config, {})
+        panels.validation_data(cfg)  # what is wrong with it shows before the networks are loaded
+        networks = panels.load_networks(
+            cfg, args.checkpoint, args.plain, plain_cfg, not args.no_teacher
+        )
+        comparison = panels.compare(cfg, networks, args.count, args.num_images, progress_bar())
+        details = [('config', args.config), ('checkpoint', args.checkpoint)]
+        if args.plain is not None:
+            details.append(('plain student', args.plain))
+        title = f'Segmentation of {Path(args.config).stem}'
+        panels.save_panels(comparison, args.out, title, details)
+        print(f'{panels.scores_table(comparison)}\n\nPanels: {args.out}')
 
 
 if __name__ == '__main__':

@@ -40,20 +40,21 @@ def main() -> None:
     initial = initial_weights(student, args.work_dir / 'student_start.pth', args.seed)
 
     def training(name, config, iterations=args.iterations, **kwargs):
-        return demo.Training(name, config, data, args.work_dir, iterations, args.seed, **kwargs)
+        places = dict(data_root=data, work_dir=args.work_dir, iterations=iterations, seed=args.seed)
+        return dict(name=name, config=config, **places, **kwargs)
 
+    weights = Path(config_path(demo.TEACHER))
     if args.train_teacher:
-        ((teacher,),) = demo.train_side_by_side(training('teacher', 'teacher', args.train_teacher))
-        weights = demo.save_half(teacher.checkpoint, args.work_dir / 'teacher.pth')
+        demo.train_side_by_side(training('teacher', 'teacher', args.train_teacher))
+        checkpoint = args.work_dir / 'teacher' / f'iter_{args.train_teacher}.pth'
+        weights = demo.save_half(checkpoint, args.work_dir / 'teacher.pth')
         print(f"The teacher's weights in half precision: {weights}")
-    else:
-        weights = config_path(demo.TEACHER)
     (student,), (tat_student, teacher) = demo.train_side_by_side(
         training('student', 'student', initial=initial),
         training('TaT student', 'tat_student', initial=initial, teacher=str(weights)),
     )
 
-    panels, attention, page = demo.report([tat_student, student], args.work_dir)
+    panels, attention, page = demo.report(args.work_dir)
     table = demo.table([teacher, student, tat_student])
     print(f'\n{table}\n\nSegmentation: {panels}\nAttention: {attention}\nReport: {page}')
 

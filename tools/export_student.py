@@ -66,17 +66,13 @@ def print_report(report: dict[str, Any], out: Path) -> None:
         what = f'{len(network["classes"])} x {size} logits and the labels by mmseg.apis'
     print(f'{proof["image"]["name"]}: {what} equal those of the recipe, bit by bit')
     if 'onnx' in report:
-        print(
-            f'student.onnx: input {text(report["onnx"]["input"])} -> logits '
-            f'{text(report["onnx"]["logits"])}'
-        )
-        if report['onnx']['test_mode'] != 'whole':
+        onnx = report['onnx']
+        print(f'student.onnx: input {text(onnx["input"])} -> logits {text(onnx["logits"])}')
+        if onnx['test_mode'] != 'whole':
             print('  it computes one window: sliding it over an image is left to its caller')
-        for case in report['onnx']['cases']:
-            print(
-                f'  {text(case["shape"])}: greatest difference {case["difference"]:.1e} (at most '
-                f'{case["tolerance"]:.1e})'
-            )
+        for case in onnx['cases']:
+            worst, most = f'{case["difference"]:.1e}', f'{case["tolerance"]:.1e}'
+            print(f'  {text(case["shape"])}: greatest difference {worst} (at most {most})')
     print(f'{out}: {", ".join([*report["sha256"], "export.json"])}')
 
 

@@ -4,7 +4,6 @@ import argparse
 import re
 
 import torch
-from torch import nn
 
 from mmrazor_tat.models.forward import input_channels
 from mmrazor_tat.recipes.features import build_model, feature_table, features_of, input_size
@@ -32,23 +31,6 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def inspect(args: argparse.Namespace) -> tuple[nn.Module, tuple[int, int, int], list]:
-    """The network, the shape (C, H, W) of its input, and the rows of the table."""
-    if args.size is not None and min(args.size) < 1:
-        raise ValueError(f'--size must be two whole numbers above 0, got {args.size}')
-    cfg = read_config(args.config, {})
-    cfg.model = model_of(cfg, args.part)
-    size = tuple(args.size or input_size(cfg))
-    with naming(f'{args.config}, model'):
-        model = build_model(cfg)
-        channels = input_channels(model)
-        features = features_of(model, torch.zeros(1, channels, *size))
-    rows = feature_table(features, args.filter)
-    if len(rows) == 1:
-        raise ValueError(f'--filter {args.filter!r}: no module that runs has such a name')
-    return model, (channels, *size), rows
-
-
 def main() -> None:
     args = parse_args()
     try:
@@ -56,8 +38,18 @@ def main() -> None:
     except re.error as error:
         raise SystemExit(f'--filter {args.filter!r} is no regular expression: {error}') from error
     with one_line_errors('inspect_features'):
-        model, shape, rows = inspect(args)
-    print(f'{type(model).__name__}, input 1 x {" x ".join(map(str, shape))}')
+        if args.size is not None and min(args.size) < 1:
+            raise ValueError(f'--size must be two whole numbers above 0, got {args.size}')
+        cfg = read_config(args.config, {})
+        cfg.model = model_of(cfg, args.part)
+        with naming(f'{args.config}, model'):
+            model = build_model(cfg)
+            inputs = torch.zeros(1, input_channels(model), *(args.size or input_size(cfg)))
+            features = features_of(model, inputs)
+        rows = feature_table(features, args.filter)
+        if len(rows) == 1:
+            raise ValueError(f'--filter {args.filter!r}: no module that runs has such a name')
+    print(f'{type(model).__name__}, input {" x ".join(map(str, inputs.shape))}')
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     for row in rows:
         print('  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())

@@ -12,6 +12,10 @@ from pathlib import Path
 import yaml
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
+_HEADER = """\
+# Written by tools/make_recipes.py. No results and no weights are listed: no full run has
+# been made yet.
+"""
 _PLAIN = ('students', 'teachers')
 _HEADS = {'deeplabv3': 'DeepLabV3', 'deeplabv3plus': 'DeepLabV3+'}
 _DATA = {
@@ -80,7 +84,8 @@ def pairs_of(method: dict, table: dict) -> list[str]:
 def recipe(name: str, method: dict, pair: str, table: dict) -> str:
     """The text of one recipe."""
     but = next((b for p, b in method.get('but', {}).items() if re.search(p, pair)), {})
-    shared = '../_base_/classification' if _is_classification(pair) else '../_base_'
+    classifies = pair.endswith(('cifar100', 'imagenet'))
+    shared = '../_base_/classification' if classifies else '../_base_'
     below = method.get('over')
     if below is None:
         bases = [f'{shared}/pairs/{pair}.py']
@@ -103,30 +108,24 @@ def recipe(name: str, method: dict, pair: str, table: dict) -> str:
 
 def metafile(of: str, collections: dict, is_recipe: bool) -> str:
     """What mim reads: every value is a text or a number, as it puts them into lower case."""
-    lines = [
-        '# Written by tools/make_recipes.py. No results and no weights are listed: no full run has',
-        '# been made yet.',
-        'Collections:',
-    ]
-    for name, ((title, address), _) in collections.items():
-        lines += [
-            f'  - Name: {name}',
-            '    Paper:',
-            f'      Title: {title!r}',
-            f'      URL: https://{address}',
-            f'    README: configs/{of}/README.md',
-        ]
-    lines.append('Models:')
-    for name, (_, models) in collections.items():
-        for model in models:
-            lines += [
-                f'  - Name: {model}',
-                f'    In Collection: {name}',
-                f'    Config: configs/{of}/{model}.py',
-                '    Metadata:',
-                *(f'      {key}: {value}' for key, value in metadata(model, is_recipe).items()),
-            ]
-    return '\n'.join(lines) + '\n'
+    page = f'configs/{of}/README.md'
+    content = dict(
+        Collections=[
+            dict(Name=name, Paper=dict(Title=title, URL=f'https://{address}'), README=page)
+            for name, ((title, address), _) in collections.items()
+        ],
+        Models=[
+            {
+                'Name': model,
+                'In Collection': name,
+                'Config': f'configs/{of}/{model}.py',
+                'Metadata': metadata(model, is_recipe),
+            }
+            for name, (_, models) in collections.items()
+            for model in models
+        ],
+    )
+    return _HEADER + yaml.safe_dump(content, sort_keys=False, width=1000)
 
 
 def metadata(name: str, is_recipe: bool) -> dict[str, object]:
@@ -135,24 +134,15 @@ def metadata(name: str, is_recipe: bool) -> dict[str, object]:
     words = words[1:] if is_recipe else words
     head = f'{_HEADS[words.pop(0)]} ' if words[0] in _HEADS else ''
     networks = [head + _network(word) for word in words]
-    found: dict[str, object] = dict(zip(('Teacher', 'Student'), networks))
-    if is_recipe:
-        found = {'Student': networks[1], 'Teacher': networks[0]}
-    else:
-        found = {'Network': networks[0]}
-    known, crop = next(
-        (text, data.removeprefix(key).strip('-')) for key, text in _DATA.items() if key in data
-    )
-    found['Training Data'] = known
-    if crop:
+    roles = ('Student', 'Teacher') if is_recipe else ('Network',)
+    found: dict[str, object] = dict(zip(roles, reversed(networks)))
+    known = next(key for key in _DATA if key in data)
+    found['Training Data'] = _DATA[known]
+    if crop := data.removeprefix(known).strip('-'):
         found['Crop'] = crop
-    devices, images, length = re.fullmatch(r'(\d+)xb(\d+)-(\w+)', batch).groups()
-    if length.endswith('k'):
-        found['Iterations'] = int(length[:-1]) * 1000
-    else:
-        found['Epochs'] = int(length[:-1])
-    found['Batch Size'] = int(devices) * int(images)
-    return found
+    devices, images, length, unit = re.fullmatch(r'(\d+)xb(\d+)-(\d+)(\w)', batch).groups()
+    found |= {'Iterations': int(length) * 1000} if unit == 'k' else {'Epochs': int(length)}
+    return found | {'Batch Size': int(devices) * int(images)}
 
 
 def _network(word: str) -> str:
@@ -164,10 +154,6 @@ def _network(word: str) -> str:
         return word.upper()
     kind, depth = re.fullmatch(r'(resnet|r|vgg)(\w+)', word).groups()
     return f'{"VGG" if kind == "vgg" else "ResNet"}-{depth}'
-
-
-def _is_classification(pair: str) -> bool:
-    return pair.endswith(('cifar100', 'imagenet'))
 
 
 if __name__ == '__main__':

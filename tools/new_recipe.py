@@ -49,35 +49,32 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     with one_line_errors('new_recipe'):
-        make(args)
-
-
-def make(args: argparse.Namespace) -> None:
-    if args.force or not args.out.exists():
-        print('both networks are built and run once', flush=True)
-    sources = {
-        (role, kind): getattr(args, f'{role}_{kind}')
-        for role in ('student', 'teacher')
-        for kind in ('feature', 'logits')
-    }
-    recipe = new_recipe(
-        args.teacher,
-        args.student,
-        args.out,
-        args.method,
-        args.teacher_ckpt,
-        args.floor,
-        sources,
-        args.size,
-        args.force,
-        args.balance,
-    )
-    print_choice(recipe)
-    print(f'\n{args.out} is written. It has been built, and its losses have been computed once.')
-    if args.teacher_ckpt is None:
-        print(f'Train: python tools/train.py {args.out} --cfg-options model.teacher_ckpt=PATH')
-    else:
-        print(f'The teacher is loaded completely. Train: python tools/train.py {args.out}')
+        if args.force or not args.out.exists():
+            print('both networks are built and run once', flush=True)
+        sources = {
+            (role, kind): getattr(args, f'{role}_{kind}')
+            for role in ('student', 'teacher')
+            for kind in ('feature', 'logits')
+        }
+        recipe = new_recipe(
+            args.teacher,
+            args.student,
+            args.out,
+            args.method,
+            args.teacher_ckpt,
+            args.floor,
+            sources,
+            args.size,
+            args.force,
+            args.balance,
+        )
+        print_choice(recipe)
+        how = 'It has been built, and its losses have been computed once.'
+        print(f'\n{args.out} is written. {how}')
+        if args.teacher_ckpt is None:
+            print(f'Train: python tools/train.py {args.out} --cfg-options model.teacher_ckpt=PATH')
+        else:
+            print(f'The teacher is loaded completely. Train: python tools/train.py {args.out}')
 
 
 def print_choice(recipe: Recipe) -> None:

@@ -27,17 +27,13 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     with one_line_errors('plot_run'):
-        make(args)
-
-
-def make(args: argparse.Namespace) -> None:
-    if args.out.suffix not in ('.png', '.svg', '.pdf'):
-        raise ValueError(f'--out {str(args.out)!r} must end in .png, .svg or .pdf')
-    runs = read_runs(args.work_dirs, args.labels)
-    plot_runs(runs, args.out, args.metric, args.smooth)
-    for content in axes_of(runs, args.metric):
-        print(f'{content.title}: {", ".join(content.names)}')
-    print(f'{args.out} is written')
+        if args.out.suffix not in ('.png', '.svg', '.pdf'):
+            raise ValueError(f'--out {str(args.out)!r} must end in .png, .svg or .pdf')
+        runs = read_runs(args.work_dirs, args.labels)
+        plot_runs(runs, args.out, args.metric, args.smooth)
+        for content in axes_of(runs, args.metric):
+            print(f'{content.title}: {", ".join(content.names)}')
+        print(f'{args.out} is written')
 
 
 if __name__ == '__main__':

@@ -7,7 +7,7 @@ import argparse
 from functools import partial
 
 from mmrazor_tat.data_preparation.archives import COCO, SBD, VOC
-from mmrazor_tat.data_preparation.check import RootReport, check_root
+from mmrazor_tat.data_preparation.check import check_root
 from mmrazor_tat.data_preparation.prepare import prepare
 
 ROOT = "the data_root of {}'s config, e.g. {}; made if missing"
@@ -22,18 +22,17 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='not the official archives: take the number of images as it is',
     )
-    images = argparse.ArgumentParser(add_help=False)
-    images.add_argument('--workers', type=int, metavar='N', help='default: one a core')
+    common.add_argument('--workers', type=int, metavar='N', help='default: one a core')
 
     parser = argparse.ArgumentParser(description=__doc__)
     kinds = parser.add_subparsers(dest='kind', required=True, metavar='DATASET')
-    voc = kinds.add_parser('voc12aug', parents=[common, images], help='Pascal VOC 2012 with SBD')
+    voc = kinds.add_parser('voc12aug', parents=[common], help='Pascal VOC 2012 with SBD')
     voc.add_argument('root', metavar='ROOT', help=ROOT.format('mmseg', 'data/VOCdevkit/VOC2012'))
     voc.add_argument('--voc-archive', metavar='VOCtrainval_11-May-2012.tar', help=FOUND)
     voc.add_argument(
         '--sbd-archive', metavar='benchmark.tgz', help=f'or its unpacked folder; {FOUND}'
     )
-    coco = kinds.add_parser('coco-stuff10k', parents=[common, images], help='COCO-Stuff 10K v1.1')
+    coco = kinds.add_parser('coco-stuff10k', parents=[common], help='COCO-Stuff 10K v1.1')
     coco.add_argument('root', metavar='ROOT', help=ROOT.format('mmseg', 'data/coco_stuff10k'))
     coco.add_argument(
         '--archive', metavar='cocostuff-10k-v1.1.zip', help=f'or its unpacked folder; {FOUND}'
@@ -41,19 +40,17 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run(args: argparse.Namespace) -> RootReport:
-    how = dict(subset=args.subset, workers=args.workers, say=partial(print, flush=True))
-    if args.check:
-        return check_root(args.kind, args.root, **how)
-    given = dict(vars(args))
-    flags = {of.file_name: given.get(of.flag[2:].replace('-', '_')) for of in (VOC, SBD, COCO)}
-    return prepare(args.kind, args.root, flags, **how)
-
-
 def main() -> None:
     args = parse_args()
+    how = dict(subset=args.subset, workers=args.workers, say=partial(print, flush=True))
+    given = {
+        of.file_name: getattr(args, of.flag[2:].replace('-', '_'), None) for of in (VOC, SBD, COCO)
+    }
     try:
-        report = run(args)
+        if args.check:
+            report = check_root(args.kind, args.root, **how)
+        else:
+            report = prepare(args.kind, args.root, given, **how)
     except (ValueError, OSError) as error:
         raise SystemExit(f'prepare_data: {error}') from None
     except KeyboardInterrupt:

@@ -45,30 +45,26 @@ def main() -> None:
     args = parse_args()
     MMLogger.get_current_instance().setLevel('WARNING')
     with one_line_errors('report'):
-        report(args)
-
-
-def report(args: argparse.Namespace) -> None:
-    out = args.out or args.work_dir / 'report.html'
-    if out.suffix != '.html' or out.is_dir():
-        raise ValueError(f'--out {str(out)!r} must be a file .html')
-    found = gather(
-        args.work_dir,
-        args.plain,
-        args.others,
-        args.labels,
-        args.cfg_options,
-        not args.logs_only,
-        args.count,
-        args.num_images,
-        args.attention_images,
-        args.points,
-        progress=progress_bar(),
-    )
-    for note in found.notes:
-        print(note)
-    save_report(found, out)
-    print(f'{out} is written')
+        out = args.out or args.work_dir / 'report.html'
+        if out.suffix != '.html' or out.is_dir():
+            raise ValueError(f'--out {str(out)!r} must be a file .html')
+        found = gather(
+            args.work_dir,
+            args.plain,
+            args.others,
+            args.labels,
+            args.cfg_options,
+            not args.logs_only,
+            args.count,
+            args.num_images,
+            args.attention_images,
+            args.points,
+            progress=progress_bar(),
+        )
+        for note in found.notes:
+            print(note)
+        save_report(found, out)
+        print(f'{out} is written')
 
 
 if __name__ == '__main__':

@@ -48,12 +48,8 @@ def config_of(args: argparse.Namespace) -> Config:
         # Every image: mmseg's hook would keep one in fifty.
         cfg.setdefault('default_hooks', {})
         if is_classifier(cfg):
-            cfg.default_hooks.visualization.update(
-                enable=True,
-                interval=1,
-                out_dir=args.show_dir,
-                resize=224,  # else the text hides an image of 32 x 32
-            )
+            look = dict(enable=True, interval=1, resize=224)  # else the text hides a small image
+            cfg.default_hooks.visualization.update(out_dir=args.show_dir, **look)
         else:
             cfg.default_hooks.setdefault('visualization', dict(type='SegVisualizationHook'))
             cfg.default_hooks.visualization.update(draw=True, interval=1)
@@ -72,14 +68,10 @@ def use_tta(cfg: Config, name: str) -> None:
     cfg.model = dict(**cfg.tta_model, module=cfg.model)
     if is_unlabelled and has_labels(cfg) is None:
         for transform in cfg.tta_pipeline:
-            groups = transform.get('transforms') or []
-            kept = [group for group in groups if not _loads_labels(group)]
-            if groups:
-                transform.transforms = kept
-
-
-def _loads_labels(group: list[dict]) -> bool:
-    return any(type_name(transform['type']).endswith('LoadAnnotations') for transform in group)
+            if groups := transform.get('transforms'):
+                kinds = [[type_name(of['type']) for of in group] for group in groups]
+                loads = [any(k.endswith('LoadAnnotations') for k in of) for of in kinds]
+                transform.transforms = [of for of, does in zip(groups, loads) if not does]
 
 
 def set_evaluator(cfg: Config, args: argparse.Namespace) -> None:

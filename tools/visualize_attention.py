@@ -48,24 +48,20 @@ def main() -> None:
     args = parse_args()
     MMLogger.get_current_instance().setLevel('WARNING')
     with one_line_errors('visualize_attention'):
-        visualize(args)
-
-
-def visualize(args: argparse.Namespace) -> None:
-    paths = picture_paths(args.images, args.out or Path(args.checkpoint).parent / 'attention')
-    if args.count < 1:
-        raise ValueError(f'--count must be at least 1, got {args.count}')
-    cfg = read_config(args.config, args.cfg_options)
-    before = None if args.before == 'none' else args.before
-    states, notes = compare_attention(
-        cfg, args.checkpoint, args.images, args.points, args.count, before
-    )
-    for note in notes:
-        print(note)
-    for path, found in zip(paths, states):
-        save_figure(attention_figure(found), path)
-        points = next(iter(found.values())).points
-        print(f'{path}: ' + ' and '.join(f'{x:.0f},{y:.0f}' for x, y in points))
+        paths = picture_paths(args.images, args.out or Path(args.checkpoint).parent / 'attention')
+        if args.count < 1:
+            raise ValueError(f'--count must be at least 1, got {args.count}')
+        cfg = read_config(args.config, args.cfg_options)
+        before = None if args.before == 'none' else args.before
+        states, notes = compare_attention(
+            cfg, args.checkpoint, args.images, args.points, args.count, before
+        )
+        for note in notes:
+            print(note)
+        for path, found in zip(paths, states):
+            save_figure(attention_figure(found), path)
+            points = next(iter(found.values())).points
+            print(f'{path}: ' + ' and '.join(f'{x:.0f},{y:.0f}' for x, y in points))
 
 
 def picture_paths(images: list[str], out: Path) -> list[Path]:

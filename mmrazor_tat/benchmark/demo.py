@@ -4,7 +4,6 @@ import multiprocessing
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
@@ -29,17 +28,6 @@ TEACHER = 'small/demo/teacher.pth'
 TEACHER_ITERATIONS = 4000
 
 
-@dataclass
-class Outcome:
-    """What one network reached."""
-
-    name: str
-    miou: float  # per cent, on the validation scenes
-    parameters: int
-    checkpoint: str
-    minutes: Optional[float] = None  # training and validation
-
-
 class _ProgressLine(Hook):
     """Iteration, losses and time left, now and then: the logger is quiet."""
 
@@ -57,76 +45,66 @@ class _ProgressLine(Hook):
             print(f'{done}  {losses}  {minutes}:{seconds:02d} left', flush=True)
 
 
-@dataclass(frozen=True)
-class Training:
-    """One network of the demo, through the Runner.
+def train(
+    name: str,
+    config: str,
+    data_root: Path,
+    work_dir: Path,
+    iterations: int,
+    seed: int,
+    teacher: Optional[str] = None,
+    initial: Optional[str] = None,
+) -> list[tuple]:
+    """Train and validate one network of the demo, ``name`` in the lines that are printed.
 
-    Args:
-        name: for the progress lines and the table.
-        config: 'teacher', 'student' or 'tat_student'.
-        data_root: what ``write_toy_voc`` wrote.
-        work_dir: logs and checkpoint go to ``work_dir/config``.
-        iterations: of the training, with four validations.
-        seed: of weights and data order.
-        teacher: checkpoint of the trained teacher, for a distillation config.
-        initial: checkpoint of the weights that the (student) network starts from.
+    It is 'teacher', 'student' or 'tat_student' (``config``); ``data_root`` is what
+    ``write_toy_voc`` wrote, ``teacher`` the checkpoint of a distillation's, ``initial`` that of the
+    weights to start from. Logs and checkpoint go to ``work_dir/config``. Gives lines of
+    :func:`table`: of the network and, of a distillation, of its teacher.
     """
-
-    name: str
-    config: str
-    data_root: Path
-    work_dir: Path
-    iterations: int
-    seed: int = 0
-    teacher: Optional[str] = None
-    initial: Optional[str] = None
-
-    def train(self) -> list[Outcome]:
-        """Train and validate: the network and, of a distillation, its teacher."""
-        runner, start = self._runner(), time.perf_counter()
-        runner.register_hook(_ProgressLine(self.name, max(1, self.iterations // 10)))
-        runner.train()
-        minutes = (time.perf_counter() - start) / 60
-        checkpoint = str(Path(runner.work_dir) / f'iter_{self.iterations}.pth')
-        found = [self._outcome(runner, self.name, 'mIoU', checkpoint, minutes)]
-        if self.teacher is not None:
-            found.append(self._outcome(runner, 'teacher', 'teacher/mIoU', self.teacher))
-        return found
-
-    def _runner(self) -> Runner:
-        cfg = Config.fromfile(config_path(f'small/demo/{self.config}.py'))
-        set_data_root(cfg, self.data_root)
-        cfg.work_dir = str(self.work_dir / self.config)
-        cfg.train_cfg.update(max_iters=self.iterations, val_interval=max(1, self.iterations // 4))
-        cfg.default_hooks.checkpoint.interval = self.iterations
-        cfg.param_scheduler[-1].end = self.iterations
-        cfg.randomness.seed = self.seed
-        cfg.log_level = 'ERROR'
-        cfg.visualizer.name = cfg.experiment_name = f'demo_{self.config}'  # one of each a run
-        for guard in GUARDS:  # it is not resumed, and its figures are those of a run without them
-            cfg.default_hooks.pop(guard, None)
-        if self.teacher is not None:
-            cfg.model.teacher_ckpt = self.teacher
-            cfg.default_hooks.teacher = dict(type='mmrazor.TeacherEvaluationHook')
-        if self.initial is not None:
-            model_of(cfg).init_cfg = dict(type='Pretrained', checkpoint=self.initial)
-        return Runner.from_cfg(cfg)
-
-    def _outcome(self, runner: Runner, name: str, metric: str, *other) -> Outcome:
-        network = getattr(runner.model, 'teacher' if name == 'teacher' else 'student', runner.model)
-        miou = float(runner.message_hub.get_scalar(f'val/{metric}').current())
-        return Outcome(name, miou, sum(p.numel() for p in network.parameters()), *other)
+    cfg = Config.fromfile(config_path(f'small/demo/{config}.py'))
+    set_data_root(cfg, data_root)
+    cfg.work_dir = str(work_dir / config)
+    cfg.train_cfg.update(max_iters=iterations, val_interval=max(1, iterations // 4))
+    cfg.default_hooks.checkpoint.interval = iterations
+    cfg.param_scheduler[-1].end = iterations
+    cfg.randomness.seed = seed
+    cfg.log_level = 'ERROR'
+    cfg.visualizer.name = cfg.experiment_name = f'demo_{config}'  # one of each a run
+    for guard in GUARDS:  # it is not resumed, and its figures are those of a run without them
+        cfg.default_hooks.pop(guard, None)
+    if teacher is not None:
+        cfg.model.teacher_ckpt = teacher
+        cfg.default_hooks.teacher = dict(type='mmrazor.TeacherEvaluationHook')
+    if initial is not None:
+        model_of(cfg).init_cfg = dict(type='Pretrained', checkpoint=initial)
+    runner, start = Runner.from_cfg(cfg), time.perf_counter()
+    runner.register_hook(_ProgressLine(name, max(1, iterations // 10)))
+    runner.train()
+    model, minutes = runner.model, (time.perf_counter() - start) / 60
+    networks = [(name, getattr(model, 'student', model), 'val/mIoU', f'{minutes:.1f}')]
+    if teacher is not None:
+        networks.append(('teacher', model.teacher, 'val/teacher/mIoU', ''))
+    return [
+        (
+            name,
+            float(runner.message_hub.get_scalar(metric).current()),
+            sum(p.numel() for p in network.parameters()) / 1e6,
+            minutes,
+        )
+        for name, network, metric, minutes in networks
+    ]
 
 
-def train_side_by_side(*trainings: Training) -> list[list[Outcome]]:
-    """Train each in a process of its own, with one thread.
+def train_side_by_side(*trainings: dict) -> list[list[tuple]]:
+    """:func:`train` with each of these arguments, in a process of its own, with one thread.
 
     Networks as small as these gain little from a second thread; and where other processes take the
     cores, two threads of one training wait for each other, two trainings do not.
     """
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(len(trainings), context, _one_thread) as pool:
-        return list(pool.map(Training.train, trainings))
+        return [of.result() for of in [pool.submit(train, **one) for one in trainings]]
 
 
 def _one_thread() -> None:
@@ -136,39 +114,31 @@ def _one_thread() -> None:
     compat.silence_harmless_warnings()
 
 
-def save_half(checkpoint: str, path: Path) -> Path:
+def save_half(checkpoint: Path, path: Path) -> Path:
     """The weights of a checkpoint in half precision, as the demo's teacher is shipped."""
     MMLogger.get_instance('demo', log_level='ERROR')  # mmengine names every checkpoint
-    state = read_checkpoint(checkpoint)['state_dict']
+    state = read_checkpoint(str(checkpoint))['state_dict']
     torch.save({k: v.half() if v.is_floating_point() else v for k, v in state.items()}, path)
     return path
 
 
-def table(outcomes: list[Outcome]) -> str:
-    """The outcomes as a text table."""
+def table(rows: list[tuple]) -> str:
+    """Name, mIoU in per cent, million parameters and minutes of each network as a text table."""
     lines = [f'{"":12}  {"mIoU":>6}  {"parameters":>10}  {"minutes":>7}']
-    for of in outcomes:
-        minutes = f'{of.minutes:.1f}' if of.minutes else ''
-        millions = f'{of.parameters / 1e6:.2f} M'
-        lines.append(f'{of.name:12}  {of.miou:6.2f}  {millions:>10}  {minutes:>7}'.rstrip())
+    for name, miou, millions, minutes in rows:
+        lines.append(f'{name:12}  {miou:6.2f}  {millions:8.2f} M  {minutes:>7}'.rstrip())
     return '\n'.join(lines)
 
 
-def report(outcomes: list[Outcome], work_dir: Path, count: int = 6) -> list[Path]:
-    """Write the page about the demo, and two of its pictures by themselves.
-
-    Args:
-        outcomes: TaT student, plain student.
-        work_dir: where to.
-        count: scenes of the segmentation panels.
+def report(work_dir: Path) -> list[Path]:
+    """Write the page about both students, and two of its pictures by themselves.
 
     Returns:
-        Their paths: the segmentation panels, the attention, the page.
+        Their paths: the segmentation panels, of six scenes, the attention, the page.
     """
     MMLogger.get_instance('demo', log_level='ERROR')
-    folders = [Path(of.checkpoint).parent for of in outcomes]
-    labels = [of.name for of in outcomes]
-    found = gather(*folders, labels=labels, count=count, title='The demo')
+    folders, labels = (work_dir / 'tat_student', work_dir / 'student'), ['TaT student', 'student']
+    found = gather(*folders, labels=labels, count=6, title='The demo')
     if found.notes:
         raise RuntimeError('; '.join(found.notes))
     paths = [work_dir / name for name in ('demo.png', 'attention.png', 'report.html')]

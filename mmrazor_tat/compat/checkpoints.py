@@ -38,10 +38,8 @@ class UntrustedCheckpointError(ValueError, pickle.UnpicklingError):
 def weights_only(value: bool = True) -> Iterator[None]:
     """Inside, every ``torch.load`` refuses (or, with False, runs) pickled code, whoever calls it.
 
-    What mmengine puts in its own checkpoints is let through. The innermost context rules.
-
-    Raises:
-        pickle.UnpicklingError: from ``torch.load``, where a file holds more than safe content.
+    What mmengine puts in its own checkpoints is let through; for more torch raises UnpicklingError.
+    The innermost context rules.
     """
     original = torch.load
     if not _asked:
@@ -136,16 +134,12 @@ def read_safely_by_default() -> None:
 
 
 def read_checkpoint(checkpoint: str, trust: bool = False) -> dict:
-    """What a checkpoint holds, on the CPU.
+    """What a checkpoint holds, on the CPU: a file, or anything that mmengine's loader takes (a URL,
+    ``open-mmlab://...``). ``trust`` loads one that holds more than safe content, which can run any
+    code, as inside ``trust_checkpoints()``.
 
-    Args:
-        checkpoint: a file, or anything that mmengine's loader takes (a URL, ``open-mmlab://...``).
-        trust: load a file that holds more than safe content, as inside ``trust_checkpoints()``. It
-            can run any code: only for files of one's own.
-
-    Raises:
-        FileNotFoundError: there is no such file, or a URL that cannot be had.
-        UntrustedCheckpointError: it is damaged, no checkpoint, or holds code and is not trusted.
+    FileNotFoundError where it is not there, UntrustedCheckpointError where it is damaged, no
+    checkpoint, or holds code and is not trusted.
     """
     with trust_checkpoints(trust):
         loader = mmengine_checkpoint.CheckpointLoader

@@ -77,16 +77,8 @@ _STAND_INS: dict[str, Any] = {
 
 
 def load_safe(load: Callable, more: dict[str, Any], *args, **kwargs) -> Any:
-    """``torch.load`` of tensors, safe content and the types of ``more``, and of nothing else.
-
-    Args:
-        load: ``torch.load``.
-        more: types and functions to allow, by the dotted name in a file.
-        args, kwargs: of ``torch.load``; a ``weights_only`` among them is left out.
-
-    Raises:
-        pickle.UnpicklingError: the file asks for anything else, or is damaged.
-    """
+    """``torch.load`` of tensors, safe content and the types and functions of ``more`` (by the
+    dotted name in a file), and of nothing else: pickle.UnpicklingError."""
     if tarfile.is_tarfile(args[0] if args else kwargs['f']):
         _refuse('of a file in the old tar layout')
     # This release's own list, and what later ones have added.
@@ -171,15 +163,12 @@ _REFUSED = (
 )
 
 
-def _checked(check: Callable, then: Callable) -> Callable:
-    return lambda unpickler: (check(unpickler), then(unpickler))
-
-
 def _refused(_: _SafeUnpickler) -> None:
     raise pickle.UnpicklingError('Unsupported operand: no checkpoint of torch has it')
 
 
 for _code, _check in _CHECKS.items():
-    _SafeUnpickler.dispatch[_code[0]] = _checked(_check, pickle._Unpickler.dispatch[_code[0]])
+    _then = pickle._Unpickler.dispatch[_code[0]]
+    _SafeUnpickler.dispatch[_code[0]] = lambda u, check=_check, then=_then: (check(u), then(u))
 for _code in _REFUSED:
     _SafeUnpickler.dispatch[_code[0]] = _refused

@@ -52,24 +52,26 @@ def check_root(
     workers: Optional[int] = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> RootReport:
-    """Check a root without changing it.
+    """Check a root, the ``data_root`` of mmseg's config, without changing it.
 
     Args:
         kind: a key of ``LAYOUTS``.
-        root: the ``data_root`` of mmseg's config.
         subset: take other counts than the official ones as a note, not as a problem.
-        decode: read every listed image and label; else only see that they are there.
-        workers: threads that read; None is one a core.
+        decode: read every listed image and label, by so many threads as ``workers`` says (None: one
+            a core); else only see that they are there.
         say: is given a line of progress.
 
     Raises:
-        ValueError: there is no such kind, or ``workers`` is below 1.
-        DataError: ``root`` is no root of that kind.
+        ValueError, DataError: no such kind, ``workers`` below 1, or no root of that kind.
     """
     if kind not in LAYOUTS:
         raise ValueError(f'kind must be one of {", ".join(LAYOUTS)}, got {kind!r}')
-    workers, layout = count_workers(workers), LAYOUTS[kind]
-    root = _find_root(kind, root)
+    workers, layout, root = count_workers(workers), LAYOUTS[kind], Path(root).absolute()
+    if lacks := [f'{part}/' for part in layout.folders if not (root / part).is_dir()]:
+        fault = f'it lacks {" and ".join(lacks)}' if root.is_dir() else 'there is no such folder'
+        if (root / 'imageLists').is_dir():
+            fault += '; it is unpacked but not converted, prepare it first'
+        raise DataError(f'{root} is not a {kind} root (.../{layout.data_root}): {fault}')
     problems, lists = [], {}
     for split in layout.splits:
         if (root / split.list_file).is_file():
@@ -99,11 +101,8 @@ def check_root(
         say(f'reading {len(pairs):,} pairs of image and label')
         # Threads are enough: Pillow decodes outside of Python's lock.
         with ThreadPool(workers) as pool:
-            faults = [
-                fault
-                for of_pair in pool.imap(lambda pair: list(_faults(root, *pair, layout)), pairs)
-                for fault in of_pair
-            ]
+            found = pool.imap(lambda pair: list(_faults(root, *pair, layout)), pairs)
+            faults = list(itertools.chain.from_iterable(found))
         for title in sorted({title for title, _ in faults}):
             problems += listing(title, dict.fromkeys(of for name, of in faults if name == title))
     return RootReport(
@@ -114,22 +113,6 @@ def check_root(
         problems=tuple(problems if subset else wrong_counts + problems),
         notes=tuple(wrong_counts if subset else ()),
     )
-
-
-def is_root(layout: Layout, folder: Path) -> bool:
-    """Whether a folder looks like the ``data_root`` of a layout, complete or not."""
-    return all((folder / part).is_dir() for part in layout.folders)
-
-
-def _find_root(kind: str, root: str | Path) -> Path:
-    root, layout = Path(root).absolute(), LAYOUTS[kind]
-    if not is_root(layout, root):
-        lacks = [f'{part}/' for part in layout.folders if not (root / part).is_dir()]
-        fault = f'it lacks {" and ".join(lacks)}' if root.is_dir() else 'there is no such folder'
-        if (root / 'imageLists').is_dir():
-            fault += '; it is unpacked but not converted, prepare it first'
-        raise DataError(f'{root} is not a {kind} root (.../{layout.data_root}): {fault}')
-    return root
 
 
 def count_workers(workers: Optional[int]) -> int:

@@ -13,8 +13,8 @@ from typing import Optional
 
 from scipy.io import loadmat
 
-from .archives import COCO, SBD, VOC, Archive, find, unpack
-from .check import RootReport, check_root, count_workers, is_root, list_faults
+from .archives import COCO, SBD, VOC, find, unpack
+from .check import RootReport, check_root, count_workers, list_faults
 from .layouts import LAYOUTS, DataError, read_list
 
 _UNFINISHED = 'prepare_data.unfinished'
@@ -58,18 +58,15 @@ def prepare(
         say: is given lines of progress.
 
     Returns:
-        The report of a full check of the root.
-
-    Raises:
-        ValueError: ``workers`` is below 1.
-        DataError: an archive is missing, unreadable or another one, ``root`` is a file, or the
-            converter failed. The root is then as it was.
+        The report of a full check of the root. DataError where an archive is missing, unreadable or
+        another one, ``root`` is a file, or the converter failed: the root is then as it was.
     """
     root, layout, workers = Path(root).absolute(), LAYOUTS[kind], count_workers(workers)
     how = dict(subset=subset, workers=workers, say=say)
     if root.exists() and not root.is_dir():
         raise DataError(f'{root} is a file; the root must be .../{layout.data_root}')
-    if is_root(layout, root) and check_root(kind, root, subset=subset, decode=False).ok:
+    begun = all((root / part).is_dir() for part in layout.folders)
+    if begun and check_root(kind, root, subset=subset, decode=False).ok:
         report = check_root(kind, root, **how)
         say('already complete, nothing to do' if report.ok else f'{report}\nmaking it anew')
         if report.ok:
@@ -97,7 +94,9 @@ def prepare(
             for of, path in sources.items()
         }
         for of, path in unpacked.items():
-            _check_lists(of, path, sources[of])
+            faults = list_faults({name: read_list(path / name) for name in of.lists})
+            if faults:
+                raise DataError(f'{sources[of]}: {" ".join(faults[0].split())}')
         out = folder / 'converted'
         if kind == 'voc12aug':
             _convert_voc(unpacked[VOC], unpacked[SBD], out, subset, workers, say)
@@ -108,12 +107,6 @@ def prepare(
             _convert_coco(unpacked[COCO], sources[COCO], out, subset, workers, say)
         _move_into(out, root)
     return check_root(kind, root, **how)
-
-
-def _check_lists(of: Archive, folder: Path, origin: Path) -> None:
-    faults = list_faults({path: read_list(folder / path) for path in of.lists})
-    if faults:
-        raise DataError(f'{origin}: {" ".join(faults[0].split())}')
 
 
 def _refuse_counts(counts: dict[str, tuple[int, int]], subset: bool) -> None:
@@ -135,12 +128,12 @@ def _convert_voc(voc: Path, sbd: Path, devkit: Path, subset: bool, workers: int,
     train, val = (read_list(voc / path) for path in VOC.lists)
     length = len({*train, *(n for p in SBD.lists for n in read_list(sbd / p))}.difference(val))
     official = {split.name: split.count for split in LAYOUTS['voc12aug'].splits}
-    of_both = length, official['train'] + official['aug']
     counts = {
         VOC.lists[0]: (len(train), official['train']),
         VOC.lists[1]: (len(val), official['val']),
+        'the training list with SBD': (length, official['train'] + official['aug']),
     }
-    _refuse_counts({**counts, 'the training list with SBD': of_both}, subset)
+    _refuse_counts(counts, subset)
     say('converting the labels of SBD')
     _run_converter('voc_aug', 'AUG_LEN', length if subset else None, devkit, sbd, workers)
 
@@ -175,13 +168,9 @@ def _convert_coco(
 
 
 def _run_converter(name: str, constant: str, length: Optional[int], *arguments) -> None:
-    """Run one of mmseg's converters, a file ``name``.py, in a process of its own.
-
-    Args:
-        constant: its variable with the official count of names, which it asserts.
-        length: what to put there; None leaves it, as a second look at official archives.
-        *arguments: of its command line, the last one the number of processes.
-    """
+    """Run one of mmseg's converters, a file ``name``.py, in a process of its own; ``constant``: its
+    variable with the official count of names, which it asserts and ``length`` replaces. The last
+    argument is the number of processes."""
     spec = importlib.util.find_spec('mmseg')
     places = spec.submodule_search_locations if spec else []
     folders = [Path(place) / '.mim/tools/dataset_converters' for place in places]

@@ -25,20 +25,11 @@ _CONTRASTS = (0.2, 1.0)
 
 
 def draw_image(rng: np.random.Generator, label: int) -> np.ndarray:
-    r"""Draw one object of a class on a cluttered background.
+    """Draw one object of a class (an index into ``CLASSES``) on a cluttered background.
 
     Colours, place, size, turn and pattern width are drawn anew for each image, so that only the
-    shape and the pattern together tell the class.
-
-    Args:
-        rng: source of every random choice; the image follows from its state and the label alone.
-        label: index into ``CLASSES``.
-
-    Returns:
-        (32, 32, 3) uint8, RGB.
-
-    Raises:
-        ValueError: there is no such class.
+    shape and the pattern together tell the class. All follows from the label and the state of
+    ``rng``. Gives (32, 32, 3) uint8, RGB; ValueError where there is no such class.
     """
     if not 0 <= label < len(CLASSES):
         raise ValueError(f'label must be 0 to {len(CLASSES) - 1}, got {label!r}')
@@ -65,25 +56,12 @@ def write_toy_cifar(
     num_classes: int = len(CLASSES),
     seed: int = 0,
 ) -> Path:
-    r"""Write drawn images as ``train/CLASS/NUMBER.png`` and ``test/CLASS/NUMBER.png``.
+    """Write drawn images as ``train/CLASS/NUMBER.png`` and ``test/CLASS/NUMBER.png``; the folder.
 
-    The classes are drawn in turn (image i is of class i modulo their number). An image follows from
-    (``seed``, split, index) and ``num_classes`` alone: asking for more leaves the first ones as
-    they are.
-
-    Args:
-        root: folder to write to; made if missing, such files are replaced.
-        num_train: number of training images.
-        num_test: number of test images.
-        num_classes: the first so many of ``CLASSES``.
-        seed: which data set to draw.
-
-    Returns:
-        ``root`` as a path.
-
-    Raises:
-        ValueError: a count or the seed is not an integer of at least 0, or ``num_classes`` is not
-            one of 2 to 20; nothing is written then.
+    The first ``num_classes`` of ``CLASSES`` are drawn in turn (image i is of class i modulo their
+    number). An image follows from (``seed``, split, index) and ``num_classes`` alone: asking for
+    more leaves the first ones as they are. ValueError where a count or the seed is no integer of at
+    least 0, or ``num_classes`` is not one of 2 to 20; nothing is written then.
     """
     for name, value in (('num_train', num_train), ('num_test', num_test), ('seed', seed)):
         check_count(name, value)

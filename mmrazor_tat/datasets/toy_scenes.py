@@ -49,21 +49,12 @@ _PATTERNED_SHARE = 0.15
 
 
 def draw_scene(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    r"""Draw one scene of two to four objects that may hide one another.
+    """Draw one scene, (H, W) of at least 32 each, of two to four objects that may hide one another.
 
-    Colours are drawn anew for every object and background, so a class shows only in its shape
-    (and, for the two squares, in its pattern).
-
-    Args:
-        rng: source of every random choice; the scene follows from its state alone.
-        size: (H, W) in pixels, each at least 32.
-
-    Returns:
-        The image, (H, W, 3) uint8 RGB, and its label, (H, W) uint8: indices into ``CLASSES``,
-        with 255 on the pixels at either side of every visible contour.
-
-    Raises:
-        ValueError: ``size`` is not two integers of at least 32.
+    Colours are drawn anew for every object and background, so a class shows only in its shape (and,
+    for the two squares, in its pattern). All follows from the state of ``rng``. Gives the image,
+    (H, W, 3) uint8 RGB, and its label, (H, W) uint8: indices into ``CLASSES``, with 255 on the
+    pixels at either side of every visible contour.
     """
     check_size(size)
     size = (int(size[0]), int(size[1]))
@@ -97,30 +88,20 @@ def write_toy_voc(
     size: tuple[int, int] | Sequence[tuple[int, int]] = (96, 96),
     seed: int = 0,
 ) -> Path:
-    r"""Write drawn scenes as a data set in Pascal VOC's layout.
+    """Write drawn scenes as a data set in Pascal VOC's layout; gives its folder.
 
-    The files are ``JPEGImages/*.jpg``, ``SegmentationClass/*.png`` (palette PNGs that store
-    the class ids, 255 = ignore) and ``ImageSets/Segmentation/{train,val}.txt``. An image
-    follows from (``seed``, split, index) alone: asking for more leaves the first ones as is.
-
-    Args:
-        root: folder to write to; made if missing, files of the same names are replaced.
-        num_train: number of training images.
-        num_val: number of validation images.
-        size: (H, W) of every image in pixels, each at least 32. Or a list of such: image i of a
-            split gets ``size[i % len(size)]``.
-        seed: which data set to draw.
-
-    Returns:
-        ``root`` as a path.
-
-    Raises:
-        ValueError: a count or the seed is not an integer of at least 0, or ``size`` is neither
-            two integers of at least 32 nor a list of such; nothing is written then.
+    The files are ``JPEGImages/*.jpg``, ``SegmentationClass/*.png`` (palette PNGs that store the
+    class ids, 255 = ignore) and ``ImageSets/Segmentation/{train,val}.txt``. An image follows from
+    (``seed``, split, index) alone: asking for more leaves the first ones as is. ``size``: (H, W) of
+    every image in pixels, each at least 32, or a list of such: image i of a split gets ``size[i %
+    len(size)]``. ValueError where a number does not fit; nothing is written then.
     """
     for name, value in (('num_train', num_train), ('num_val', num_val), ('seed', seed)):
         check_count(name, value)
-    sizes = _sizes(size)
+    several = isinstance(size, (tuple, list)) and any(isinstance(x, (tuple, list)) for x in size)
+    sizes = list(size) if several else [size]
+    for one in sizes:
+        check_size(one)
     root = Path(root)
     images, labels, lists = (
         root / part for part in ('JPEGImages', 'SegmentationClass', 'ImageSets/Segmentation')
@@ -141,16 +122,3 @@ def write_toy_voc(
             coloured.save(labels / f'{stem}.png')
         (lists / f'{split}.txt').write_text(''.join(f'{stem}\n' for stem in stems))
     return root
-
-
-def _sizes(size: tuple[int, int] | Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """One size, or several, as a list of sizes.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    several = isinstance(size, (tuple, list)) and any(isinstance(x, (tuple, list)) for x in size)
-    sizes = list(size) if several else [size]
-    for one in sizes:
-        check_size(one)
-    return sizes

@@ -41,14 +41,9 @@ def student_checkpoint(
 def preprocessing(network: nn.Module) -> dict[str, Any]:
     """How the data preprocessor of a network makes its input, for those who run it elsewhere.
 
-    Args:
-        network: as ``mmseg.apis.init_model`` gives it, with a ``SegDataPreProcessor``, or
-            ``mmpretrain.get_model``, with a ``ClsDataPreprocessor``.
-
-    Returns:
-        'channel_order' of the network's input ('RGB' or 'BGR'); 'mean' and 'std' in that order, in
-        units of 0 to 255: the input is (image - mean) / std; 'size' and 'size_divisor' that a test
-        image is padded to, with 'pad_value', after that; None: it is not padded.
+    'channel_order' of the input ('RGB' or 'BGR'); 'mean' and 'std' in that order, in units of 0 to
+    255: the input is (image - mean) / std; 'size' and 'size_divisor' that a test image is padded
+    to, with 'pad_value', after that; None: it is not padded.
     """
     processor = network.data_preprocessor
     cfg = getattr(network, 'cfg', None) or network._config

@@ -111,7 +111,6 @@ def export_student(
     meta = read_checkpoint(str(checkpoint)).get('meta') or {}
     progress = {key: meta[key] for key in ('epoch', 'iter') if isinstance(meta.get(key), int)}
     classes = meta.get('dataset_meta') or _metainfo(cfg)
-
     with tempfile.TemporaryDirectory(prefix='.student.', dir=nearest) as unfinished:
         folder, text = Path(unfinished), plain.pretty_text
         (folder / CONFIG).write_text(text, encoding='utf-8')
@@ -177,10 +176,9 @@ def _network(student: nn.Module, name: str) -> dict[str, Any]:
     head = getattr(student, name)
     head = head[-1] if isinstance(head, nn.ModuleList) else head
     meta = student.dataset_meta if hasattr(student, 'dataset_meta') else student._dataset_meta
+    parts = dict(type=student, backbone=student.backbone, **{name: head})
     return {
-        'type': type(student).__name__,
-        'backbone': type(student.backbone).__name__,
-        name: type(head).__name__,
+        **{key: type(part).__name__ for key, part in parts.items()},
         'classes': list(meta['classes']),
         'parameters': sum(p.numel() for p in student.parameters()),
     }

@@ -1,11 +1,9 @@
 """A segmentor as ONNX, held against what it computes in torch."""
 
-import contextlib
 import importlib.util
 import json
 import logging
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..utils.errors import naming
+from ..utils.networks import quiet
 
 _NEW_EXPORTER = '2.7'  # the torch from which on it takes axes by name
 _OPSETS = dict(new=18, old=17)  # the least of the new exporter, the greatest of the old one
@@ -66,16 +65,9 @@ def write_onnx(
 ) -> None:
     """Write the file, with one input 'input' and one output 'logits'.
 
-    Args:
-        network: what is written.
-        example: (2, 3, H, W): the size of the input, where that is not dynamic. The number of
-            images is always free.
-        is_dynamic: whether height and width are free as well.
-        meta: what stands in the file's ``metadata_props``, as text or JSON.
-        path: of the file; written over.
-
-    Raises:
-        ValueError: torch cannot export this network.
+    The example (2, 3, H, W) gives the size, where that is not dynamic; the number of images is
+    always free. ``meta`` stands in the file's ``metadata_props``, as text or JSON. ValueError where
+    torch cannot export this network.
     """
     import onnx
 
@@ -85,7 +77,15 @@ def write_onnx(
         how = dict(dynamo=True, dynamic_shapes=dict(input=axes), opset_version=_OPSETS['new'])
         how.update(external_data=False, verbose=False)
     advice = ' with dynamic sizes: try a fixed one (--onnx-size H W)' if is_dynamic else ''
-    with naming(f'torch {torch.__version__} cannot write this network as ONNX{advice}'), _quiet():
+    logger = logging.getLogger(
+        'torch.onnx'
+    )  # names each operator of a torchvision that is not there
+    with (
+        naming(f'torch {torch.__version__} cannot write this network as ONNX{advice}'),
+        quiet(logger),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter('ignore')
         names = dict(input_names=['input'], output_names=['logits'])
         torch.onnx.export(network, (example,), str(path), **how, **names)
     model = onnx.load(str(path))
@@ -96,17 +96,12 @@ def write_onnx(
 
 
 def check_onnx(path: Path, network: nn.Module, image: Tensor, is_dynamic: bool) -> list[Case]:
-    """Run an ONNX file on the CPU, by onnxruntime, beside the network that it was written from.
+    """Run an ONNX file on the CPU, by onnxruntime, beside the network that it was written from,
+    which gives logits (N, classes, H, W) of (N, 3, H, W).
 
-    Args:
-        path: of the file.
-        network: gives logits (N, classes, H, W) of an input (N, 3, H, W).
-        image: (1, 3, H, W), normalized. It is run alone and as one of three; where the sizes are
-            dynamic, also at two more sizes, odd ones among them.
-        is_dynamic: whether they are.
-
-    Raises:
-        ValueError: the file is no valid ONNX, cannot be run, or computes something else.
+    The image (1, 3, H, W), normalized, is run alone and as one of three; where the sizes are
+    dynamic, also at two more sizes, odd ones among them. ValueError where the file is no valid
+    ONNX, cannot be run, or computes something else.
     """
     import onnx
     import onnxruntime
@@ -154,16 +149,3 @@ def _exports_programs() -> bool:
     DeepLabV3, DeepLabV3+ and MobileNetV2 right, in all sizes.
     """
     return digit_version(torch.__version__) >= digit_version(_NEW_EXPORTER)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    logger = logging.getLogger('torch.onnx')
-    level = logger.level
-    logger.setLevel(logging.ERROR)  # it would name each operator of torchvision, which is not there
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            yield
-    finally:
-        logger.setLevel(level)

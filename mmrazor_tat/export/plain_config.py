@@ -122,12 +122,8 @@ class _Parts:
 
 
 def is_ours(kind: Any, scope: Optional[str] = None) -> bool:
-    """Whether a ``type`` can be built only where mmrazor or mmrazor_tat is installed.
-
-    Args:
-        kind: the ``type``.
-        scope: in which it is looked up, where that is not the config's own.
-    """
+    """Whether a ``type`` can be built only where mmrazor or mmrazor_tat is installed; ``scope``: in
+    which it is looked up, where that is not the config's own."""
     if not isinstance(kind, str):
         return False
     name, roots = kind.split('.')[-1], vars(registries).values()

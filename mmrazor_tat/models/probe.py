@@ -44,7 +44,10 @@ def probe(student: nn.Module, teacher: nn.Module, distiller: nn.Module, inputs: 
     size = ' x '.join(str(length) for length in inputs.shape[-2:])
     for name, records in distiller.loss_forward_mappings.items():
         _check_fired(name, records, distiller)
-        fired = {key: record for key, record in records.items() if _fired(record, distiller)}
+        fired = {}
+        for key, record in records.items():
+            of = (distiller.has_recorded(n, record['from_student']) for n in recorder_names(record))
+            fired.update({key: record} if all(of) else {})
         try:
             _set_channels(fired, distiller)
             _set_channels_of_loss(name, records, fired, distiller)
@@ -179,11 +182,6 @@ def _check_fired(name: str, records: dict, distiller: nn.Module) -> None:
                 f"distill_losses['{name}'] reads: the teacher runs its features and decode head "
                 'only (no auxiliary head, no loss), so choose a module that runs in inference'
             )
-
-
-def _fired(record: dict, distiller: nn.Module) -> bool:
-    names = recorder_names(record)
-    return all(distiller.has_recorded(name, record['from_student']) for name in names)
 
 
 def _raw(record: dict, distiller: nn.Module) -> Any:

@@ -1,7 +1,7 @@
 """What the modules of a network give: shapes, strides, before or after an activation."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -53,20 +53,13 @@ def build_model(cfg: Config) -> nn.Module:
 def training_crop(cfg: Config) -> Optional[tuple[int, int]]:
     """(height, width) of the training crop of a config; None where it names none."""
     size = (cfg.model.get('data_preprocessor') or {}).get('size') or cfg.get('crop_size')
-    size = size or _classifier_crop(cfg)
-    return (size, size) if isinstance(size, int) else size and tuple(size)
-
-
-def _classifier_crop(cfg: Config) -> Optional[Any]:
-    """mmpretrain's configs name the crop in the training pipeline alone."""
+    # mmpretrain's configs name the crop in the training pipeline alone.
     dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
+    keys = dict(RandomCrop='crop_size', CenterCrop='crop_size', RandomResizedCrop='scale')
     for transform in reversed(dataset.get('pipeline', [])):
-        kind = transform['type'].split('.')[-1]
-        if kind in ('RandomCrop', 'CenterCrop') and 'crop_size' in transform:
-            return transform['crop_size']
-        if kind == 'RandomResizedCrop':
-            return transform['scale']
-    return 32 if 'CIFAR' in dataset.get('type', '') else None
+        size = size or transform.get(keys.get(transform['type'].split('.')[-1]))
+    size = size or (32 if 'CIFAR' in dataset.get('type', '') else None)
+    return (size, size) if isinstance(size, int) else size and tuple(size)
 
 
 def input_size(cfg: Config) -> tuple[int, int]:
@@ -131,7 +124,7 @@ def features_of(model: nn.Module, inputs: Tensor) -> list[Feature]:
 def feature_table(features: Sequence[Feature], pattern: str = '') -> list[list[str]]:
     """Rows of text: source, module, shape, channels, stride, kind, of the sources that match."""
     rows = [['source', 'module', 'shape', 'channels', 'stride', 'what it is']]
-    for feature in _matching(features, pattern):
+    for feature in (of for of in features if re.search(pattern, of.source)):
         kind = feature.kind
         if feature.takes is not None:
             kind += f"; type='PreActivation' records what it takes, {_times(feature.takes)}"
@@ -139,21 +132,10 @@ def feature_table(features: Sequence[Feature], pattern: str = '') -> list[list[s
             kind = (kind + '; ' if kind else '') + "tokens: type='TokenMap' records a map"
         if feature.calls > 1:
             kind += f' (runs {feature.calls} times; this is the last)'
-        rows.append(
-            [
-                feature.source,
-                feature.module,
-                _times(feature.shape),
-                str(feature.channels or ''),
-                '' if feature.stride is None else f'{feature.stride:g}',
-                kind,
-            ]
-        )
+        stride = '' if feature.stride is None else f'{feature.stride:g}'
+        row = [feature.source, feature.module, _times(feature.shape), str(feature.channels or '')]
+        rows.append([*row, stride, kind])
     return rows
-
-
-def _matching(features: Sequence[Feature], pattern: str) -> Iterator[Feature]:
-    return (feature for feature in features if re.search(pattern, feature.source))
 
 
 def _times(shape: tuple[int, ...]) -> str:

@@ -60,8 +60,17 @@ def new_recipe(
     Raises:
         RecipeError, ValueError, FileNotFoundError: what does not fit, by name.
     """
-    _check_out(out, force)
-    _check_sources(method, sources or {})
+    if out.suffix != '.py' or not re.fullmatch(r'[^.]+', out.stem):
+        raise RecipeError(f'--out must name a .py file without other dots in its name, got {out}')
+    if out.exists() and not force:
+        raise RecipeError(f'--out {out} exists: choose another name, or add --force')
+    kinds = METHODS[method][1]
+    for (role, kind), source in (sources or {}).items():
+        if source is not None and kind not in kinds:
+            raise RecipeError(
+                f'--{role}-{kind} {source}: method {method} reads no {kind}, it reads the '
+                f'{" and ".join(kinds)} (--{role}-{kinds[0]})'
+            )
     if balance is not None:
         GradientBalanceHook(balance)  # which checks it
     if size is not None and not (len(size) == 2 and all(length > 0 for length in size)):
@@ -77,7 +86,7 @@ def new_recipe(
     size = tuple(size or input_size(networks[0].cfg))
     networks.append(read_network('teacher', teacher, size))
     for network in networks:
-        for kind in METHODS[method][1]:
+        for kind in kinds:
             source = (sources or {}).get((network.role, kind))
             network.points[kind] = choose_point(network, kind, size, source)
     views = None
@@ -91,33 +100,10 @@ def new_recipe(
     trial = out.with_name(f'{out.stem}_being_tried.py')
     trial.write_text(text)
     try:
-        algorithm = _build(trial)
+        cfg = Config.fromfile(trial)
+        init_default_scope(cfg.get('default_scope') or 'mmseg')
+        algorithm = MODELS.build(cfg.model)  # its probe checks all that can be known
         os.replace(trial, out)
     finally:
         trial.unlink(missing_ok=True)
     return Recipe(out, size, *networks, views, algorithm)
-
-
-def _check_sources(method: str, sources: dict[tuple[str, str], str]) -> None:
-    kinds = METHODS[method][1]
-    for (role, kind), source in sources.items():
-        if source is not None and kind not in kinds:
-            raise RecipeError(
-                f'--{role}-{kind} {source}: method {method} reads no {kind}, it reads the '
-                f'{" and ".join(kinds)} (--{role}-{kinds[0]})'
-            )
-
-
-def _build(file: Path) -> nn.Module:
-    """The algorithm of a recipe; its probe checks all that can be known before training."""
-    cfg = Config.fromfile(file)
-    init_default_scope(cfg.get('default_scope') or 'mmseg')
-    return MODELS.build(cfg.model)
-
-
-def _check_out(out: Path, force: bool) -> None:
-    """Raise RecipeError where a recipe cannot be written, before anything is computed."""
-    if out.suffix != '.py' or not re.fullmatch(r'[^.]+', out.stem):
-        raise RecipeError(f'--out must name a .py file without other dots in its name, got {out}')
-    if out.exists() and not force:
-        raise RecipeError(f'--out {out} exists: choose another name, or add --force')

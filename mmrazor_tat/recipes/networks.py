@@ -82,17 +82,26 @@ def read_network(role: str, name: str, size: Optional[Sequence[int]] = None) -> 
 def choose_point(
     network: Network, kind: str, size: Sequence[int], source: Optional[str] = None
 ) -> Point:
-    """Where to read the feature or the logits of a network.
+    """Where to read a network that runs on an input of ``size`` (height, width).
 
-    Args:
-        network: the network.
-        kind: 'feature': the last map of the head before an activation, one as fine as the logits
-            where there is any; 'logits': the last map of the head with as many channels as classes.
-        size: (height, width) of the input.
-        source: the module that the user names instead; RecipeError where it would not do.
+    Its 'feature': the last map of the head before an activation, one as fine as the logits where
+    there is any; its 'logits': the last map of the head with as many channels as classes; or the
+    module that the user names instead, RecipeError where it would not do.
     """
     if source is not None:
-        return _named_point(network, kind, size, source)
+        option = f'--{network.role}-{kind}'
+        by_source = {f.source: f for f in network.features}
+        if source in by_source:
+            return _point(network, by_source[source], size)
+        known = [name for name, _ in network.model.named_modules() if name]
+        if source in known:
+            raise RecipeError(
+                f'{option} {source!r}: this module of the {network.role} does not run, or gives no '
+                'tensor, when it infers; choose another (tools/inspect_features.py lists those '
+                'that do)'
+            )
+        text = f'{option} {source!r}: the {network.role} has no such module. Nearest: '
+        raise RecipeError(text + nearest_names(source, known))
     heads = [f for f in network.features if f.source.split('.')[0] in _HEADS]
     classes = class_count(network.model)
     logits = [f for f in heads if f.is_leaf and f.channels == classes and _is_map(f.shape, size)]
@@ -131,21 +140,6 @@ def class_count(model: nn.Module) -> Optional[int]:
             if isinstance(getattr(head, attribute, None), int):
                 return getattr(head, attribute)
     return None
-
-
-def _named_point(network: Network, kind: str, size: Sequence[int], source: str) -> Point:
-    option = f'--{network.role}-{kind}'
-    by_source = {f.source: f for f in network.features}
-    if source in by_source:
-        return _point(network, by_source[source], size)
-    known = [name for name, _ in network.model.named_modules() if name]
-    if source in known:
-        raise RecipeError(
-            f'{option} {source!r}: this module of the {network.role} does not run, or gives no '
-            'tensor, when it infers; choose another (tools/inspect_features.py lists those that do)'
-        )
-    text = f'{option} {source!r}: the {network.role} has no such module. Nearest: '
-    raise RecipeError(text + nearest_names(source, known))
 
 
 def _point(network: Network, feature: Feature, size: Sequence[int]) -> Point:

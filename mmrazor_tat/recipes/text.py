@@ -38,13 +38,15 @@ def recipe_text(
 ) -> str:
     """The recipe as a config file; paths are written relative to ``out``. See ``new_recipe``."""
     fragment, kinds = METHODS[method]
+    imports = list((student.cfg.get('custom_imports') or {}).get('imports') or ())
+    imports += ['mmrazor_tat'] * ('mmrazor_tat' not in imports)
     lines = [
         f'# {method}: {_title(teacher.name)} teaches {_title(student.name)}.',
         '_base_ = [',
-        f'    {_base(student.name, out)!r},',
+        f'    {student.name if "::" in student.name else _from_recipe(student.name, out)!r},',
         f"    'mmrazor_tat::_base_/methods/{fragment}.py',",
         ']',
-        f'custom_imports = dict(imports={_imports(student)!r}, allow_failed_imports=False)',
+        f'custom_imports = dict(imports={imports!r}, allow_failed_imports=False)',
         '',
         '# Where to read the two networks.',
         '_base_.method.distiller.update(',
@@ -53,18 +55,15 @@ def recipe_text(
         lines.append(f'    {network.role}_recorders=dict(')
         for kind in kinds:
             point = network.points[kind]
-            height, width = point.size
-            lines += [
-                f'        {kind}=dict(  # {point.channels} channels, {height} x {width}',
-                f'            type={point.recorder!r}, source={point.source!r}),',
-            ]
+            size = ' x '.join(map(str, point.size))
+            lines.append(f'        {kind}=dict(  # {point.channels} channels, {size}')
+            lines.append(f'            type={point.recorder!r}, source={point.source!r}),')
         lines.append('    ),')
     lines.append(')')
     if views is not None:
+        texts = [', '.join(f'{k}={v!r}' for k, v in view.items()) for view in views]
         lines.append('_base_.method.distiller.distill_losses.loss_tat.views = [')
-        for view in views:
-            lines.append('    dict(' + ', '.join(f'{k}={v!r}' for k, v in view.items()) + '),')
-        lines.append(']')
+        lines += [*(f'    dict({text}),' for text in texts), ']']
         if student.points['feature'].size != teacher.points['feature'].size:
             lines += [
                 '# The maps differ in size, which a softmax over the teacher does not take.',
@@ -87,8 +86,7 @@ def recipe_text(
     validates = student.cfg.get('val_dataloader') is not None
     if not validates or other_classes(student, teacher):
         why = 'has other classes: it is not evaluated on these data'
-        if not validates:
-            why = 'is not evaluated: there is no validation'
+        why = why if validates else 'is not evaluated: there is no validation'
         lines += [f'# The teacher {why}.', 'default_hooks = dict(']
     else:
         lines += [
@@ -114,17 +112,8 @@ def other_classes(student: Network, teacher: Network) -> Optional[tuple[int, int
     return counts if None not in counts and counts[0] != counts[1] else None
 
 
-def _imports(student: Network) -> list[str]:
-    imports = list((student.cfg.get('custom_imports') or {}).get('imports') or ())
-    return imports if 'mmrazor_tat' in imports else [*imports, 'mmrazor_tat']
-
-
 def _title(name: str) -> str:
     return Path(name.split('::')[-1]).stem
-
-
-def _base(name: str, out: Path) -> str:
-    return name if '::' in name else _from_recipe(name, out)
 
 
 def _from_recipe(file: str, out: Path) -> str:

@@ -37,18 +37,12 @@ def describe_views(views: list[dict], size: tuple[int, int]) -> list[str]:
     lines = []
     height, width = size
     for view in views:
-        if view['type'] == 'patch':
-            rows, columns = view['grid']
-            lines.append(
-                f'patch groups: {rows} x {columns} patches of {height // rows} x '
-                f'{width // columns}, {view["groups"]} groups'
-            )
-        elif view['type'] == 'anchor':
-            kernel = view['kernel']
-            lines.append(
-                f'anchor points: {height // kernel} x {width // kernel} means of {kernel} x '
-                f'{kernel}'
-            )
-        else:
-            lines.append(f'the whole map: {height * width} positions')
+        rows, columns = view.get('grid', (1, 1))
+        of, k = f'{height // rows} x {width // columns}', view.get('kernel', 1)
+        texts = dict(
+            patch=f'patch groups: {rows} x {columns} patches of {of}, {view.get("groups")} groups',
+            anchor=f'anchor points: {height // k} x {width // k} means of {k} x {k}',
+            whole=f'the whole map: {height * width} positions',
+        )
+        lines.append(texts[view['type']])
     return lines

@@ -56,11 +56,7 @@ class Batch:
         return dict(size=self.size, lr=self.lr, **asdict(self))
 
     def complaint(self, launch: str = '') -> str:
-        """Why it does not fit, and what to do.
-
-        Args:
-            launch: how the caller is told to take '{}' processes; empty: that is no advice here.
-        """
+        """Why it does not fit, and what to do; ``launch``: how to take '{}' processes."""
         processes = f'{self.processes} process{"es" * (self.processes > 1)}'
         of_steps = f' x {self.accumulated} accumulated iterations' * (self.accumulated > 1)
         text = f'a batch of {self.size} ({processes} x {self.images} images{of_steps})'
@@ -78,7 +74,5 @@ class Batch:
                 f'the accumulated iterations: set {by_hand} yourself, without --auto-scale-lr'
             )
         needed, rest = divmod(self.meant, self.images)
-        launcher = ''
-        if launch and needed > 1 and not rest:
-            launcher = f'{launch.format(needed)}, or '
+        launcher = f'{launch.format(needed)}, or ' * (bool(launch) and needed > 1 and not rest)
         return f'{text}. Train with {launcher}--auto-scale-lr'

@@ -29,7 +29,9 @@ def read_config(name: str, options: dict) -> Config:
     """
     cfg = read_config_file(config_file(name))
     apply_options(cfg, options)
-    _drop_hooks(cfg)
+    hooks = cfg.get('default_hooks') or {}
+    for key in [key for key, hook in hooks.items() if hook is None and key not in _ITS_HOOKS]:
+        del hooks[key]  # mmengine does so with its own ones alone
     return cfg
 
 
@@ -62,10 +64,3 @@ def _check_keys(cfg: Config, options: dict) -> None:
                 f'--cfg-options {option}: nothing reads such a setting'
                 + (f'; nearest to {name!r}: {", ".join(nearest)}' if nearest else '')
             )
-
-
-def _drop_hooks(cfg: Config) -> None:
-    """Leave out hooks that are None; mmengine does so with its own ones alone."""
-    hooks = cfg.get('default_hooks') or {}
-    for name in [name for name, hook in hooks.items() if hook is None and name not in _ITS_HOOKS]:
-        del hooks[name]

@@ -33,12 +33,8 @@ def set_crop_size(cfg: Config, size: tuple[int, int]) -> None:
     mmseg configs hold it in every training pipeline (``RandomCrop``, ``Pad``) and in the data
     preprocessor, which otherwise pads a smaller crop back to its own size in silence.
 
-    Args:
-        cfg: an mmseg config, with or without distillation.
-        size: (height, width) in pixels.
-
-    Raises:
-        ValueError: ``size`` is not two positive integers, or the config has no crop.
+    ValueError where ``size``, (height, width) in pixels, is not two positive integers, or the
+    config has no crop.
     """
     is_pair = isinstance(size, (tuple, list)) and len(size) == 2
     if not is_pair or not all(isinstance(length, int) and length > 0 for length in size):
@@ -94,15 +90,11 @@ def _leaves(node) -> Iterator[dict]:
 
 
 def set_pretrained(cfg: Config, weights: Optional[str]) -> None:
-    """Set what the backbone of the network that is trained starts from, in place.
+    """Set what the backbone of the network that is trained (of a recipe the student's) starts from,
+    in place: path, URL or mmengine's name of a checkpoint; None: random weights; else a ValueError.
 
     mmseg configs have ``pretrained`` at the network or at its backbone, or an ``init_cfg`` of type
-    'Pretrained' at the backbone. The teacher of a recipe is left alone.
-
-    Args:
-        cfg: of a plain network or of a distillation recipe, whose student it is then.
-        weights: path, URL or mmengine's name of a checkpoint; None: random weights. Anything else
-            is a ValueError.
+    'Pretrained' at the backbone.
     """
     if weights is not None and (not isinstance(weights, str) or not weights):
         raise ValueError(f'pretrained must be None or the text of a checkpoint, got {weights!r}')

@@ -106,7 +106,13 @@ def read_config_file(path: str | Path) -> Config:
         cfg = Config.fromfile(path)
     except (Exception, SystemExit) as error:
         _require_mmpretrain(path, said(error))
-        text = f'config {str(path)!r} cannot be read: {said(error)}{_what_helps(error)}'
+        text = f'config {str(path)!r} cannot be read: {said(error)}'
+        for reason in reasons(error):
+            name = (getattr(reason, 'name', None) or '').split('.')[0]
+            if isinstance(reason, ModuleNotFoundError) and name:
+                text += f'. {name} is not installed ({how_to_install(name)}), or it is a module of '
+                text += 'your own: then set PYTHONPATH to the folder that holds it'
+                break
         raise UserError(text) from error
     _require_mmpretrain(path, cfg.get('default_scope') or '')
     return cfg
@@ -126,15 +132,3 @@ def _require_mmpretrain(path: str | Path, text: str) -> None:
     if 'mmpretrain' in text and not is_installed('mmpretrain'):
         how = how_to_install('mmpretrain')
         raise UserError(f'{path} needs mmpretrain, which is not installed: {how}')
-
-
-def _what_helps(error: BaseException) -> str:
-    """Against a module that is not found; else ''."""
-    for reason in reasons(error):
-        name = (getattr(reason, 'name', None) or '').split('.')[0]
-        if isinstance(reason, ModuleNotFoundError) and name:
-            return (
-                f'. {name} is not installed ({how_to_install(name)}), or it is a module of your '
-                'own: then set PYTHONPATH to the folder that holds it'
-            )
-    return ''

@@ -56,19 +56,15 @@ def _own_words(error: BaseException) -> str:
         text = text.splitlines()[-1].split(f'{type(error).__name__}: ')[-1]
     text = ' '.join(text.split())
     if found := re.match(r'(\S+) is not in the \S+::.* registry', text):
-        return f'{found[0]}{_nearest(found[1])}'
+        # Of all types that are registered anywhere; with the package that has to be installed.
+        scope = found[1].rpartition('.')[0].split('.')[0]
+        if scope and not is_installed(scope):
+            return f'{found[0]}: it needs {scope}, which is not installed: {how_to_install(scope)}'
+        return found[0] + _close(found[1].split('.')[-1], _registered())
     is_ours = type(error) is ValueError or type(error).__module__.startswith('mmrazor_tat.')
     if is_ours or isinstance(error, (OSError, FloatingPointError)):
         return text
     return f'{type(error).__name__}: {text or f"without a word ({TRACEBACK}=1 shows where)"}'
-
-
-def _nearest(name: str) -> str:
-    """Of all types that are registered anywhere; with the package that has to be installed."""
-    scope = name.rpartition('.')[0].split('.')[0]
-    if scope and not is_installed(scope):
-        return f': it needs {scope}, which is not installed: {how_to_install(scope)}'
-    return _close(name.split('.')[-1], _registered())
 
 
 def _close(name: str, known: Iterable[str]) -> str:
@@ -128,8 +124,5 @@ def is_installed(module: str) -> bool:
 
 def how_to_install(package: str) -> str:
     """What to type for a package that is not installed."""
-    if package == 'mmpretrain':
-        return (
-            'pip install -r requirements/mmpretrain.txt, or the extra mmrazor_tat[classification]'
-        )
-    return f'pip install {package}'
+    ours = '-r requirements/mmpretrain.txt, or the extra mmrazor_tat[classification]'
+    return f'pip install {ours if package == "mmpretrain" else package}'

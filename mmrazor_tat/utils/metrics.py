@@ -38,8 +38,7 @@ def metric_of_evaluator(evaluator: Any) -> Optional[str]:
         if kind == 'IoUMetric' and not part.get('format_only'):
             name = main_metric(part.get('iou_metrics') or ['mIoU'])
         elif kind == 'Accuracy':
-            top = part.get('topk', 1)
-            prefix = prefix or 'accuracy'
+            top, prefix = part.get('topk', 1), prefix or 'accuracy'
             name = f'top{min(top) if isinstance(top, (list, tuple)) else top}'
         else:
             continue

@@ -1,8 +1,9 @@
 """Networks of a config: trained, as their training began, and weights to start from."""
 
+import contextlib
 import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
@@ -31,17 +32,12 @@ _SHOWN = 3  # lines of what does not fit
 def trained_model(
     cfg: Config, checkpoint: Optional[str] = None, with_teacher: bool = False
 ) -> nn.Module:
-    """The model of a config with the weights of a checkpoint, in eval mode on the CPU.
+    """The model of a config, which stays as it is, in eval mode on the CPU, with the weights of a
+    checkpoint of its own training; None: random ones. A plain network also takes the student of a
+    distillation checkpoint. ``with_teacher``: that of a recipe is loaded from its ``teacher_ckpt``.
 
-    Args:
-        cfg: of a plain network or of a distillation recipe; not changed.
-        checkpoint: of the config's own training. A plain network also takes the student of a
-            distillation checkpoint. None: the weights are random.
-        with_teacher: whether the teacher of a recipe is loaded from its ``teacher_ckpt``.
-
-    Raises:
-        FileNotFoundError, ValueError: a checkpoint, or the teacher's, that is not there, cannot be
-            read or does not fit, or another teacher than that of the checkpoint.
+    FileNotFoundError or ValueError for a checkpoint, or the teacher's, that is not there, cannot be
+    read or does not fit, or another teacher than that of the checkpoint.
     """
     if not isinstance(cfg.get('model'), dict):
         raise ValueError(f'config {cfg.filename!r} has no model')
@@ -98,13 +94,10 @@ def student_weights(weights: dict) -> dict:
 
 
 def image_batch(cfg: Config, image: str, split: str = 'test') -> dict[str, Any]:
-    """One image through the pipeline of a split, 'test' or 'val', as its data loader would give it.
+    """One image through the pipeline of a split, 'test' or 'val', as its data loader would give it:
+    'inputs' and 'data_samples', one of each, for ``model.data_preprocessor`` or ``val_step``.
 
-    Returns:
-        For ``model.data_preprocessor`` or ``val_step``: 'inputs' and 'data_samples', one of each.
-
-    Raises:
-        FileNotFoundError, ValueError: there is no such image, or it cannot be read.
+    FileNotFoundError or ValueError where there is no such image, or it cannot be read.
     """
     if not Path(image).is_file():
         raise FileNotFoundError(f'there is no image {str(image)!r}')
@@ -135,12 +128,8 @@ def untrained_model(cfg: Config, seed: Optional[int]) -> nn.Module:
     """The model of a config as the Runner starts to train it, in eval mode on the CPU.
 
     That holds for a training on the kind of device at hand: the same seed gives a GPU and a CPU
-    other numbers. The global random numbers are seeded.
-
-    Raises:
-        FileNotFoundError, ValueError: the teacher cannot be loaded.
-        NoInitialWeightsError: there is no seed, or weights that the config names for the student (a
-            file, or ImageNet's from the internet) cannot be loaded.
+    other numbers. The global random numbers are seeded. NoInitialWeightsError where there is no
+    seed, or weights that the config names for the student (a file, or ImageNet's) cannot be loaded.
     """
     if seed is None:
         raise NoInitialWeightsError('neither the checkpoint nor the config has the seed of the run')
@@ -152,7 +141,8 @@ def untrained_model(cfg: Config, seed: Optional[int]) -> nn.Module:
         # mmengine 0.10.7 that draws a number, in 0.10.12 it does not.
         _InfiniteDataloaderIterator(DataLoader([0]))
     try:
-        init_quietly(model)
+        with quiet():  # of every parameter
+            model.init_weights()
         if cfg.get('load_from') and not cfg.get('resume'):
             content = read_checkpoint(cfg.load_from, 'load_from')
             model.load_state_dict(content.get('state_dict', content), strict=False)
@@ -169,29 +159,29 @@ def seed_of(cfg: Config, meta: dict) -> Optional[int]:
     return cfg.get('randomness', {}).get('seed') if seed is None else seed
 
 
-def init_quietly(model: nn.Module) -> None:
-    """``model.init_weights()`` without a log of every parameter."""
-    logger = MMLogger.get_current_instance()
+@contextlib.contextmanager
+def quiet(logger: Optional[logging.Logger] = None) -> Iterator[None]:
+    """Inside, a logger, else mmengine's, says errors alone."""
+    logger = logger or MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        model.init_weights()
+        yield
     finally:
         logger.setLevel(level)
 
 
 def initial_weights(cfg: Config, path: Path, seed: int) -> str:
-    """Save freshly drawn weights of the network that a config trains, of a recipe its student.
+    """Save freshly drawn weights of the network that a config trains, of a recipe its student; the
+    path.
 
     A training starts from them with ``init_cfg=dict(type='Pretrained', checkpoint=...)``. ImageNet
     weights that the config names are part of what is saved.
-
-    Returns:
-        ``path`` as a string.
     """
     init_default_scope(cfg.get('default_scope') or 'mmengine')
     set_random_seed(seed)
     model = MODELS.build(model_of(cfg))
-    init_quietly(model)
+    with quiet():
+        model.init_weights()
     save_atomically({'state_dict': model.state_dict()}, path)
     return str(path)

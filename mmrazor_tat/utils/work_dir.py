@@ -1,5 +1,6 @@
 """What a work dir holds: logs and checkpoints."""
 
+import contextlib
 import itertools
 import json
 import math
@@ -15,8 +16,6 @@ from mmengine.runner import Runner
 from .files import write_atomically
 
 _LOG = '*/vis_data/scalars.json'
-# OUT/runs/NAME/seed0 of a suite.
-_DEPTH = 3
 _SHOWN = 10
 # What mmengine logs with every line.
 NO_METRICS = ('step', 'iter', 'epoch', 'lr', 'time', 'data_time', 'memory')
@@ -29,19 +28,15 @@ def check_work_dir(folder: Path) -> None:
         raise FileNotFoundError(f'there is no folder {str(folder)!r} (looked from {Path.cwd()})')
     if log_files(folder):
         return
+    # Those of runs, at most three levels deep, as in the folder of a suite: OUT/runs/NAME/seed0.
+    logs = [log for depth in (1, 2, 3) for log in folder.glob('*/' * depth + _LOG)]
     error = f'{str(folder)!r} is no work dir of a run: there is no {folder / _LOG}'
     if (folder / 'vis_data' / 'scalars.json').is_file():
         error += f'; it is one start of {str(folder.absolute().parent)!r}, which fits'
-    elif fitting := work_dirs_below(folder):
+    elif fitting := sorted({log.parents[2] for log in logs}):
         more = f' and {len(fitting) - _SHOWN} more' if len(fitting) > _SHOWN else ''
         error += f'; below it fit {", ".join(map(str, fitting[:_SHOWN]))}{more}'
     raise FileNotFoundError(error)
-
-
-def work_dirs_below(folder: Path) -> list[Path]:
-    """Those of runs, at most three levels deep, as in the folder of a suite."""
-    logs = [log for n in range(1, _DEPTH + 1) for log in folder.glob('*/' * n + _LOG)]
-    return sorted({log.parent.parent.parent for log in logs})
 
 
 def log_files(folder: Path) -> list[Path]:
@@ -62,18 +57,13 @@ def read_starts(folder: Path) -> list[list[dict[str, Any]]]:
     """The lines of :func:`read_lines`, a list for each start of the run; some may be empty."""
     starts = []
     for path in log_files(folder):
-        lines = map(_parsed, path.read_text(encoding='utf-8').splitlines())
-        starts.append([line for line in lines if isinstance(line.get('step'), int)])
+        lines = []
+        for text in path.read_text(encoding='utf-8').splitlines():
+            with contextlib.suppress(ValueError):  # the half of one that a killed run has left
+                lines.append(json.loads(text))
+        whole = [line for line in lines if isinstance(line, dict)]
+        starts.append([line for line in whole if isinstance(line.get('step'), int)])
     return starts
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    """A line of the log; empty for the half of one that a killed run has left."""
-    try:
-        line = json.loads(text)
-    except ValueError:
-        return {}
-    return line if isinstance(line, dict) else {}
 
 
 def diverged_at(losses: dict[int, float]) -> Optional[int]:

@@ -14,12 +14,7 @@ from .figures import plt
 
 
 def render(template: str, **context: Any) -> str:
-    """The text of a page.
-
-    Args:
-        template: a file of ``templates``; those that extend ``base.html.j2`` share its CSS.
-        context: what the template names. Text is escaped.
-    """
+    """The text of a page: a file of ``templates``, with what it names, which is escaped."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / 'templates'),
         autoescape=True,
@@ -34,12 +29,7 @@ def image_uri(picture: np.ndarray) -> str:
     """An image, (H, W, 3) uint8 RGB, as the data URI of a PNG: for ``src`` of an ``<img>``."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, format='PNG', optimize=True)
-    return _uri(buffer.getvalue())
-
-
-def file_uri(path: Path) -> str:
-    """The same of a PNG file."""
-    return _uri(Path(path).read_bytes())
+    return png_uri(buffer.getvalue())
 
 
 def figure_uri(figure: Figure, dpi: int = 110) -> str:
@@ -47,8 +37,9 @@ def figure_uri(figure: Figure, dpi: int = 110) -> str:
     buffer = io.BytesIO()
     figure.savefig(buffer, format='png', dpi=dpi)
     plt.close(figure)
-    return _uri(buffer.getvalue())
+    return png_uri(buffer.getvalue())
 
 
-def _uri(png: bytes) -> str:
+def png_uri(png: bytes) -> str:
+    """The same of what is a PNG already."""
     return 'data:image/png;base64,' + base64.b64encode(png).decode('ascii')

@@ -198,13 +198,13 @@ class ClusterExecutor:
 
     def _is_queued(self, name: str) -> bool:
         """By squeue, which every slurm has; gone is what two looks in a row do not see."""
-        looked, now, before = self._looks
+        looked, *seen = self._looks
         if time.monotonic() - looked > 10:
             words = ['squeue', '--me', '--noheader', '--array', '--format=%i']
             run = subprocess.run(words, capture_output=True, text=True)
-            before, now = now, None if run.returncode else set(run.stdout.split())
-            self._looks = time.monotonic(), now, before
-        return None in (now, before) or name in now | before
+            seen = [None if run.returncode else set(run.stdout.split()), seen[0]]
+            self._looks = time.monotonic(), *seen
+        return None in seen or any(name in names for names in seen)
 
 
 @contextlib.contextmanager

@@ -45,7 +45,9 @@ class Launch:
 
     def __post_init__(self) -> None:
         if self.gpus is None:
-            object.__setattr__(self, 'gpus', _visible_gpus())
+            count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+            named = [of for of in os.environ.get('CUDA_VISIBLE_DEVICES', '').split(',') if of]
+            object.__setattr__(self, 'gpus', (named or list(map(str, range(count))))[:count])
         for name in ('jobs', 'processes', 'nodes'):
             if not isinstance(count := getattr(self, name), int) or count < 1:
                 option = f'--{"slurm " * (name == "nodes")}{name}'
@@ -73,11 +75,7 @@ class Launch:
         return self.slurm.get('nodes', 1)
 
     def check_devices(self) -> None:
-        """Before anything is started; to name the commands no GPU is needed.
-
-        Raises:
-            SuiteError: the launcher needs GPUs and there are none.
-        """
+        """SuiteError where the launcher needs GPUs and there are none; not for a dry run."""
         if self.launcher == 'pytorch' and not self.gpus:
             raise SuiteError(
                 "--launcher pytorch needs a GPU for each process (mmengine's launcher sets it as "
@@ -112,16 +110,8 @@ Command = Callable[[Job, dict[str, Any], Launch], list[str]]
 
 
 def train_command(job: Job, options: dict[str, Any], launch: Launch) -> list[str]:
-    """The words of the command that trains a job with our own tool.
-
-    Args:
-        job: what to train.
-        options: all settings to hand over.
-        launch: by which launcher.
-
-    Raises:
-        SuiteError: an option that cannot be handed over on a command line.
-    """
+    """The words of the command that trains a job with our own tool and these options; SuiteError
+    for an option that cannot be handed over on a command line."""
     command = [str(_TRAIN), str(job.run.config), '--work-dir', str(job.folder), '--resume']
     if launch.launcher == 'pytorch':
         torchrun = ['-m', 'torch.distributed.run', '--nproc_per_node', str(launch.processes)]
@@ -156,12 +146,6 @@ def slurm_parameters(launch: Launch) -> dict[str, Any]:
 def as_line(command: list[str], environment: dict[str, str]) -> str:
     """A command as it would be typed."""
     return ' '.join([*(f'{k}={v}' for k, v in environment.items()), shlex.join(command)])
-
-
-def _visible_gpus() -> list[str]:
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    named = [name for name in os.environ.get('CUDA_VISIBLE_DEVICES', '').split(',') if name]
-    return (named or [str(number) for number in range(count)])[:count]
 
 
 def _free_port() -> int:

@@ -134,16 +134,10 @@ def check_records(jobs: list[Job]) -> None:
 def read_results(folder: Path, metric: str) -> dict[str, Any]:
     """The validations of a run over all its starts; where two logged one step, the later counts.
 
-    Args:
-        folder: its work dir.
-        metric: the suite's. Metrics of the same last name under a prefix ('squashed/mIoU') are
-            read as well.
-
-    Returns:
-        ``metrics``: by name, the suite's first, each with ``last``, ``best``, ``best_step`` and
-        ``curve``, the list of (step, value) by iterations or epochs, as the run counts;
-        ``iterations``; ``gpu_mib``, the peak of torch's allocator, or None; ``diverged_at``, the
-        logged iteration since which the training loss is no finite number, up to the end, or None.
+    Gives ``metrics``: by name, the suite's first, then those of its last name under a prefix
+    ('squashed/mIoU'), each with ``last``, ``best``, ``best_step`` and ``curve``, the list of (step,
+    value) by iterations or epochs, as the run counts; ``iterations``; ``gpu_mib``, the peak of
+    torch's allocator, or None; ``diverged_at``, see that function.
     """
     curves: dict[str, dict[int, float]] = {metric: {}}
     losses: dict[int, float] = {}
@@ -158,19 +152,20 @@ def read_results(folder: Path, metric: str) -> dict[str, Any]:
         for name, value in line.items():
             if name.split('/')[-1] == leaf and isinstance(value, (int, float)):
                 curves.setdefault(name, {})[line['step']] = value
+    metrics = {}
+    for name, curve in curves.items():
+        points = sorted(curve.items())
+        # Of equal values the first; one that is no number is never the best.
+        best = max(points, key=lambda p: -math.inf if math.isnan(p[1]) else p[1], default=None)
+        if best is not None:
+            ends = dict(last=points[-1][1], best=best[1], best_step=best[0])
+            metrics[name] = dict(ends, curve=points)
     return dict(
-        metrics={name: _summary(curve) for name, curve in curves.items() if curve},
+        metrics=metrics,
         iterations=iterations,
         gpu_mib=memory,
         diverged_at=diverged_at(losses),
     )
-
-
-def _summary(curve: dict[int, float]) -> dict[str, Any]:
-    points = sorted(curve.items())
-    # Of equal values the first; one that is no number is never the best.
-    best_step, best = max(points, key=lambda p: -math.inf if math.isnan(p[1]) else p[1])
-    return dict(last=points[-1][1], best=best, best_step=best_step, curve=points)
 
 
 def discard_logs(folder: Path) -> None:
@@ -180,15 +175,15 @@ def discard_logs(folder: Path) -> None:
 
 
 def read_error(folder: Path, metric: str, code: int, since: int) -> tuple[str, list[str]]:
-    """Why a run failed, and its last lines.
-
-    Args:
-        folder: its work dir.
-        metric: of the suite, which a validation may lack.
-        code: its exit status; 128 and more: it was ended by a signal.
-        since: bytes of run.log that are of earlier starts.
-    """
-    texts = [text.rstrip() for text in _tail(folder / 'run.log', since) if text.strip()]
+    """Why a run failed, and its last lines; ``code``: 128 and more, it was ended by a signal;
+    ``since``: bytes of run.log that are of earlier starts."""
+    log, tail = folder / 'run.log', b''
+    if log.exists():
+        with log.open('rb') as file:
+            file.seek(max(since, log.stat().st_size - _TAIL_BYTES, 0))
+            tail = file.read()
+    lines = tail.decode(errors='replace').splitlines()
+    texts = [text.rstrip() for text in lines if text.strip()]
     found = [match.group(1) for match in map(_ERROR.match, texts) if match]
     first_hand = [text for text in found if not any(word in text for word in _SECOND_HAND)]
     reason = (first_hand or found or texts or ['it printed nothing'])[-1]
@@ -202,11 +197,3 @@ def read_error(folder: Path, metric: str, code: int, since: int) -> tuple[str, l
     elif code > 128:
         reason = f'ended by signal {code - 128}; last line: {reason}'
     return reason, texts[-20:]
-
-
-def _tail(path: Path, since: int = 0) -> list[str]:
-    if not path.exists():
-        return []
-    with path.open('rb') as file:
-        file.seek(max(since, path.stat().st_size - _TAIL_BYTES, 0))
-        return file.read().decode(errors='replace').splitlines()

@@ -71,7 +71,18 @@ def run_suite(
         raise SuiteError(
             f'{plan.out} is in use by another call: one at a time; choose another --out'
         ) from None
-    return _conclude(schedule, report_path(plan.suite, plan.out), progress)
+    failed, skipped = schedule.keys(records.FAILED), schedule.keys(SKIPPED)
+    for key in failed:
+        record = read_record(schedule.jobs[key].folder)
+        progress.event(f'failed: {key}: {record["error"]}')
+    for key in skipped:
+        progress.event(f'skipped: {key}: {schedule.jobs[key].teacher.run} failed')
+    finished, path = len(schedule.keys(records.FINISHED)), report_path(plan.suite, plan.out)
+    progress.event(f'{finished} of {len(jobs)} runs are finished: {path}')
+    if schedule.stopped_by is not None:
+        progress.event(_going_on(schedule) or f'Interrupted. To go on: {typed_command()}')
+        return 128 + schedule.stopped_by
+    return 1 if failed or skipped else 0
 
 
 def _run(plan, jobs, launch, command, progress, executor) -> Schedule:
@@ -84,9 +95,7 @@ def _run(plan, jobs, launch, command, progress, executor) -> Schedule:
     def report() -> None:
         write_report(plan.suite, reported, plan.out, typed_command(), about)
 
-    schedule = Schedule(
-        jobs, plan.suite.metric, launch, executor, progress, about, command, after_each=report
-    )
+    schedule = Schedule(jobs, plan.suite.metric, launch, executor, progress, about, command, report)
     finished = len(schedule.keys(records.FINISHED))
     if finished:
         progress.event(f'{finished} of {len(jobs)} runs are finished already')
@@ -169,21 +178,6 @@ def _commit() -> Optional[str]:
         return git('rev-parse', 'HEAD') + ('+' if git('status', '--porcelain', '-uno') else '')
     except (OSError, subprocess.CalledProcessError):
         return None
-
-
-def _conclude(schedule: Schedule, path: Path, progress: Progress) -> int:
-    failed, skipped = schedule.keys(records.FAILED), schedule.keys(SKIPPED)
-    for key in failed:
-        record = read_record(schedule.jobs[key].folder)
-        progress.event(f'failed: {key}: {record["error"]}')
-    for key in skipped:
-        progress.event(f'skipped: {key}: {schedule.jobs[key].teacher.run} failed')
-    finished = len(schedule.keys(records.FINISHED))
-    progress.event(f'{finished} of {len(schedule.jobs)} runs are finished: {path}')
-    if schedule.stopped_by is not None:
-        progress.event(_going_on(schedule) or f'Interrupted. To go on: {typed_command()}')
-        return 128 + schedule.stopped_by
-    return 1 if failed or skipped else 0
 
 
 def _going_on(schedule: Schedule) -> str:

@@ -9,7 +9,7 @@ from ..suites.jobs import Job, Key
 from ..suites.networks import draw
 from . import records
 from .executors import Executor, Task, signals_to
-from .launch import Command, Launch, as_line, train_command
+from .launch import Command, Launch, as_line
 from .progress import Progress, duration
 
 WAITING, SKIPPED = 'waiting', 'skipped'
@@ -17,20 +17,11 @@ _SECONDS_BETWEEN_LOOKS = 0.3
 
 
 class Schedule:
-    """Runs the jobs of a suite, in order, and keeps a record of each.
+    """Runs the jobs of a suite, teachers among them, in order, and keeps a record of each.
 
     A finished job is not run again, an interrupted or failed one goes on from its last checkpoint.
-    A job waits for its teacher, and is skipped where that fails.
-
-    Args:
-        jobs: what is to be run; teachers among them.
-        metric: of the suite.
-        launch: how a job becomes a command.
-        executor: where it runs.
-        progress: prints the course.
-        about: kept in every record, e.g. the machine.
-        command: gives the words of a job's command.
-        after_each: called after each job that has finished or failed.
+    A job waits for its teacher, and is skipped where that fails. ``about`` is kept in every record;
+    ``after_each`` is called after each job that has finished or failed.
     """
 
     def __init__(
@@ -40,14 +31,14 @@ class Schedule:
         launch: Launch,
         executor: Executor,
         progress: Progress,
-        about: Optional[dict[str, Any]] = None,
-        command: Command = train_command,
-        after_each: Callable[[], None] = lambda: None,
+        about: dict[str, Any],
+        command: Command,
+        after_each: Callable[[], None],
     ) -> None:
         self.jobs = {job.key: job for job in jobs}
         self._numbers = {job.key: number for number, job in enumerate(jobs, start=1)}
         self.metric, self.launch, self.progress = metric, launch, progress
-        self.executor, self._about = executor, about or {}
+        self.executor, self._about = executor, about
         self._command, self._after_each = command, after_each
         self._running: dict[Key, str] = {}  # what the executor calls it
         self._log_starts: dict[Key, int] = {}
@@ -67,20 +58,20 @@ class Schedule:
 
     def run(self) -> None:
         """Run what is not finished; returns when all is done, or a signal asks to end."""
-        with signals_to(self._stop):
+        with signals_to(lambda number: setattr(self, 'stopped_by', number)):
             try:
                 while self.stopped_by is None:
                     self._submit()
                     if not self._running:
                         break
-                    self._look()
+                    for key, name in list(self._running.items()):
+                        if (ended := self.executor.poll(name)) is not None:
+                            del self._running[key]
+                            self._settle(self.jobs[key], *ended)
                     self._update()
                     time.sleep(_SECONDS_BETWEEN_LOOKS)
             finally:
                 self._leave()
-
-    def _stop(self, number: int) -> None:
-        self.stopped_by = number
 
     def _settle_earlier(self, job: Job, record: dict[str, Any]) -> None:
         """Note what has nothing left to train; its record may not say so yet."""
@@ -97,11 +88,10 @@ class Schedule:
             record.update(status=records.FAILED, error=records.diverged(results), results=None)
             records.write_record(job.folder, record)
             self.status[job.key] = records.FAILED
+        elif status == records.FINISHED:
+            self._note_finished(job, record)
         elif status != records.FAILED:
-            if status == records.FINISHED:
-                self._note_finished(job, record)
-            else:
-                self._conclude(job, record, results)
+            self._conclude(job, record, results)
 
     def _submit(self) -> None:
         """Hand over what the executor has room for."""
@@ -157,9 +147,8 @@ class Schedule:
         if job.teacher is not None:
             teacher = self.jobs[job.teacher]
             after = self._running.get(job.teacher)
-            options['model.teacher_ckpt'] = str(
-                records.teacher_checkpoint(teacher, is_done=after is None)
-            )
+            checkpoint = records.teacher_checkpoint(teacher, is_done=after is None)
+            options['model.teacher_ckpt'] = str(checkpoint)
         if job.start is not None:
             draw(job.start)
         command = self._command(job, options, self.launch)
@@ -170,14 +159,6 @@ class Schedule:
     def _note_use(self, job: Job, record: dict[str, Any]) -> None:
         use = records.read_use(job.folder, record.get('begun_anew', 0))
         record['starts'], record['seconds'], record['peak_mib'] = use
-
-    def _look(self) -> None:
-        """Note what has become of the running jobs."""
-        for key, name in list(self._running.items()):
-            ended = self.executor.poll(name)
-            if ended is not None:
-                del self._running[key]
-                self._settle(self.jobs[key], *ended)
 
     def _settle(self, job: Job, code: int, reason: Optional[str]) -> None:
         record = read_record(job.folder)
@@ -222,10 +203,9 @@ class Schedule:
         running = [
             (str(key), time.time() - self._begun.get(key, time.time())) for key in self._running
         ]
-        known = list(self._seconds.values())
         left = None
-        if known:
-            typical = sum(known) / len(known)
+        if self._seconds:
+            typical = sum(self._seconds.values()) / len(self._seconds)
             rest = sum(max(0.0, typical - seconds) for _, seconds in running)
             left = (rest + typical * len(self.keys(WAITING))) / self.launch.jobs
         self.progress.update(running, left)

@@ -22,12 +22,13 @@ def plot_bars(suite: Suite, table: Sequence[Row], path: Path) -> None:
     No bars from an axis that begins anywhere but at 0: their lengths would exaggerate. A group is
     an axis of its own.
     """
+    dot = dict(linestyle='', marker='o', markeredgecolor='black')
     handles = [
-        _dot(8, METHOD, 'mean ± standard deviation'),
-        _dot(3.5, 'white', 'each seed'),
+        Line2D([], [], ms=8, mfc=METHOD, label='mean ± standard deviation', **dot),
+        Line2D([], [], ms=3.5, mfc='white', label='each seed', **dot),
         Line2D([], [], color='black', linestyle='--', linewidth=1, label='baseline'),
     ]
-    sizes = [len(of) for of in by_group(_shown(table)).values()]
+    sizes = [len(of) for of in by_group(row for row in table if row.by_seed).values()]
     figure = _figure(suite, table, _bars, 0.9 + 0.42 * max(sizes))
     figure.legend(handles=handles, loc='outside upper right', ncols=3, frameon=False, fontsize=9)
     save_figure(figure, path)
@@ -39,20 +40,10 @@ def plot_curves(suite: Suite, table: Sequence[Row], path: Path) -> None:
     figure = _figure(suite, table, _curves, 4.2, roles(suite)[0])
     found = [axis.get_legend_handles_labels() for axis in figure.axes]
     handles = {label: handle for of in found for handle, label in zip(*of)}
-    figure.legend(
-        handles.values(),
-        handles.keys(),
-        loc='outside right upper',
-        frameon=False,
-        fontsize=9,
-        title='mean, least to\ngreatest of the seeds',
-        title_fontsize=9,
-    )
+    look = dict(loc='outside right upper', frameon=False, fontsize=9, title_fontsize=9)
+    title = 'mean, least to\ngreatest of the seeds'
+    figure.legend(handles.values(), handles.keys(), title=title, **look)
     save_figure(figure, path)
-
-
-def _shown(table: Sequence[Row]) -> list[Row]:
-    return [row for row in table if row.by_seed]
 
 
 def _figure(
@@ -63,7 +54,7 @@ def _figure(
     teachers: Collection[str] = (),
 ) -> plt.Figure:
     """An axis for each group that is not of ``teachers`` alone, two in a line."""
-    groups = by_group(_shown(table))
+    groups = by_group(row for row in table if row.by_seed)
     shown = {k: of for k, of in groups.items() if {row.run.name for row in of} - set(teachers)}
     groups = shown or groups
     columns = min(2, len(groups))
@@ -90,14 +81,8 @@ def _bars(axis: Axes, suite: Suite, rows: Sequence[Row], _: Sequence[Row]) -> No
         seeds = list(row.by_seed.values())  # below the error bar, so that neither hides the other
         look = dict(s=14, facecolor='white', edgecolor='black', linewidth=0.8, zorder=3)
         axis.scatter(seeds, [place + 0.3] * len(seeds), **look)
-        axis.annotate(
-            f'{of.mean:.2f}',
-            (max(of.mean + (of.std or 0.0), *seeds), place),
-            xytext=(6, 0),
-            textcoords='offset points',
-            va='center',
-            fontsize=9,
-        )
+        right, look = max(of.mean + (of.std or 0.0), *seeds), dict(va='center', fontsize=9)
+        axis.annotate(f'{of.mean:.2f}', (right, place), (6, 0), textcoords='offset points', **look)
         if name in baselines:
             held = [
                 n for n, other in enumerate(rows) if name in (other.run.name, other.run.baseline)
@@ -118,8 +103,8 @@ def _curves(axis: Axes, suite: Suite, rows: Sequence[Row], table: Sequence[Row])
     others = {*teachers, *baselines}
     labels = list(dict.fromkeys(row.run.label for row in table if row.run.name not in others))
     own = {row.run.name for row in rows} | {row.run.teacher for row in rows}
-    for row in _shown(table):
-        if row.run.name in teachers & own:
+    for row in table:
+        if row.by_seed and row.run.name in teachers & own:
             mean = row.last[suite.metric].mean
             axis.axhline(mean, color='black', linestyle='--', linewidth=1, label='teacher')
     for row in rows:
@@ -141,8 +126,3 @@ def _curves(axis: Axes, suite: Suite, rows: Sequence[Row], table: Sequence[Row])
     axis.set_xlabel(' or '.join(units))
     axis.set_ylabel(metric_title(suite.metric))
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, steps=[1, 2, 2.5, 5, 10]))
-
-
-def _dot(size: float, colour: str, label: str) -> Line2D:
-    look = dict(markersize=size, markerfacecolor=colour, markeredgecolor='black')
-    return Line2D([], [], linestyle='', marker='o', label=label, **look)

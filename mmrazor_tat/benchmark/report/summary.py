@@ -27,10 +27,8 @@ class Spread(NamedTuple):
     def of(cls, values: Sequence[float]) -> Optional['Spread']:
         """None of no values."""
         values = pd.Series(list(values), dtype=float)
-        if values.empty:
-            return None
         std = float(values.std()) if len(values) > 1 else None
-        return cls(float(values.mean()), std, len(values))
+        return None if values.empty else cls(float(values.mean()), std, len(values))
 
     @property
     def interval(self) -> Optional[tuple[float, float]]:

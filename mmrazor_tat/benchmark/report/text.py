@@ -43,8 +43,8 @@ def as_markdown(
             'Made with other settings than the suite now asks for, so not to be compared: '
             f'{", ".join(with_other_settings)}.'
         )
-    done = lines[lines.status == records.FINISHED]
-    resumed = [_name(line) for line in done.itertuples() if line.record.get('resumed')]
+    done = lines[lines.status == records.FINISHED].itertuples()
+    resumed = [f'{line.run} seed {line.seed}' for line in done if line.record.get('resumed')]
     if resumed:
         parts.append(
             'Resumed after an interruption, with the random numbers of a run without one, but not '
@@ -68,9 +68,8 @@ def run_table(suite: Suite, table: Sequence[Row], notes: dict[str, int]) -> str:
     columns = ['run', 'seeds', *(f'{which} {n}' for n in names for which in ('last', 'best'))]
     columns += [f'gain over {over}', 'baseline', 'minutes per run', 'peak MiB']
     columns += ['paper (its own training)']
-    dropped = {'baseline'} if len(baselines) < 2 else set()
-    dropped |= set() if baselines else {f'gain over {over}'}
-    dropped |= set() if any(row.run.paper is not None for row in table) else {columns[-1]}
+    has_paper = any(row.run.paper is not None for row in table)
+    shown = {'baseline': len(baselines) > 1, columns[-5]: baselines, columns[-1]: has_paper}
     lines = []
     for row in table:
         mark = '' if row.run.note is None else f'<sup>{notes[row.run.note]}</sup>'
@@ -82,8 +81,9 @@ def run_table(suite: Suite, table: Sequence[Row], notes: dict[str, int]) -> str:
         minutes, peak = row.finished.seconds.mean() / 60, row.finished.peak_mib.max()
         line += [_gain(row), base, _number(minutes, '.1f'), _number(peak, ',.0f')]
         lines.append([*line, _number(row.run.paper, '.2f')])
-    shown = pd.DataFrame(lines, columns=columns).drop(columns=list(dropped))
-    return markdown_table(list(shown), shown.values.tolist())
+    found = pd.DataFrame(lines, columns=columns)
+    found = found.drop(columns=[name for name, is_shown in shown.items() if not is_shown])
+    return markdown_table(list(found), found.values.tolist())
 
 
 def _comparison(metric: str, groups: dict[str, list[Row]]) -> list[str]:
@@ -145,17 +145,13 @@ def _caution(suite: Suite, table: Sequence[Row]) -> list[str]:
 
 
 def _about_gains(gains: Sequence[Row]) -> list[str]:
+    intervals = [row.gain.interval for row in gains if row.gain.interval is not None]
+    how = 'One seed shows no spread, so there is no interval, and a difference may mean nothing.'
     parts = [
         'A gain is the mean of the differences of the last values, seed by seed, ± their standard '
-        'deviation.'
+        'deviation.',
+        'In brackets its 95 % confidence interval (t, over the seeds).' if intervals else how,
     ]
-    intervals = [row.gain.interval for row in gains if row.gain.interval is not None]
-    if not intervals:
-        parts.append(
-            'One seed shows no spread, so there is no interval, and a difference may mean nothing.'
-        )
-    else:
-        parts.append('In brackets its 95 % confidence interval (t, over the seeds).')
     if any(lower <= 0 <= upper for lower, upper in intervals):
         parts.append(f'{UNCLEAR}: it holds 0, the gain is not distinguishable from 0.')
     if 0 < len(intervals) < len(gains):
@@ -165,7 +161,11 @@ def _about_gains(gains: Sequence[Row]) -> list[str]:
             f'Each of the {len(intervals)} intervals misses the true gain with a chance of 5 %, so '
             'some miss it by chance; nothing is corrected for their number.'
         )
-    if any(_has_one_teacher(row) for row in gains):
+    # Whether all seeds of a run learn from the same weights, a run's or a given checkpoint's.
+    settings = [[of.get('settings', {}) for of in row.finished.record] for row in gains]
+    keys = 'suite.teacher', 'model.teacher_ckpt'
+    teachers = [{of.get(keys[0], of.get(keys[1])) for of in run} for run in settings]
+    if any(len(of - {None, 'None'}) == 1 for of in teachers):
         parts.append(
             'The teacher is one training with one seed: how much another one would change the '
             'gains is in no spread and no interval.'
@@ -173,22 +173,12 @@ def _about_gains(gains: Sequence[Row]) -> list[str]:
     return parts
 
 
-def _has_one_teacher(row: Row) -> bool:
-    """Whether all seeds of a run learn from the same weights, a run's or a given checkpoint's."""
-    settings = [record.get('settings', {}) for record in row.finished.record]
-    teachers = {of.get('suite.teacher', of.get('model.teacher_ckpt')) for of in settings}
-    return len(teachers - {None, 'None'}) == 1
-
-
-def _name(line: Any) -> str:
-    return f'{line.run} seed {line.seed}'
-
-
 def _unfinished(lines: pd.DataFrame) -> list[str]:
     """A line for each that was begun, one for all that were not run."""
     found = []
     for line in lines[lines.status != NOT_RUN].itertuples():
-        text = f'* {_name(line)}: {line.status}' + (f': {line.error}' if line.error else '')
+        error = f': {line.error}' if line.error else ''
+        text = f'* {line.run} seed {line.seed}: {line.status}{error}'
         log = f' ([log](runs/{line.run}/seed{line.seed}/run.log))'
         found.append(text + log * (line.status == records.FAILED))
     runs = [

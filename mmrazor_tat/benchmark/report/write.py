@@ -27,15 +27,10 @@ def write_report(
     about: Optional[dict[str, Any]] = None,
     with_plots: bool = True,
 ) -> None:
-    """Write the report of what lies in a suite's folder.
+    """Write the report of what lies in a suite's folder: of all ``jobs``, those that were not run
+    too.
 
-    Args:
-        suite: what was asked for.
-        jobs: all that the report is about; what was not run is listed as such.
-        out: the folder.
-        command: the call, as typed.
-        about: for SUITE.json, e.g. the machine.
-        with_plots: draw SUITE_bars.png and SUITE_curves.png as well.
+    ``command`` is the call, as typed; ``about`` is for SUITE.json, e.g. the machine.
     """
     frame = collect(jobs)
     table = rows(suite, frame)

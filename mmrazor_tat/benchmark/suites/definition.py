@@ -1,5 +1,6 @@
 """What a suite asks for: its file is read and checked as a whole before anything runs."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -97,7 +98,14 @@ def load_suite(suite: str, seeds: Optional[Sequence[int]] = None) -> Suite:
     Raises:
         SuiteError: there is no such suite, or the first thing that is wrong in it.
     """
-    path = _find(suite)
+    path = Path(suite).resolve()
+    if not path.is_file():
+        try:
+            path = Path(config_path(f'suites/{suite}.py'))
+        except FileNotFoundError:
+            near = nearest(suite, sorted(file.stem for file in _SUITES.glob('*.py')))
+            text = f'there is no suite {suite!r}, no file and none of ours{near}'
+            raise SuiteError(text) from None
     try:
         content = Config.fromfile(path).to_dict()
     except Exception as error:  # whatever a Python file can raise
@@ -126,17 +134,6 @@ def load_suite(suite: str, seeds: Optional[Sequence[int]] = None) -> Suite:
         toy_data=read_toy_data(content.get('toy_data')),
         runs=runs,
     )
-
-
-def _find(suite: str) -> Path:
-    path = Path(suite)
-    if path.is_file():
-        return path.resolve()
-    try:
-        return Path(config_path(f'suites/{suite}.py'))
-    except FileNotFoundError:
-        near = nearest(suite, sorted(file.stem for file in _SUITES.glob('*.py')))
-        raise SuiteError(f'there is no suite {suite!r}, no file and none of ours{near}') from None
 
 
 def _run(name: str, of: Any, of_suite: dict, folder: Path, suite_options: dict) -> Run:
@@ -186,16 +183,13 @@ def _check_relations(runs: dict[str, Run]) -> None:
             _is_run(other, f'run {run.name!r}: {role}', runs)
             if other == run.name:
                 raise SuiteError(f'run {run.name!r}: {role} is the run itself')
-    for role in ('teacher', 'start'):
-        for name in runs:
-            chain = [name]
-            while (following := getattr(runs[chain[-1]], role)) is not None:
-                if following in chain:
-                    circle = ' -> '.join([*chain[chain.index(following) :], following])
-                    raise SuiteError(
-                        f'runs in a circle, each the {role} of its forerunner: {circle}'
-                    )
-                chain.append(following)
+    for role, name in itertools.product(('teacher', 'start'), runs):
+        chain = [name]
+        while (following := getattr(runs[chain[-1]], role)) is not None:
+            if following in chain:
+                circle = ' -> '.join([*chain[chain.index(following) :], following])
+                raise SuiteError(f'runs in a circle, each the {role} of its forerunner: {circle}')
+            chain.append(following)
     for run in runs.values():
         seeds = runs[run.teacher].seeds if run.teacher else ()
         if len(seeds) > 1 and set(run.seeds) - set(seeds):

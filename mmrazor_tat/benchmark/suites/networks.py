@@ -22,17 +22,11 @@ class Shapes(NamedTuple):
 
 
 def network_shapes(network: dict, scope: str) -> Optional[Shapes]:
-    """Build a network to see what it is made of.
+    """Build a network of a registry ('mmseg') to see what it is made of; None where it needs its
+    data.
 
     It is built on torch's meta device, which takes no memory. Some cannot be: mmpretrain's ResNet
     reads the values of a tensor. Those are built on the CPU; random numbers go on as without it.
-
-    Args:
-        network: its config, not changed.
-        scope: of its registry, e.g. 'mmseg'.
-
-    Returns:
-        None where it cannot be built without its data.
     """
     init_default_scope(scope)
     for device in ('meta', 'cpu'):

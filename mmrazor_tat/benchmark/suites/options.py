@@ -21,6 +21,7 @@ def nearest(name: Any, known: Iterable[str]) -> str:
     return f'; nearest: {close[0]!r}' if close else f'; known: {", ".join(known)}'
 
 
+_LISTS, _NODES = (list, tuple), (dict, list, tuple)
 # What the runner decides itself, and why.
 _OWN = {
     'work_dir': '--out says where the runs go',
@@ -40,9 +41,8 @@ _OWN = {
 def read_options(value: Any, where: str) -> dict[str, Any]:
     """Options with one dotted key a setting; a dict among the values is taken apart.
 
-    Raises:
-        SuiteError: ``value`` is no dict by text, a setting is the runner's own, or its value
-            cannot be handed over on a command line.
+    SuiteError for what is no dict by text, a setting that is the runner's own, or a value that
+    cannot be handed over on a command line.
     """
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise SuiteError(
@@ -65,7 +65,7 @@ def flatten(settings: dict, into_lists: bool = False) -> dict[str, Any]:
 def _leaves(node: Any, prefix: str, into_lists: bool) -> Iterator[tuple[str, Any]]:
     if isinstance(node, dict) and (node or not prefix):
         items = node.items()
-    elif into_lists and _holds_more(node):
+    elif into_lists and isinstance(node, _LISTS) and any(isinstance(n, _NODES) for n in node):
         items = enumerate(node)
     else:
         yield prefix[:-1], node
@@ -74,17 +74,11 @@ def _leaves(node: Any, prefix: str, into_lists: bool) -> Iterator[tuple[str, Any
         yield from _leaves(value, f'{prefix}{key}.', into_lists)
 
 
-def _holds_more(node: Any) -> bool:
-    containers = (dict, list, tuple)
-    return isinstance(node, (list, tuple)) and any(isinstance(item, containers) for item in node)
-
-
 def as_arguments(options: dict[str, Any], where: str) -> list[str]:
     """``KEY=VALUE`` for each option, read back as mmengine reads it to be sure.
 
-    Raises:
-        SuiteError: a value that does not survive that: a dict within a list, a text with blanks,
-            commas or brackets, a text that reads as a number.
+    SuiteError for a value that does not survive that: a dict within a list, a text with blanks,
+    commas or brackets, a text that reads as a number.
     """
     words = [f'{key}={_text(value)}' for key, value in options.items()]
     parse = DictAction(['--cfg-options'], 'options', nargs='+')

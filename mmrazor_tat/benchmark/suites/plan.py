@@ -92,7 +92,12 @@ class Plan:
         cfg, options = self._resolve(name)
         checkpoints = dict(_CHECKPOINTS, save_best=suite.metric)
         fixed = {f'default_hooks.checkpoint.{key}': of for key, of in checkpoints.items()}
-        fixed.update({'randomness.seed': seed, **_logged_by_iterations(cfg)})
+        fixed['randomness.seed'] = seed
+        train_cfg = cfg.get('train_cfg') or {}
+        logger = (cfg.get('default_hooks') or {}).get('logger') or {}
+        # Else mmengine gives all validations of a run by iterations the number 0, of its epoch.
+        if 'max_epochs' not in train_cfg and logger.get('log_metric_by_epoch', True):
+            fixed['default_hooks.logger.log_metric_by_epoch'] = False
         # Where things lie is no part of the settings: the folder may be moved.
         places: dict[str, Any] = {}
         settings = flatten(cfg.to_dict(), into_lists=True)
@@ -111,7 +116,6 @@ class Plan:
         if teacher is not None:
             teacher = Key(*teacher)
             settings['suite.teacher'] = f'{teacher}, {self.job(*teacher).fingerprint}'
-        train_cfg = cfg.get('train_cfg') or {}
         unit = 'epoch' if 'max_epochs' in train_cfg else 'iter'
         return Job(
             key=Key(name, seed),
@@ -211,16 +215,3 @@ class Plan:
 def read_config(path: Path, changed: int) -> Config:
     """A config's file; mmengine takes a second for one with bases of mmseg."""
     return read_config_file(path)
-
-
-def _logged_by_iterations(cfg: Config) -> dict[str, Any]:
-    """What a run by iterations needs so that its validations are told apart.
-
-    mmengine numbers them by epochs unless it is told otherwise, as mmseg's configs do: in a run by
-    iterations all of them then have number 0.
-    """
-    logger = (cfg.get('default_hooks') or {}).get('logger') or {}
-    by_epoch = 'max_epochs' in (cfg.get('train_cfg') or {})
-    if by_epoch or not logger.get('log_metric_by_epoch', True):
-        return {}
-    return {'default_hooks.logger.log_metric_by_epoch': False}

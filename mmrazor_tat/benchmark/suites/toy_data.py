@@ -17,17 +17,11 @@ _DEFAULT = 'voc'
 
 
 def read_toy_data(value: Any) -> Optional[dict[str, Any]]:
-    """``toy_data`` of a suite: arguments of the writer of its layout, but ``root``.
+    """``toy_data`` of a suite: arguments of the writer of its 'layout', but ``root``; a copy.
 
-    Args:
-        value: None, or a dict with 'layout': 'voc' (:func:`write_toy_voc`; also where there is
-            none) or 'cifar' (:func:`write_toy_cifar`).
-
-    Returns:
-        A copy, in which the default layout is not named.
-
-    Raises:
-        SuiteError: no dict, an unknown layout, or an argument that its writer has not.
+    The layout is 'voc' (:func:`write_toy_voc`; not named in the copy) or 'cifar'
+    (:func:`write_toy_cifar`). SuiteError for what is no dict, or an argument that its writer has
+    not.
     """
     if value is None:
         return None
@@ -44,15 +38,9 @@ def read_toy_data(value: Any) -> Optional[dict[str, Any]]:
 
 
 def make_toy_data(toy_data: dict[str, Any], folder: Path, say: Callable[[str], None]) -> None:
-    """Draw the data, once.
+    """Draw the data that :func:`read_toy_data` gave, once.
 
-    Args:
-        toy_data: as :func:`read_toy_data` gives it.
-        folder: where to.
-        say: is told what is done.
-
-    Raises:
-        SuiteError: a value that does not fit, or other data lies there.
+    SuiteError for a value that does not fit, or where other data lies there.
     """
     note = folder / 'toy_data.json'  # written last: there only if all of the data is
     asked = json.dumps(toy_data, indent=1, sort_keys=True) + '\n'

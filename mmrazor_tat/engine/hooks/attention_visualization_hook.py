@@ -79,13 +79,7 @@ class AttentionVisualizationHook(Hook):
         self._first = runner.iter
         self._paint(runner, runner.iter)
 
-    def after_train_iter(
-        self,
-        runner,
-        batch_idx: int,
-        data_batch: Optional[dict] = None,
-        outputs: Optional[dict] = None,
-    ) -> None:
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         if self.every_n_train_iters(runner, self.interval):
             self._paint(runner, runner.iter + 1)
 
@@ -108,11 +102,9 @@ class AttentionVisualizationHook(Hook):
         from ...visualization.attention.figure import attention_figure, figure_pixels
         from ...visualization.attention.image import attention_of_image
 
-        model = bare_model(runner)
         for name, path in self._paths.items():
-            attention = attention_of_image(
-                model, runner.cfg, path, self.points, self.count, split='val'
-            )
+            settings = runner.cfg, path, self.points, self.count, 'val'
+            attention = attention_of_image(bare_model(runner), *settings)
             panel = attention_figure({f'iteration {step:,}': attention})
             runner.visualizer.add_image(name, figure_pixels(panel), step)
 
@@ -123,5 +115,5 @@ class AttentionVisualizationHook(Hook):
                 'give images=[PATH, ...]'
             )
         dataset = runner.val_dataloader.dataset
-        count = min(self.num_images, len(dataset))
-        return [dataset.get_data_info(index)['img_path'] for index in range(count)]
+        indices = range(min(self.num_images, len(dataset)))
+        return [dataset.get_data_info(index)['img_path'] for index in indices]

@@ -40,7 +40,17 @@ class ExactResumeHook(Hook):
         # Of an iteration, all processes together; 0: unknown.
         images = getattr(runner.train_dataloader.batch_sampler, 'batch_size', 0) * get_world_size()
         if runner._resume and runner.iter > 0:
-            self._compare(runner, images)
+            before = runner.message_hub.get_info(_IMAGES)
+            if before and images and before != images:
+                runner.logger.warning(
+                    f'ExactResumeHook: the run had {before} images an iteration and has {images} '
+                    f'now: it goes on at image {runner.iter * images} of its order, where it had '
+                    f'read {runner.iter * before}'
+                )
+            if runner.iter >= runner.max_iters:
+                runner.logger.warning(
+                    f'Nothing is left to train: iteration {runner.iter} of {runner.max_iters}'
+                )
             self._validate_again(runner)
         runner.message_hub.update_info(_IMAGES, images)
 
@@ -87,19 +97,6 @@ class ExactResumeHook(Hook):
         if done % loop.val_interval == 0 or done == last:
             runner.logger.info('The validation that is due at this checkpoint is done first')
             validation.run()
-
-    def _compare(self, runner, now: int) -> None:
-        before = runner.message_hub.get_info(_IMAGES)
-        if before and now and before != now:
-            runner.logger.warning(
-                f'ExactResumeHook: the run had {before} images an iteration and has {now} now: it '
-                f'goes on at image {runner.iter * now} of its order, where it had read '
-                f'{runner.iter * before}'
-            )
-        if runner.iter >= runner.max_iters:
-            runner.logger.warning(
-                f'Nothing is left to train: iteration {runner.iter} of {runner.max_iters}'
-            )
 
     def _warn(self, runner) -> None:
         accumulated = getattr(runner.optim_wrapper, '_accumulative_counts', 1)

@@ -6,7 +6,7 @@ from typing import Optional
 import torch
 from mmengine.hooks import Hook
 from mmrazor.registry import HOOKS
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...utils.work_dir import last_checkpoint_of
 
@@ -52,7 +52,16 @@ class FiniteLossHook(Hook):
             )
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        bad = _spoilt(checkpoint.get('state_dict', {}), runner.model)
+        # A buffer may be infinite by design.
+        names = {name.removeprefix('module.') for name, _ in runner.model.named_parameters()}
+        bad = [
+            name
+            for name, value in checkpoint.get('state_dict', {}).items()
+            if (name in names or name.endswith(('running_mean', 'running_var')))
+            and isinstance(value, Tensor)
+            and value.is_floating_point()
+            and not value.isfinite().all()
+        ]
         if bad:
             more = f' and {len(bad) - 3} more' if len(bad) > 3 else ''
             # A checkpoint by epochs, or of a best score, comes after the iteration is counted.
@@ -67,16 +76,3 @@ class FiniteLossHook(Hook):
         last = last_checkpoint_of(runner)
         kept = f'The last good checkpoint is {last}' if last else 'There is no checkpoint yet'
         return f'. {kept}. {_ADVICE}'
-
-
-def _spoilt(weights: dict, model: nn.Module) -> list[str]:
-    """Names of what must be finite and is not: a buffer may be infinite by design."""
-    names = {name.removeprefix('module.') for name, _ in model.named_parameters()}
-    return [
-        name
-        for name, value in weights.items()
-        if (name in names or name.endswith(('running_mean', 'running_var')))
-        and isinstance(value, Tensor)
-        and value.is_floating_point()
-        and not value.isfinite().all()
-    ]

@@ -167,17 +167,16 @@ def newest_whole(folders: list[Path]) -> tuple[Optional[str], list[str]]:
     if last.is_file():
         found = [last, *(path for path in found if path.resolve() != last.resolve())]
 
-    def comes_after(of: Path) -> bool:
-        """Of an earlier run in the same folder there may be a higher number, but none is newer."""
-        return (
-            last in found
-            and of.stat().st_mtime_ns > last.stat().st_mtime_ns
-            and of.stem.rpartition('_')[0] == last.stem.rpartition('_')[0]
-            and step_of(of) > step_of(last)
-        )
-
+    # Of an earlier run in the same folder there may be a higher number, but none is newer.
+    later = [
+        of
+        for of in (found if last in found else ())
+        if of.stat().st_mtime_ns > last.stat().st_mtime_ns
+        and of.stem.rpartition('_')[0] == last.stem.rpartition('_')[0]
+        and step_of(of) > step_of(last)
+    ]
     # By the name, as the folder may have been moved.
-    order = sorted(found, key=lambda of: (not comes_after(of), of.name != last.name))
+    order = sorted(found, key=lambda of: (of not in later, of.name != last.name))
     for checkpoint in [named] * ('://' in named) + list(map(str, order)):
         is_cut_off = '://' not in checkpoint and not zipfile.is_zipfile(checkpoint)
         damage = f'resume {checkpoint!r} is damaged: its end is missing' if is_cut_off else None

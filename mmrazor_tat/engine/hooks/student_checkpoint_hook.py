@@ -61,10 +61,8 @@ class StudentCheckpointHook(Hook):
         out_dir: Optional[str] = None,
     ) -> None:
         if not interval and save_best is None:
-            raise ValueError(
-                'StudentCheckpointHook: nothing to write: set interval=4000, save_best="mIoU", or '
-                'both'
-            )
+            how = 'set interval=4000, save_best="mIoU", or both'
+            raise ValueError(f'StudentCheckpointHook: nothing to write: {how}')
         self.interval, self.by_epoch = interval, by_epoch
         self.save_best, self.max_keep, self.out_dir = save_best, max_keep, out_dir
         # mmengine's: by rule or by the metric's name; raises ValueError.
@@ -93,13 +91,7 @@ class StudentCheckpointHook(Hook):
             if meta['iter'] <= runner.iter:  # a later one is found again
                 self._best = (meta.get('metrics') or {}).get(self.save_best)
 
-    def after_train_iter(
-        self,
-        runner,
-        batch_idx: int,
-        data_batch: Optional[dict] = None,
-        outputs: Optional[dict] = None,
-    ) -> None:
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         if self.by_epoch or not self.interval:
             return
         if self.every_n_train_iters(runner, self.interval) or self.is_last_train_iter(runner):
@@ -146,11 +138,8 @@ class StudentCheckpointHook(Hook):
 
         model, dataset = bare_model(runner), runner.train_dataloader.dataset
         # As the Runner's own checkpoints are made: the EMAHook puts the averaged weights in here.
-        checkpoint = dict(
-            meta={},
-            state_dict=model.state_dict(),
-            message_hub=runner.message_hub.state_dict(),
-        )
+        checkpoint = dict(meta={}, state_dict=model.state_dict())
+        checkpoint['message_hub'] = runner.message_hub.state_dict()
         runner.call_hook('before_save_checkpoint', checkpoint=checkpoint)
         weights = checkpoint['state_dict']
         if hasattr(model, 'architecture'):

@@ -21,17 +21,12 @@ class CheckedPipeline(Compose):
     """The transforms of a data set, with errors that name the files of the sample.
 
     Labels of mmseg's ``LoadAnnotations`` are checked as they were loaded: a map (H, W) of the image
-    file's own size (``ori_shape``; a test pipeline has resized the image by then), of class ids or
-    the ignored one. Otherwise the cross entropy would end a GPU's training without naming a file, a
-    label of another size would be cropped at other places than the image, and a validation would
-    leave strange ids out in silence.
-
-    Args:
-        pipeline: a built pipeline, whose transforms are taken over.
-        num_classes: ids go from 0 to ``num_classes`` - 1; None: they are not checked.
-        ignored: ids of pixels that are not counted.
-        refused: ids that a loss cannot take, with its words; where ``num_classes`` is one of them
-            labels are looked at again after all transforms.
+    file's own size (``ori_shape``; a test pipeline has resized the image by then), of ids below
+    ``num_classes`` (None: any) or among ``ignored``. Otherwise the cross entropy would end a GPU's
+    training without naming a file, a label of another size would be cropped at other places than
+    the image, and a validation would leave strange ids out in silence. ``refused``: ids that a loss
+    cannot take, with its words; where ``num_classes`` is one labels are looked at again after all
+    transforms.
     """
 
     def __init__(

@@ -17,20 +17,13 @@ _NOT_EVALUATED = re.compile(r'^(architecture\.)?auxiliary_head\.')
 def check_fit(
     model: nn.Module, content: Any, purpose: str, name: str, may_have_prefix: bool = False
 ) -> None:
-    """Compare the weights of a file with those of the network that is to have them.
+    """Raise ValueError, beginning with ``name``, where weights of a file do not serve their
+    purpose.
 
-    Args:
-        model: the network; not changed.
-        content: of the file.
-        purpose: 'test' needs every weight of the network that is evaluated (an auxiliary head is
-            not), 'resume' every one and no others, 'start' one that fits. A distillation takes the
-            weights of a plain network as its student's to start from, and for nothing else.
-        name: of the file; the error begins with it.
-        may_have_prefix: whether names in the file may begin with one more part, as those of an
-            ``init_cfg`` may; for 'start'.
-
-    Raises:
-        ValueError: the weights do not serve the purpose.
+    'test' needs every weight of the network that is evaluated (an auxiliary head is not), 'resume'
+    every one and no others, 'start' one that fits; then names in the file ``may_have_prefix``, one
+    more part, as those of an ``init_cfg``. A distillation takes the weights of a plain network as
+    its student's to start from, and for nothing else.
     """
     weights = content.get('state_dict', content) if isinstance(content, dict) else {}
     weights = {k.removeprefix('module.'): v for k, v in weights.items() if isinstance(v, Tensor)}

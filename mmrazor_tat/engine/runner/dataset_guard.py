@@ -18,15 +18,10 @@ def guard_dataset(
 ) -> None:
     """Refuse an empty data set or one without its files; let errors in samples name their files.
 
-    Args:
-        dataset: a built one, also a wrapper around others; its pipeline becomes a
-            ``CheckedPipeline`` of the same transforms.
-        check_files: whether each image and label is looked for (a ``stat`` each).
-        ignored: ids that the losses do not count, besides the data set's ``ignore_index``.
-        refused: ids that a loss cannot take, with its words.
-
-    Raises:
-        ValueError, FileNotFoundError: what is wrong, with the data set's files.
+    Of a built one, also a wrapper around others, the pipeline becomes a ``CheckedPipeline`` of the
+    same transforms. Looking for files is a ``stat`` each; ``ignored`` are ids that the losses do
+    not count, besides the data set's ``ignore_index``, ``refused`` those that one cannot take, with
+    its words.
     """
     if hasattr(dataset, '__len__') and len(dataset) == 0:
         raise ValueError(no_images(dataset))

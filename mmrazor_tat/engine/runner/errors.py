@@ -20,13 +20,6 @@ def run_errors(tool: str, trust_checkpoints: bool = False) -> Iterator[None]:
     first iteration, and later what the file system, the memory and a loss that is no number end.
     The traceback goes to the log file of the run, and to the terminal where the environment has
     ``MMRAZOR_TAT_TRACEBACK`` set to 1. Any other exception is a bug, and keeps its traceback.
-
-    Args:
-        tool: its name, which begins the line.
-        trust_checkpoints: whether checkpoints may run the code that they hold.
-
-    Raises:
-        SystemExit: with the line; the exit code is then 1.
     """
     compat.silence_harmless_warnings()
     with ending_with_one_line(tool, (UserError, OSError, FloatingPointError)):
@@ -41,18 +34,11 @@ def run_errors(tool: str, trust_checkpoints: bool = False) -> Iterator[None]:
                 'the GPU has too little memory: take a smaller train_dataloader.batch_size or '
                 f'crop_size, or --amp: {str(error)[:300]}'
             ) from error
-        except Exception as error:
-            _log(error)
+        except Exception as error:  # the traceback, for the file of the log alone
+            logger = MMLogger.get_current_instance()
+            info = (type(error), error, error.__traceback__)
+            record = logger.makeRecord(logger.name, logging.ERROR, '', 0, 'the run ended', (), info)
+            for handler in logger.handlers:
+                if isinstance(handler, logging.FileHandler):
+                    handler.handle(record)
             raise
-
-
-def _log(error: Exception) -> None:
-    """The traceback, for the file of the log alone."""
-    if not MMLogger.check_instance_created('mmengine') and not MMLogger._instance_dict:
-        return
-    logger = MMLogger.get_current_instance()
-    info = (type(error), error, error.__traceback__)
-    record = logger.makeRecord(logger.name, logging.ERROR, '', 0, 'the run ended', (), info)
-    for handler in logger.handlers:
-        if isinstance(handler, logging.FileHandler):
-            handler.handle(record)

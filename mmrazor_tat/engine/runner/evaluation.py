@@ -27,12 +27,7 @@ def trained_network(runner: Runner) -> nn.Module:
 
 
 def build_loader(runner: Runner, mode: str, pipeline: Optional[list[dict]] = None) -> DataLoader:
-    """A second data loader of a split.
-
-    Args:
-        mode: 'val' or 'test'.
-        pipeline: transforms in place of the data set's own.
-    """
+    """A second data loader of a split, 'val' or 'test', maybe with other transforms."""
     cfg = copy.deepcopy(runner.cfg[f'{mode}_dataloader'])
     if pipeline is not None:
         cfg.dataset.pipeline = pipeline
@@ -48,16 +43,9 @@ def evaluate(
     step: Callable[[Any], list],
     num_images: Optional[int] = None,
 ) -> tuple[dict[str, float], int]:
-    """Metrics of the predictions that ``step`` makes of the batches of ``loader``.
-
-    Args:
-        mode: 'val' or 'test', whose evaluator (a new one) is used.
-        step: as a model's ``val_step``.
-        num_images: stop with the batch that has this one, all processes together; None: all.
-
-    Returns:
-        The metrics, and of how many images they are.
-    """
+    """Metrics of the predictions that ``step`` (as ``val_step``) makes of the batches of
+    ``loader``, by a new evaluator of the split ``mode``, and of how many images they are; it stops
+    with the batch that has the ``num_images``-th, all processes together."""
     evaluator = Evaluator(copy.deepcopy(runner.cfg[f'{mode}_evaluator']))
     evaluator.dataset_meta = getattr(loader.dataset, 'metainfo', None)
     processes, seen = get_world_size(), 0

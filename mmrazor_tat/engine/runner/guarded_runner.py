@@ -41,14 +41,9 @@ _KEYS = dict(
 )
 
 
-def _naming_keys(cls: type) -> type:
-    """Let what these methods raise begin with the config's name and the key."""
-    for method, key in _KEYS.items():
-        setattr(cls, method, _naming(getattr(cls, method), key))
-    return cls
-
-
 def _naming(method: Callable, key: str) -> Callable:
+    """Let what a method raises begin with the config's name and the key."""
+
     @functools.wraps(method)
     def named(self, *args, **kwargs) -> Any:
         with naming(f'{self.config_name}, {key}', dicts_of(self.cfg)):
@@ -57,17 +52,13 @@ def _naming(method: Callable, key: str) -> Callable:
     return named
 
 
-@_naming_keys
 class GuardedRunner(Runner):
     """A ``Runner`` for the tools, with the checks of its config, its data and what it loads.
 
     See ``guard_dataset`` and ``CheckpointFitHook``. What it trains, and every number of it, is as
-    with mmengine's.
-
-    Raises:
-        UserError: whatever is wrong before the first iteration (FileNotFoundError for a file), with
-            the config's name and the key where that is known; later for an image or a label that
-            cannot be used.
+    with mmengine's. Whatever is wrong before the first iteration is a UserError (FileNotFoundError
+    for a file) with the config's name and the key where that is known; so is an image or a label
+    later.
     """
 
     config_name = 'the config'
@@ -154,6 +145,10 @@ class GuardedRunner(Runner):
                 refused = refused_ids(trained_network(self), sorted({*ignored, *own, count}))
             guard_dataset(loader.dataset, get_rank() == 0, ignored, refused)
         return loader
+
+
+for _method, _key in _KEYS.items():
+    setattr(GuardedRunner, _method, _naming(getattr(Runner, _method), _key))
 
 
 def _check_settings(cfg: Config) -> None:

@@ -75,12 +75,7 @@ def _words(head: nn.Module, ids: Collection[int]) -> Optional[str]:
 
 
 class LabelCount:
-    """Which classes the labels of the first images hold, and how much of them is ignored.
-
-    Args:
-        classes: their names.
-        images: after so many it is complete.
-    """
+    """Which classes the labels of the first images hold, and how much of them is ignored."""
 
     def __init__(self, classes: Sequence[str], images: int = 100) -> None:
         self.classes = list(classes)

@@ -19,14 +19,9 @@ _PARTS = {'distiller', 'teacher', 'distill_losses', 'connectors'}
 
 
 def use_amp(cfg: Config) -> None:
-    """Turn a config's ``optim_wrapper`` into mmengine's ``AmpOptimWrapper``, in place.
-
-    The loss scale is dynamic where the config names none, and the dtype torch's, float16, where
-    ``optim_wrapper.dtype`` is not set.
-
-    Raises:
-        ValueError: the wrapper is of another type than ``OptimWrapper``.
-    """
+    """Turn a config's ``optim_wrapper`` into mmengine's ``AmpOptimWrapper``, in place, with a
+    dynamic loss scale where it names none; ValueError where it is of another type than
+    ``OptimWrapper``."""
     wrapper = cfg.get('optim_wrapper') or {}
     kind = type_name(wrapper.get('type', 'OptimWrapper'))
     if kind not in ('OptimWrapper', _AMP) or not wrapper:
@@ -42,12 +37,8 @@ def use_amp(cfg: Config) -> None:
 def plain_custom_keys(optim_wrapper: dict, distiller: dict) -> list[str]:
     """Rewrite ``paramwise_cfg.custom_keys``, in place: the student's parameters by its own names.
 
-    Args:
-        optim_wrapper: of a recipe.
-        distiller: the recipe's, whose losses and connectors may be named.
-
-    Returns:
-        What was left out, in words.
+    Gives what was left out, in words: keys of the distiller, whose losses and connectors may be
+    named.
     """
     settings = optim_wrapper.get('paramwise_cfg') or {}
     keys = settings.get('custom_keys')
@@ -72,25 +63,17 @@ def plain_custom_keys(optim_wrapper: dict, distiller: dict) -> list[str]:
 
 def _parts(distiller: dict) -> set[str]:
     """What a key names that is not the student's."""
-    return {
-        *_PARTS,
-        *(distiller.get('distill_losses') or ()),
-        *(distiller.get('connectors') or ()),
-    }
+    return _PARTS.union(*(distiller.get(key) or () for key in ('distill_losses', 'connectors')))
 
 
 def build_by_student(build, model: nn.Module, cfg: Any) -> Any:
-    """mmengine's ``build_optim_wrapper``, for a distillation by the student's own names.
+    """mmengine's ``build_optim_wrapper`` (``build``), for a distillation by the student's own
+    names.
 
     The constructor of the config (layer-wise decay knows ``model.backbone`` and names that begin
     with 'backbone.') and its ``paramwise_cfg`` see the student as in its plain training. The
     distiller's parameters have the optimizer's own learning rate and weight decay, unless a
-    ``custom_keys`` names a part of the distiller.
-
-    Args:
-        build: mmengine's function.
-        model: any model; one that is no ``FrozenTeacherDistill`` is left to ``build``.
-        cfg: ``optim_wrapper`` of the config.
+    ``custom_keys`` names a part of the distiller. Any other model is left to ``build``.
     """
     algorithm = model.module if is_model_wrapper(model) else model
     if not isinstance(algorithm, FrozenTeacherDistill):

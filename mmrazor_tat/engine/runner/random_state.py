@@ -34,13 +34,8 @@ class NumberedIndex(int):
 
 
 class NumberedSampler(Sampler):
-    """A sampler's indices, each with its place in the sampler's order.
-
-    Args:
-        sampler: gives indices; where it has an ``epoch``, that is the number of the pass.
-        skip: how many indices the first pass leaves out, without a look at their images.
-        rank, world_size: of the process.
-    """
+    """A sampler's indices, each with its place in the sampler's order; its ``epoch`` is the number
+    of the pass. The first pass leaves ``skip`` indices out, without a look at their images."""
 
     def __init__(self, sampler: Sampler, skip: int = 0, rank: int = 0, world_size: int = 1) -> None:
         self.sampler, self.skip = sampler, skip
@@ -75,13 +70,13 @@ class SeededItems:
         self.dataset, self.seed = dataset, seed
 
     def __call__(self, indices: Sequence[int]) -> list:
-        return [self._item(index) for index in indices]
-
-    def _item(self, index: int) -> Any:
-        place = getattr(index, 'place', (0, int(index)))
-        # A worker of a data loader has nothing to do with a GPU.
-        seed_generators(self.seed, SAMPLE, *place, on_devices=False)
-        return self.dataset[int(index)]
+        items = []
+        for index in indices:
+            place = getattr(index, 'place', (0, int(index)))
+            # A worker of a data loader has nothing to do with a GPU.
+            seed_generators(self.seed, SAMPLE, *place, on_devices=False)
+            items.append(self.dataset[int(index)])
+        return items
 
 
 def can_be_numbered(loader: DataLoader) -> bool:
@@ -102,12 +97,8 @@ def number_images(loader: DataLoader, seed: int) -> None:
 
 
 def restart(loader: DataLoader, iteration: int) -> 'AdvancedIterator':
-    """An endless iterator whose next batch is that of ``iteration``, as if all had been read.
-
-    Args:
-        loader: with numbered images; an iterator over it must not be in use.
-        iteration: how many batches have been trained.
-    """
+    """An endless iterator whose next batch is that of ``iteration``, as if all had been read;
+    images are numbered, and no iterator over the loader is in use."""
     loader._iterator = None  # persistent workers have the data set as it was before
     batches = loader.batch_sampler
     sampler = batches.sampler.sampler

@@ -8,11 +8,11 @@ import torch
 from mmengine.dist import get_rank, get_world_size
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook
-from mmengine.logging import MMLogger
 from mmengine.runner import Runner, ValLoop
 from mmengine.runner.amp import autocast
 
 from ...utils.errors import UserError, naming, one_line, said
+from ...utils.networks import quiet
 
 # Hooks and metrics of others may give anything, and are not tried: they may write to a file.
 _KNOWN = ('mmengine', 'mmseg', 'mmpretrain', 'mmrazor_tat')
@@ -76,17 +76,13 @@ def _validate_one(runner: Runner) -> dict:
         hint = ' (its images have no labels: no LoadAnnotations in the pipeline?)' * is_unlabelled
         text = f'val_evaluator ({names}) cannot score what val_dataloader gives: {said(error)}'
         raise UserError(one_line(text) + hint) from error
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel('ERROR')  # a table of one image would puzzle
     try:
-        return evaluator.evaluate(min(get_world_size(), len(loader.dataset)))
+        with quiet():  # a table of one image would puzzle
+            return evaluator.evaluate(min(get_world_size(), len(loader.dataset)))
     except (Exception, SystemExit) as error:  # the scripts of Cityscapes exit
         if names == 'IoUMetric':
             raise UserError(f'val_evaluator ({names}) cannot score: {said(error)}') from error
         unknown = f'{names} cannot be tried with one image: {said(error)}'
-    finally:
-        logger.setLevel(level)
     runner.logger.warning(unknown)
     return {}
 

@@ -22,15 +22,12 @@ def compare_attention(
     count: int = 3,
     before: Optional[str] = START,
 ) -> tuple[list[dict[str, ImageAttention]], list[str]]:
-    """The attention on some images, before and after a training.
+    """The attention on some images (paths), before and after a training.
 
     Args:
         cfg: of a distillation recipe with a TaT loss, with its ``teacher_ckpt``.
-        checkpoint: of its training.
-        images: paths.
-        points: (x, y) in pixels of the image files, the same for all images. None: chosen in each,
-            see :func:`.target_points.choose_points`.
-        count: how many, if they are chosen.
+        points: (x, y) in pixels of the image files, the same for all images. None: ``count`` are
+            chosen in each, see :func:`.target_points.choose_points`.
         before: what to compare with: :data:`START`, the network as its training began, drawn anew
             with the checkpoint's seed; an earlier checkpoint; or None.
 

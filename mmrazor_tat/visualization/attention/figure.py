@@ -32,13 +32,8 @@ def attention_figure(states: dict[str, ImageAttention]) -> Figure:
     rows, columns = len(first.points), 1 + len(first.maps[0]) * len(states)
     in_legend = 5 if columns > 4 else 2  # entries in a line
     tall = rows * (_COLUMN * height / width + 0.2) + 0.6 + 0.5 / in_legend
-    figure, axes = plt.subplots(
-        rows,
-        columns,
-        figsize=(_COLUMN * columns, tall),
-        squeeze=False,
-        layout='compressed',
-    )
+    look = dict(figsize=(_COLUMN * columns, tall), layout='compressed')
+    figure, axes = plt.subplots(rows, columns, squeeze=False, **look)
     for number, row in enumerate(axes, 1):
         _draw_point(row[0], first, number)
         rest = iter(row[1:])
@@ -50,13 +45,12 @@ def attention_figure(states: dict[str, ImageAttention]) -> Figure:
                 if number == 1:
                     axis.set_title(f'{_title(heat, first)}\n{label}'.strip(), fontsize=9)
     axes[0, 0].set_title('image and point', fontsize=9)
-    kinds = {heat.kind for heat in first.maps[0]}
     handles = [
         Patch(facecolor='none', edgecolor=SKY, linewidth=1.5, label='rebuilt position'),
         Patch(facecolor=_painted(0.5), edgecolor='grey', label='half of max'),
         Patch(facecolor=_painted(1.0), edgecolor='grey', label='max'),
     ]
-    if 'patch' in kinds:
+    if any(heat.kind == 'patch' for heat in first.maps[0]):
         white = Patch(facecolor='dimgrey', edgecolor='white', label='white frames: its patch group')
         handles.insert(1, white)
     handles.append(Patch(alpha=0, label='below: largest weight, effective number of positions'))
@@ -96,19 +90,10 @@ def _draw_point(axis: Axes, attention: ImageAttention, number: int) -> None:
     x, y = attention.points[number - 1]
     axis.plot(x, y, 'o', markersize=7, color=VERMILION, markeredgecolor='white',
               clip_on=False, zorder=5)  # fmt: skip
-    left = x > width * 0.75
-    axis.annotate(
-        str(number),
-        (x, y),
-        (-7 if left else 7, 0),
-        textcoords='offset points',
-        ha='right' if left else 'left',
-        va='center',
-        fontsize=10,
-        weight='bold',
-        color='white',
-        path_effects=[patheffects.withStroke(linewidth=2, foreground='black')],
-    )
+    offset, side = (-7, 'right') if x > width * 0.75 else (7, 'left')
+    look = dict(fontsize=10, weight='bold', color='white', ha=side, va='center')
+    look['path_effects'] = [patheffects.withStroke(linewidth=2, foreground='black')]
+    axis.annotate(str(number), (x, y), (offset, 0), textcoords='offset points', **look)
     _frame(axis, _all_of(attention))
 
 
@@ -119,19 +104,16 @@ def _draw_heat(axis: Axes, attention: ImageAttention, heat: AttentionMap) -> Non
     weights = heat.weights.numpy()
     is_finite = np.isfinite(weights).all()  # not of a network that has diverged
     for top, left, bottom, right in edges if is_finite else ():
-        axis.imshow(
-            weights / weights.max(),
-            extent=(left, right, bottom, top),
-            cmap=_COLOUR_MAP,
-            vmin=0,
-            vmax=1,
-            alpha=_OPACITY[0] + (_OPACITY[1] - _OPACITY[0]) * weights / weights.max(),
-            interpolation='nearest',
-        )
+        share = weights / weights.max()
+        alpha = _OPACITY[0] + (_OPACITY[1] - _OPACITY[0]) * share
+        look = dict(extent=(left, right, bottom, top), interpolation='nearest')
+        axis.imshow(share, cmap=_COLOUR_MAP, vmin=0, vmax=1, alpha=alpha, **look)
         if heat.kind == 'patch':
             axis.add_patch(_outline((top, left, bottom, right), 'white', 0.8))
     window = _window(edges, attention) if heat.kind == 'patch' else _all_of(attention)
-    target = _around(_edges(heat.target, attention), window[3] - window[1])
+    target = np.array(_edges(heat.target, attention))
+    if target[3] - target[1] < 0.04 * (window[3] - window[1]):  # its outline would cover it
+        target += 0.01 * (window[3] - window[1]) * np.array([-1, -1, 1, 1])
     axis.add_patch(_outline(target, 'black', 2.6))
     axis.add_patch(_outline(target, SKY, 1.4))
     text = 'not finite'
@@ -163,16 +145,8 @@ def _edges(box: Box, attention: ImageAttention) -> tuple[float, float, float, fl
 
 def _outline(edges: tuple, colour: str, width: float) -> Rectangle:
     top, left, bottom, right = edges
-    return Rectangle(
-        (left, top), right - left, bottom - top, fill=False, edgecolor=colour, linewidth=width
-    )
-
-
-def _around(edges: tuple, width: float) -> tuple[float, float, float, float]:
-    """The edges, apart from a cell that its outline would cover: one small in ``width``."""
-    top, left, bottom, right = edges
-    gap = 0.01 * width if right - left < 0.04 * width else 0
-    return top - gap, left - gap, bottom + gap, right + gap
+    look = dict(fill=False, edgecolor=colour, linewidth=width)
+    return Rectangle((left, top), right - left, bottom - top, **look)
 
 
 def _all_of(attention: ImageAttention) -> tuple[float, float, float, float]:
@@ -182,8 +156,7 @@ def _all_of(attention: ImageAttention) -> tuple[float, float, float, float]:
 def _window(edges: list[tuple], attention: ImageAttention) -> tuple[float, float, float, float]:
     """What to show of the image: the boxes with some of their surroundings, in its proportions."""
     height, width = attention.image.shape[:2]
-    tops, lefts, bottoms, rights = zip(*edges)
-    box = min(tops), min(lefts), max(bottoms), max(rights)
+    box = *np.min(edges, axis=0)[:2], *np.max(edges, axis=0)[2:]
     share = max((box[2] - box[0]) / height, (box[3] - box[1]) / width) / _FILL
     if share >= 1:
         return _all_of(attention)

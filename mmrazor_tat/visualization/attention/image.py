@@ -54,23 +54,15 @@ def attention_of_image(
     count: int = 3,
     split: str = 'test',
 ) -> ImageAttention:
-    """Run both networks on an image and read the attention of each TaT view at some points.
+    """Run both networks of a ``FrozenTeacherDistill`` on an image and read the attention of each
+    TaT view at some points: (x, y) in pixels of the file, or ``count`` that are chosen, see
+    :func:`.target_points.choose_points`.
 
-    The image goes through the pipeline whole, so its maps may be larger than those of the
-    training's crops; grid, groups and kernel are the recipe's. The model runs in eval mode (a
-    teacher of ``bn_train`` too), and is left as it was.
-
-    Args:
-        model: a ``FrozenTeacherDistill`` with a TaT loss.
-        cfg: its config.
-        path: of the image.
-        points: (x, y) in pixels of the image file. None: see :func:`.target_points.choose_points`.
-        count: how many, if they are chosen.
-        split: 'test' or 'val', whose pipeline is taken.
-
-    Raises:
-        FileNotFoundError, ValueError: an image that cannot be read, a point outside it, a model
-            without a TaT loss, a pipeline that crops the image.
+    The image goes through the pipeline of a split, 'test' or 'val', whole, so its maps may be
+    larger than those of the training's crops; grid, groups and kernel are the recipe's. The model
+    runs in eval mode (a teacher of ``bn_train`` too), and is left as it was. FileNotFoundError or
+    ValueError for an image that cannot be read, a point outside it, a model without a TaT loss, a
+    pipeline that crops.
     """
     require_tat_loss(model)
     image, distiller = read_image(path, points), model.distiller
@@ -83,10 +75,8 @@ def attention_of_image(
             feature = teacher_map(distiller)[0]
             rows, columns = feature.shape[1:]
             if points is None:
-                on_image = (
-                    int(image.shape[0] * rows / height),
-                    int(image.shape[1] * columns / width),
-                )
+                sizes = zip(image.shape, (rows, columns), (height, width))
+                on_image = [int(of * n / side) for of, n, side in sizes]
                 within = tuple(max(1, min(*n)) for n in zip(covered_size(distiller), on_image))
                 cells = choose_points(feature, count, within)
                 if not cells:

@@ -81,15 +81,11 @@ def attention_maps(
 ) -> list[list[AttentionMap]]:
     """The attention of every TaT view at some points, from the records of the last forward.
 
-    Args:
-        distiller: a ``SharedConnectorDistiller`` whose recorders hold the maps of both models
-            (:meth:`FrozenTeacherDistill.record`). It changes nothing: no gradient, no statistics.
-        points: (row, column) in :func:`teacher_map`. A loss that reads a map of another size takes
-            the position at the same place.
-        image: index in the batch.
-
-    Returns:
-        For each point the views, in the order of the losses.
+    The distiller, a ``SharedConnectorDistiller``, holds the maps of both models
+    (:meth:`FrozenTeacherDistill.record`); nothing of it changes. The points are (row, column) in
+    :func:`teacher_map`; a loss that reads a map of another size takes the position at the same
+    place. ``image``: index in the batch. Gives for each point the views, in the order of the
+    losses.
     """
     with torch.no_grad(), evaluating(distiller):
         views = _views(distiller)

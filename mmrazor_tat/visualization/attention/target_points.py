@@ -10,29 +10,26 @@ from torch import Tensor
 def choose_points(
     feature: Tensor, count: int, within: Optional[tuple[int, int]] = None
 ) -> list[tuple[int, int]]:
-    """Positions that are as unlike each other as the map has them.
+    """``count`` positions (row, column) of the teacher's map of one image, before any projection,
+    (C, H, W), as unlike each other as it has them; of the top left (rows, columns) ``within``.
 
     Farthest-point traversal over the features, each the mean of its 3 x 3 neighbourhood (a single
     noisy position is no thing): first the position that is farthest from the mean of all, then each
     time the one farthest from those chosen. So the points lie on different things, a rare one
     first, and are the same before and after a training: the frozen teacher alone has a say.
     Positions at the border are left out, as zero padding makes them unlike the rest; two points are
-    at least a quarter of the shorter side apart, less where that leaves no position.
-
-    Args:
-        feature: the teacher's map of one image, before any projection, (C, H, W).
-        count: how many points.
-        within: (rows, columns) at the top left that may be chosen from; None: the whole map.
-
-    Returns:
-        (row, column) of each point, in the order of choice; fewer than ``count`` only where the
-        map has no more positions whose features are finite numbers.
+    at least a quarter of the shorter side apart, less where that leaves no position. There are
+    fewer only where the map has no more positions whose features are finite numbers.
     """
     # float64 on the CPU: the same choice on every device.
     smooth = feature.detach().cpu().double()
     smooth = F.avg_pool2d(smooth[None], 3, 1, 1, count_include_pad=False)[0]  # (C, H, W)
     height, width = smooth.shape[1:]
-    allowed = _inner(height, width, within) & smooth.isfinite().all(0)
+    allowed = torch.zeros(height, width, dtype=torch.bool)
+    allowed[tuple(map(slice, within or (height, width)))] = True
+    inner = allowed.clone()
+    inner[[0, -1]] = inner[:, [0, -1]] = False
+    allowed = (inner if inner.any() else allowed) & smooth.isfinite().all(0)
     smooth = smooth.nan_to_num(0, 0, 0)
     rows, columns = torch.arange(height).view(-1, 1), torch.arange(width).view(1, -1)
 
@@ -53,23 +50,9 @@ def choose_points(
 
 
 def cell_at(y: float, x: float, size: tuple[int, int]) -> tuple[int, int]:
-    """(row, column) of the cell that holds a place.
-
-    Args:
-        y, x: fractions of the map's height and width, from 0 at the top left to 1.
-        size: (rows, columns) of the map.
-    """
+    """(row, column) of the cell of a map, ``size`` (rows, columns), that holds a place, in
+    fractions of its height and width."""
     return tuple(min(max(int(f * n), 0), n - 1) for f, n in zip((y, x), size))
-
-
-def _inner(height: int, width: int, within: Optional[tuple[int, int]]) -> Tensor:
-    """Which cells may be chosen, (H, W) of bool: not those at the border, if there are others."""
-    allowed = torch.zeros(height, width, dtype=torch.bool)
-    rows, columns = within or (height, width)
-    allowed[:rows, :columns] = True
-    inner = allowed.clone()
-    inner[[0, -1]] = inner[:, [0, -1]] = False
-    return inner if inner.any() else allowed
 
 
 def _distance(feature: Tensor, vector: Tensor) -> Tensor:

@@ -13,7 +13,6 @@ from .run import Run, series
 
 _DISTILL, _SHARE, _FACTOR, _BALANCE = 'distill.', 'grad_share/', 'factor/', 'balance/'
 _LOSSES, _RATE, _FACTORS = 'task loss and total loss', 'learning rate', 'scheduled factor'
-_BALANCED = 'balancing factor'
 _PARTS, _VALIDATION = 'parts of the distillation losses', 'validation '
 
 
@@ -39,11 +38,6 @@ class AxisContent:
         """Of its lines, each once."""
         return list(dict.fromkeys(line.name for line in self.lines))
 
-    @property
-    def is_smooth(self) -> bool:
-        """Whether noise is to be averaged out."""
-        return self.kind in ('loss', 'share')
-
 
 def axes_of(runs: Sequence[Run], metric: Optional[str] = None) -> list[AxisContent]:
     """The axes for which there are data.
@@ -55,10 +49,16 @@ def axes_of(runs: Sequence[Run], metric: Optional[str] = None) -> list[AxisConte
     Raises:
         ValueError: no validation of any run has ``metric``; one that was not asked for may lack.
     """
-    metric = _metric(runs, metric)
-    tables = [columns_of(run, metric) for run in runs]
+    logged = dict.fromkeys(key for run in runs for key in run.validation)
+    known = [key for key in logged if key not in NO_METRICS]
+    if metric is not None and metric not in known:
+        there = f'there are {", ".join(known)}' if known else 'there is no validation yet'
+        raise ValueError(f'metric {metric!r} is in no validation of these runs; {there}')
+    tables = [columns_of(run, metric or main_metric(known)) for run in runs]
     contents = []
-    for title in sorted({title for of in tables for title in of}, key=_place):
+    # In the order of the run that has the most.
+    longest_first = sorted(tables, key=len, reverse=True)
+    for title in dict.fromkeys(title for of in longest_first for title in of):
         lines = [
             Line(number, name, series(of[title], name))
             for number, of in enumerate(tables)
@@ -103,35 +103,32 @@ def columns_of(run: Run, metric: str = 'mIoU') -> dict[str, pd.DataFrame]:
     if 'loss' in names and (distilled or not of_task):
         both['total'] = table['loss']
     weighted = take(_DISTILL, distilled).rename(columns=lambda n: name_for_log(n) or 'distill')
-    found = {_LOSSES: both, 'distillation losses (weighted)': weighted}
+    shares = weighted
     if distilled:
         # 0 / 0 is no number, and was logged.
-        shares = weighted.div(table['loss'], axis=0).fillna(float('inf'))
-        found['share of the total loss'] = shares.where(weighted.notna())
+        shares = weighted.div(table['loss'], axis=0).fillna(float('inf')).where(weighted.notna())
     parts = [name for name in own if name.startswith(_DISTILL) and name not in losses]
-    found[_PARTS] = take(_DISTILL, parts)
     rates = [name for name in names if name == 'lr' or name.endswith('.lr')]
     rates.sort(key=lambda name: name != 'lr')  # with several optimizers of the first
-    found[_RATE] = table[rates[:1]].set_axis(['lr'][: len(rates)], axis=1)
+    validated = {metric: 'student', f'teacher/{metric}': 'teacher'}
+    logged = [name for name in validated if name in run.validation]
+    found = {
+        _LOSSES: both,
+        'distillation losses (weighted)': weighted,
+        'share of the total loss': shares,
+        _PARTS: take(_DISTILL, parts),
+        _RATE: table[rates[:1]].set_axis(['lr'][: len(rates)], axis=1),
+        _VALIDATION + metric: run.validation[logged].rename(columns=validated),
+    }
     for name in (name for name in names if name.startswith(_SHARE)):
         recorder, loss = name[len(_SHARE) :].rsplit('/', 1)
         if loss != 'task':
             title = f'share of the gradient at {recorder}'
             found.setdefault(title, pd.DataFrame(index=table.index))
             found[title][name_for_log(loss) or loss] = table[name]
-    found[_FACTORS] = take(_FACTOR, [name for name in names if name.startswith(_FACTOR)])
-    found[_BALANCED] = take(_BALANCE, [name for name in names if name.startswith(_BALANCE)])
-    validated = {metric: 'student', f'teacher/{metric}': 'teacher'}
-    logged = [name for name in validated if name in run.validation]
-    found[_VALIDATION + metric] = run.validation[logged].rename(columns=validated)
+    for title, start in (('balancing factor', _BALANCE), (_FACTORS, _FACTOR)):
+        found[title] = take(start, [name for name in names if name.startswith(start)])
     return found
-
-
-def _place(title: str) -> tuple:
-    """By which the axes are sorted."""
-    starts = (_LOSSES, 'distillation', 'share of the total', _PARTS, _RATE, _VALIDATION)
-    found = [number for number, start in enumerate(starts) if title.startswith(start)]
-    return (*found, len(starts) + (title == _FACTORS))[0], title
 
 
 def _shared(all_lines: list[Line], count: int) -> list[Line]:
@@ -154,14 +151,3 @@ def _one_teacher(lines: list[Line], runs: Sequence[Run]) -> list[Line]:
         ends = [0, max(run.iterations for run in runs)]
         teachers = [Line(None, 'teacher', pd.Series([*values] * 2, ends))]
     return students + teachers
-
-
-def _metric(runs: Sequence[Run], metric: Optional[str]) -> str:
-    logged = dict.fromkeys(key for run in runs for key in run.validation)
-    known = [key for key in logged if key not in NO_METRICS]
-    if metric is not None and metric not in known:
-        raise ValueError(
-            f'metric {metric!r} is in no validation of these runs; '
-            + (f'there are {", ".join(known)}' if known else 'there is no validation yet')
-        )
-    return metric or main_metric(known)

@@ -30,6 +30,7 @@ _LOG_RANGE = 12
 # A smaller difference than this part of the metric fills no axis: it would look large.
 _LEAST_SPAN = 0.05
 _STEPS = [1, 2, 2.5, 5, 10]
+_SMOOTH = ('loss', 'share')  # of these the noise is averaged out
 
 
 def plot_runs(
@@ -69,10 +70,16 @@ def draw_runs(
     # By default about a fortieth of the points, none below 80; as many before as after.
     window = smooth or max(1, max(len(run.training) for run in runs) // 40)
     window += window % 2 == 0
-    colours = _colours(len(runs))
-    legend = [_legend_label(*pair) for pair in zip(labels, runs)]
-
-    columns = len(contents) if len(contents) < 3 else 2 if len(contents) == 4 else 3
+    # Colour-blind readers too can tell up to seven apart.
+    colours = list(_COLOURS[: len(runs)])
+    if len(runs) > len(_COLOURS):
+        colours = [to_hex(of) for of in colormaps['turbo'](np.linspace(0.05, 0.95, len(runs)))]
+    legend = []
+    for label, run in zip(labels, runs):
+        since = diverged_at(series(run.training, 'loss').to_dict())
+        bad = '' if since is None else f' (loss not finite from iteration {since:,})'
+        legend.append(label + bad)
+    columns = 2 if len(contents) == 4 else min(3, len(contents))
     rows = math.ceil(len(contents) / columns)
     width = _WIDTH * max(columns, 2 if len(contents) > 1 else 1.4)
     per_line = max(1, int(width * 11 / (max(map(len, legend)) + 7)))
@@ -88,7 +95,7 @@ def draw_runs(
         axis.remove()
     handles = [Line2D([], [], color=c, linewidth=3, label=text) for c, text in zip(colours, legend)]
     figure.legend(handles=handles, loc='outside upper left', ncols=per_line, frameon=False)
-    if window > 1 and any(content.is_smooth for content in contents):
+    if window > 1 and any(content.kind in _SMOOTH for content in contents):
         text = f'losses and shares: running mean over {window} logged points, faint: as logged'
         figure.supxlabel(text, fontsize=9, color=_INK)
     return figure
@@ -101,7 +108,7 @@ def _draw(
     for line in content.lines:
         colour = GREY if line.run is None else colours[line.run]
         drawn, look = line.series, dict(linestyle=styles[line.name], linewidth=1.5)
-        if content.is_smooth and window > 1:
+        if content.kind in _SMOOTH and window > 1:
             axis.plot(drawn, color=colour, linewidth=0.7, alpha=0.25, zorder=1)
             drawn = drawn.rolling(window, min_periods=1, center=True).mean().where(drawn.notna())
         if is_setting and line.run is not None:
@@ -135,10 +142,7 @@ def _draw(
 
 
 def _set_scale(axis: Axes, content: AxisContent) -> None:
-    """Logarithmic for losses of several magnitudes, else from 0 for all but metrics.
-
-    A loss of 0 has no place on a logarithmic axis: there its line has a gap.
-    """
+    """Logarithmic, with a gap at 0, for losses of several magnitudes, else from 0 but metrics."""
     values = pd.concat([line.series for line in content.lines]).dropna()
     if values.empty:
         return
@@ -169,15 +173,3 @@ def _styles(contents: Sequence[AxisContent]) -> dict[str, tuple]:
         fresh = [name for name in dict.fromkeys(names) if name not in styles]
         styles.update({name: _STYLES[n % len(_STYLES)] for n, name in enumerate(fresh)})
     return styles
-
-
-def _colours(count: int) -> list[str]:
-    """All different; colour-blind readers too can tell up to seven apart."""
-    if count <= len(_COLOURS):
-        return list(_COLOURS[:count])
-    return [to_hex(colour) for colour in colormaps['turbo'](np.linspace(0.05, 0.95, count))]
-
-
-def _legend_label(label: str, run: Run) -> str:
-    since = diverged_at(series(run.training, 'loss').to_dict())
-    return label if since is None else f'{label} (loss not finite from iteration {since:,})'

@@ -52,9 +52,6 @@ def read_runs(folders: Sequence[Path], labels: Optional[Sequence[str]] = None) -
 def read_run(folder: Path, label: Optional[str] = None) -> Run:
     """The log of a run, over all its starts.
 
-    A resumed run does the iterations after its checkpoint once more: of these, the later start
-    counts.
-
     Args:
         folder: its work dir.
         label: its name in a legend.
@@ -98,14 +95,11 @@ def _table(lines: Lines) -> pd.DataFrame:
 
 
 def _placed(start: Lines, before: Lines) -> Lines:
-    """The validations of a start with the iterations at which they were made.
+    """The validations of a start with the iterations at which they were made; ``before``: the
+    training of earlier starts.
 
     A validation's step counts iterations or, in an epoch-based run, maybe epochs: then it is the
     epoch of the training line before it.
-
-    Args:
-        start: all its lines.
-        before: the training of earlier starts.
     """
     firsts: dict[int, int] = {}  # logged iterations of the epochs
     for line in (*before, *start):

@@ -83,19 +83,22 @@ def compare(
     networks = sorted(networks, key=lambda n: ROLES.index(n.role))
     dataset = validation_data(cfg)
     classes = tuple(dataset.metainfo['classes'])
-    _check_classes(networks, classes)
+    for network in networks:
+        if network.num_classes not in (None, len(classes)):
+            advice = ' (leave it out: --no-teacher)' if network.role == TEACHER else ''
+            raise ValueError(
+                f'the {network.name} has {network.num_classes} classes, the validation data '
+                f'{len(classes)} ({", ".join(classes[:3])}, ...): they cannot be compared{advice}'
+            )
     ignore_index = ignore_index_of(cfg)
 
     images = Subset(dataset, range(min(len(dataset), num_images or len(dataset))))
     scores = _evaluate(cfg, images, networks, len(classes), ignore_index, progress)
-    values = differences(scores)
-    image_miou = [s.image_miou for s in scores]
-    sections = []
-    for title, indices in choose(scores, count):
-        samples = [
-            _sample(dataset, i, networks, [m[i] for m in image_miou], values[i]) for i in indices
-        ]
-        sections.append(Section(title, samples))
+    values, image_miou = differences(scores), np.stack([s.image_miou for s in scores], axis=1)
+    sections = [
+        Section(title, [_sample(dataset, i, networks, image_miou[i], values[i]) for i in indices])
+        for title, indices in choose(scores, count)
+    ]
     palette = np.array(dataset.metainfo['palette'], np.uint8).reshape(-1, 3)
     return Comparison(classes, palette, ignore_index, scores, sections)
 
@@ -105,16 +108,6 @@ def check_counts(count: int, num_images: Optional[int] = None) -> None:
     for name, value in (('count', count), ('num_images', num_images)):
         if value is not None and value < 1:
             raise ValueError(f'{name} must be at least 1, got {value}')
-
-
-def _check_classes(networks: Sequence[Network], classes: Sequence[str]) -> None:
-    for network in networks:
-        if network.num_classes not in (None, len(classes)):
-            advice = ' (leave it out: --no-teacher)' if network.role == TEACHER else ''
-            raise ValueError(
-                f'the {network.name} has {network.num_classes} classes, the validation data '
-                f'{len(classes)} ({", ".join(classes[:3])}, ...): they cannot be compared{advice}'
-            )
 
 
 def _evaluate(
@@ -143,21 +136,20 @@ def _evaluate(
 
 
 def _sample(
-    dataset: Dataset, index: int, networks: Sequence[Network], miou: list, difference: float
+    dataset: Dataset, index: int, networks: Sequence[Network], miou: np.ndarray, difference: float
 ) -> Sample:
     batch = pseudo_collate([dataset[index]])
-    predictions = []
+    maps = []
     for network in networks:
         (sample,) = network.step(batch)
         label, prediction = _maps(sample, network)
-        predictions.append(_numpy(prediction))
+        maps.append(prediction)
     image = mmcv.imread(sample.img_path, channel_order='rgb', backend='cv2')
     if image.shape[:2] != tuple(label.shape):  # a pipeline that resizes the labels too
         image = mmcv.imresize(image, tuple(label.shape)[::-1])
+    label, *maps = (of.cpu().numpy().astype(np.int16) for of in (label, *maps))
     name = Path(sample.img_path).stem
-    return Sample(
-        index, name, image, _numpy(label), predictions, [float(m) for m in miou], float(difference)
-    )
+    return Sample(index, name, image, label, maps, miou.tolist(), float(difference))
 
 
 def _maps(sample: Any, network: Network) -> tuple[torch.Tensor, torch.Tensor]:
@@ -169,7 +161,3 @@ def _maps(sample: Any, network: Network) -> tuple[torch.Tensor, torch.Tensor]:
             f'{sizes[1]}: in the validation pipeline LoadAnnotations comes after Resize'
         )
     return label, prediction
-
-
-def _numpy(label: torch.Tensor) -> np.ndarray:
-    return label.cpu().numpy().astype(np.int16)  # 255 and more classes fit

@@ -129,7 +129,5 @@ def validation_data(cfg: Config) -> Dataset:
 def ignore_index_of(cfg: Config) -> int:
     """That of the ``IoUMetric`` in ``val_evaluator``, or mmseg's default."""
     evaluators = cfg.get('val_evaluator') or []
-    for evaluator in evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]:
-        if 'ignore_index' in evaluator:
-            return evaluator['ignore_index']
-    return 255
+    evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
+    return next((of['ignore_index'] for of in evaluators if 'ignore_index' in of), 255)

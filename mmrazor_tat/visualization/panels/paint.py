@@ -33,9 +33,9 @@ class Cell(NamedTuple):
     caption: str
 
 
-def rgb(colour: str) -> tuple[int, int, int]:
+def rgb(colour: str) -> tuple[int, ...]:
     """'#RRGGBB' -> (R, G, B), 0 to 255."""
-    return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return tuple(bytes.fromhex(colour[1:]))
 
 
 def paint_label(label: np.ndarray, palette: np.ndarray) -> np.ndarray:
@@ -80,13 +80,11 @@ def row_cells(comparison: Comparison, sample: Sample) -> Iterator[Cell]:
     """Image, label, a prediction of each network, error map."""
     student, plain = comparison.predictions(sample)
     errors = error_map(sample.label, student, plain, comparison.ignore_index)
-    maps = [(sample.label, '')]
-    maps += [(p, f'{m:.1f} mIoU') for p, m in zip(sample.predictions, sample.miou)]
-    pictures = [(sample.image, sample.name)]
-    pictures += [(paint_label(ids, comparison.palette), caption) for ids, caption in maps]
-    colours = np.array([rgb(c) for c in ERROR_COLOURS], np.uint8)
-    pictures.append((colours[errors], comparison.describe_difference(sample)))
-    for (title, _), (picture, caption) in zip(column_titles(comparison), pictures):
+    maps = [paint_label(ids, comparison.palette) for ids in (sample.label, *sample.predictions)]
+    pictures = [sample.image, *maps, np.array([rgb(c) for c in ERROR_COLOURS], np.uint8)[errors]]
+    captions = [sample.name, '', *(f'{miou:.1f} mIoU' for miou in sample.miou)]
+    captions.append(comparison.describe_difference(sample))
+    for (title, _), picture, caption in zip(column_titles(comparison), pictures, captions):
         yield Cell(title, picture, caption)
 
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from ...utils.files import write_atomically
 from ..web_page import image_uri, render
-from .paint import class_legend, column_titles, error_legend, row_cells
+from .paint import Cell, class_legend, column_titles, error_legend, row_cells
 from .picture import draw_panels
-from .results import Comparison
+from .results import Comparison, Sample
 
 ENDINGS = ('.png', '.html')
 # matplotlib draws at most 2^16 pixels from top to bottom.
@@ -66,6 +66,12 @@ def panels_context(comparison: Comparison) -> dict[str, Any]:
         does not occur; 'sections', a title and rows of cells; 'classes' and 'errors', the legends,
         with 'more_classes' left out of the first.
     """
+
+    def cell_of(sample: Sample, cell: Cell) -> dict[str, Any]:
+        is_small = max(cell.picture.shape[:2]) < _SMALL
+        alt = f'{sample.name}: {cell.column}'
+        return dict(uri=image_uri(cell.picture), alt=alt, caption=cell.caption, pixelated=is_small)
+
     classes, more = class_legend(comparison)
     ious = np.stack([s.class_iou for s in comparison.scores], axis=1)
     return dict(
@@ -80,15 +86,7 @@ def panels_context(comparison: Comparison) -> dict[str, Any]:
             dict(
                 title=section.title,
                 rows=[
-                    [
-                        dict(
-                            uri=image_uri(cell.picture),
-                            alt=f'{sample.name}: {cell.column}',
-                            caption=cell.caption,
-                            pixelated=max(cell.picture.shape[:2]) < _SMALL,
-                        )
-                        for cell in row_cells(comparison, sample)
-                    ]
+                    [cell_of(sample, cell) for cell in row_cells(comparison, sample)]
                     for sample in section.samples
                 ],
             )
@@ -105,4 +103,4 @@ def scores_table(comparison: Comparison) -> str:
     rows = [(comparison.images_text, 'mIoU')]
     rows += [(s.name, f'{s.miou:.2f}') for s in comparison.scores]
     width = max(len(name) for name, _ in rows)
-    return '\n'.join(f'{name.ljust(width)}  {value:>6}' for name, value in rows)
+    return '\n'.join(f'{name:{width}}  {value:>6}' for name, value in rows)

@@ -7,24 +7,23 @@ from ...utils.metrics import main_metric
 from ..attention.figure import attention_figure
 from ..curves import draw_runs
 from ..panels import panels_context
-from ..web_page import figure_uri, file_uri, render
+from ..web_page import figure_uri, png_uri, render
 from .gather import Report
-from .summary import RunSummary
 
 
 def save_report(report: Report, path: Path) -> None:
-    """Write the page; it refers to nothing outside, and is never there in part.
-
-    Args:
-        report: what to show.
-        path: .html; a file of that name is replaced.
-    """
+    """Write the page, an .html; it refers to nothing outside, and is never there in part."""
     first = report.runs[0]
     columns, rows = _table(report)
+    done, of = first.iterations, first.max_iterations
+    status = [f'{done:,} of {of:,} iterations' if of else f'{done:,} iterations']
+    status += ['not finished'] if of and done < of else []
+    if first.diverged_at is not None:
+        status.append(f'the loss is no finite number from iteration {first.diverged_at:,} on')
     page = render(
         'report.html.j2',
         title=report.title,
-        status=_status(first),
+        status=', '.join(status),
         columns=columns,
         rows=rows,
         teacher=first.teacher,
@@ -36,24 +35,13 @@ def save_report(report: Report, path: Path) -> None:
             name: figure_uri(attention_figure(states)) for name, states in report.attention.items()
         },
         pictures={
-            name: [(step, file_uri(path)) for step, path in steps]
+            name: [(step, png_uri(path.read_bytes())) for step, path in steps]
             for name, steps in report.pictures.items()
         },
         versions=first.versions,
         config=report.config,
     )
     write_atomically(Path(path), page)
-
-
-def _status(summary: RunSummary) -> str:
-    """One sentence: how far the run has come."""
-    done, of = summary.iterations, summary.max_iterations
-    parts = [f'{done:,} of {of:,} iterations' if of else f'{done:,} iterations']
-    if of and done < of:
-        parts.append('not finished')
-    if summary.diverged_at is not None:
-        parts.append(f'the loss is no finite number from iteration {summary.diverged_at:,} on')
-    return ', '.join(parts)
 
 
 def _table(report: Report) -> tuple[list[str], list[tuple[str, list[str]]]]:

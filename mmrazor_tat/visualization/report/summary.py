@@ -74,7 +74,12 @@ def summarize(run: Run) -> RunSummary:
     recorded = (read_record(folder) or {}).get('versions') or {}
     # A checkpoint's name may be later than the last line.
     done = step_of(last) if last is not None and last.name.startswith('iter_') else 0
-    memory = series(run.training, 'memory')
+    memory, metrics = series(run.training, 'memory'), {}
+    for name in run.validation:
+        values = series(run.validation, name)
+        if len(values) and name not in NO_METRICS:
+            best = values.fillna(-math.inf).idxmax()
+            metrics[name] = Metric(values.iloc[-1], values[best], int(best))
     return RunSummary(
         run=run,
         config=config,
@@ -83,7 +88,7 @@ def summarize(run: Run) -> RunSummary:
         max_iterations=(cfg.get('train_cfg') or {}).get('max_iters'),
         gpu_mib=None if memory.empty else memory.max(),
         diverged_at=diverged_at(series(run.training, 'loss').to_dict()),
-        metrics=_metrics(run),
+        metrics=metrics,
         checkpoint=checkpoint,
         teacher=None if identity is None else TeacherIdentity.from_tensor(identity),
         notes=notes,
@@ -101,16 +106,6 @@ def _config(folder: Path, notes: list[str]) -> tuple[Optional[Path], dict]:
         except Exception as error:
             notes.append(f'{path} cannot be read: {error}')
     return None, {}
-
-
-def _metrics(run: Run) -> dict[str, Metric]:
-    metrics = {}
-    for name in run.validation:
-        values = series(run.validation, name)
-        if len(values) and name not in NO_METRICS:
-            best = values.fillna(-math.inf).idxmax()
-            metrics[name] = Metric(values.iloc[-1], values[best], int(best))
-    return metrics
 
 
 def _best_checkpoint(folder: Path) -> Optional[Path]:
