@@ -223,7 +223,13 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize('fault', FAULTS)
+QUICK = ('classes', 'values to 255', 'dead branch', 'mirrored', 'frozen below', 'no scale')
+QUICK += ('over the student', 'drowned', 'switched off', 'contrary')
+
+
+@pytest.mark.parametrize(
+    'fault', [pytest.param(of, marks=[] if of in QUICK else pytest.mark.slow) for of in FAULTS]
+)
 def test_a_planted_fault_is_the_first_finding(recipe, teacher, fault):
     change, options, cause = FAULTS[fault]
     method, change = (change, {}) if isinstance(change, str) else ('tat', change)
@@ -285,7 +291,13 @@ HEALTHY = {
 }
 
 
-@pytest.mark.parametrize(('student', 'method'), HEALTHY.values(), ids=HEALTHY)
+@pytest.mark.parametrize(
+    ('student', 'method'),
+    [
+        pytest.param(*pair, id=name, marks=[] if 'fcn' in name else pytest.mark.slow)
+        for name, pair in HEALTHY.items()
+    ],
+)
 def test_a_healthy_pair_is_not_accused(repo, scenes, teacher, tmp_path, student, method):
     (tmp_path / 'student.py').write_text(
         f'_base_ = {str(repo / "configs/small/demo/student.py")!r}\n'

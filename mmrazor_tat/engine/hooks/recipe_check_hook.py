@@ -51,13 +51,7 @@ class RecipeCheckHook(Hook):
         _check_classes(runner)
         check_loss_weights(model=trained_network(runner))
         _check_smallest_batch(runner)
-        names = unsynchronised_norms(bare_model(runner)) if get_world_size() > 1 else []
-        if names:
-            runner.logger.info(
-                f'batch norms of the distiller ({", ".join(names)}) take the statistics of each '
-                "process's own images, while those of the student are synchronised; "
-                '--cfg-options sync_bn=torch synchronises them too'
-            )
+        _name_unsynchronised_norms(runner)
         self._check_label_ids(runner)
         check_validation(runner)
 
@@ -118,6 +112,16 @@ class RecipeCheckHook(Hook):
             )
         else:
             runner.logger.info(text)
+
+
+def _name_unsynchronised_norms(runner) -> None:
+    names = unsynchronised_norms(bare_model(runner)) if get_world_size() > 1 else []
+    if names:
+        runner.logger.info(
+            f'batch norms of the distiller ({", ".join(names)}) take the statistics of each '
+            "process's own images, while those of the student are synchronised; "
+            '--cfg-options sync_bn=torch synchronises them too'
+        )
 
 
 def _check_batch(runner) -> None:
