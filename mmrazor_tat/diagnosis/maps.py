@@ -64,11 +64,10 @@ def check_activation(subject: Subject) -> Iterator[Finding]:
     """Are the maps of a loss both read before an activation, or both after it?"""
     first = subject.maps[0]
     for name in subject.names:
-        signs: dict[bool, set[bool]] = {True: set(), False: set()}
-        for key in subject.keys(name):
-            if key in first and first[key].is_floating_point() and first[key].dim() == 4:
-                signs[key[1]].add(bool((first[key] < 0).any()))
-        if signs[True] == {False} and signs[False] == {True}:
+        keys = [key for key in set(subject.keys(name)) if key in first and first[key].dim() == 4]
+        signs = {key[1]: bool((first[key] < 0).any()) for key in keys}
+        # Of several levels the student's are fused before.
+        if len(keys) == 2 and signs == {True: False, False: True}:
             yield Finding(
                 f"{name} compares the student's map after its activation with the teacher's before",
                 "the student's has no value below 0, the teacher's has",

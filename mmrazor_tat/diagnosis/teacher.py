@@ -52,10 +52,8 @@ def check_agreement(subject: Subject) -> Iterator[Finding]:
             what[name],
         )
     head = getattr(subject.model.student, 'decode_head', None)
-    if head is None:
-        return
     head = head[-1] if isinstance(head, nn.ModuleList) else head
-    ids = {'decode_head.ignore_index': getattr(head, 'ignore_index', 255)}
+    ids = {} if head is None else {'decode_head.ignore_index': getattr(head, 'ignore_index', 255)}
     evaluators = cfg.get('val_evaluator') or []
     for part in evaluators if isinstance(evaluators, list) else [evaluators]:
         if 'ignore_index' in part:
@@ -63,9 +61,8 @@ def check_agreement(subject: Subject) -> Iterator[Finding]:
     dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
     while dataset.get('dataset') or dataset.get('datasets'):  # a wrapper around others
         dataset = dataset.get('dataset') or dataset['datasets'][0]
-    ids['dataset.ignore_index'] = dataset.get('ignore_index', 255)
-    if len(set(ids.values())) == 1 and not found and not meta:
-        raise NotCheckedError("the data set's meta in the teacher's checkpoint")
+    if ids:
+        ids['dataset.ignore_index'] = dataset.get('ignore_index', 255)
     if len(set(ids.values())) > 1:
         yield Finding(
             'the losses and the data set ignore different labels',
@@ -73,6 +70,8 @@ def check_agreement(subject: Subject) -> Iterator[Finding]:
             "one value: the pixels that are nobody's are ignored everywhere, and no others",
             f'set all of them to {ids["dataset.ignore_index"]}',
         )
+    elif not found and not meta:
+        raise NotCheckedError("the data set's meta in the teacher's checkpoint")
 
 
 def check_classes(subject: Subject) -> Iterator[Finding]:

@@ -11,12 +11,14 @@ from mmrazor.models.task_modules.recorder import ModuleOutputsRecorder
 from mmrazor.registry import MODELS, TASK_UTILS
 from torch import nn
 
+from mmrazor_tat.datasets.toy_cifar import write_toy_cifar
 from mmrazor_tat.datasets.toy_scenes import CLASSES as TOY_CLASSES
 from mmrazor_tat.diagnosis import Subject, diagnose
 from mmrazor_tat.diagnosis.diagnose import CHECKS
 from mmrazor_tat.diagnosis.scores import NotCheckedError
 from mmrazor_tat.recipes import new_recipe
 from mmrazor_tat.utils.config_options import read_config
+from mmrazor_tat.utils.networks import initial_weights
 from mmrazor_tat.visualization.curves import Run
 
 LOSS = 'model.distiller.distill_losses.'
@@ -341,3 +343,20 @@ def test_a_run_that_did_not_gain(recipe, tmp_path):
     subject = Subject(cfg, str(tmp_path / 'run.pth'), plain, num_images=8, num_batches=2)
     causes = [found.cause for found in diagnose(subject).findings]
     assert causes[-1] == 'the distilled student is no better than the plain one'
+
+
+@pytest.mark.mmpretrain
+@pytest.mark.parametrize('method', ['kd', 'tat', 'review-kd'])
+def test_a_classification(repo, tmp_path, method):
+    """The whole tool's checks; a teacher of random weights is found, and nothing is made up."""
+    write_toy_cifar(tmp_path / 'data', num_train=120, num_test=60)
+    demo = repo / 'configs/small/demo_cifar'
+    ckpt = initial_weights(read_config(str(demo / 'teacher.py'), {}), tmp_path / 't.pth', seed=0)
+    options = {'data_root': str(tmp_path / 'data'), 'model.teacher_ckpt': ckpt}
+    cfg = read_config(str(demo / f'{method}_student.py'), options)
+    found = diagnose(Subject(cfg, num_images=60, num_batches=3))
+    causes = [finding.cause for finding in found.findings]
+    assert causes[0] == 'the teacher knows next to nothing of the validation data'
+    assert all('flat' in cause for cause in causes[1:])  # its logits say nothing
+    assert not any('ended with' in why for why in found.not_checked.values())
+    assert 0 <= found.measured['teacher']['score'] < 20
