@@ -36,7 +36,7 @@ def main() -> None:
     MMLogger.get_current_instance().setLevel('WARNING')
     with one_line_errors('compare_segmentation'):
         panels.check_out(args.out, args.count)
-        panels.check_counts(args.count, args.num_images)
+        panels.check_counts(count=args.count, num_images=args.num_images)
         cfg = read_config(args.config, args.cfg_options)
         plain_cfg = args.plain_config and read_config(args.plain_config, {})
         panels.validation_data(cfg)  # what is wrong with it shows before the networks are loaded

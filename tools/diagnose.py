@@ -6,7 +6,7 @@ from pathlib import Path
 from mmengine.logging import MMLogger
 
 from mmrazor_tat.diagnosis import diagnose_run, save_diagnosis, text_of
-from mmrazor_tat.utils.command_line import add_cfg_options, one_line_errors
+from mmrazor_tat.utils.command_line import add_cfg_options, check_file, one_line_errors
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,8 +35,8 @@ def main() -> None:
     MMLogger.get_current_instance().setLevel('ERROR')
     with one_line_errors('diagnose'):
         for name, path, ending in (('out', args.out, '.html'), ('json', args.json, '.json')):
-            if path is not None and (path.suffix != ending or path.is_dir()):
-                raise ValueError(f'--{name} {str(path)!r} must be a file {ending}')
+            if path is not None:
+                check_file(name, path, ending)
         found = diagnose_run(
             args.subject,
             args.checkpoint,

@@ -5,7 +5,13 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
-from mmrazor_tat.utils.command_line import add_cfg_options, one_line_errors, point, progress_bar
+from mmrazor_tat.utils.command_line import (
+    add_cfg_options,
+    check_file,
+    one_line_errors,
+    point,
+    progress_bar,
+)
 from mmrazor_tat.visualization.report import gather, save_report
 
 
@@ -46,8 +52,7 @@ def main() -> None:
     MMLogger.get_current_instance().setLevel('WARNING')
     with one_line_errors('report'):
         out = args.out or args.work_dir / 'report.html'
-        if out.suffix != '.html' or out.is_dir():
-            raise ValueError(f'--out {str(out)!r} must be a file .html')
+        check_file('out', out, '.html')
         found = gather(
             args.work_dir,
             args.plain,

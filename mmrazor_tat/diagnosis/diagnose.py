@@ -7,15 +7,15 @@ from typing import Any, Optional
 
 from mmengine import Config
 
-from ..utils.config_options import apply_options, read_config
-from ..utils.configs import is_classifier, is_recipe, read_config_file
+from ..utils.config_options import read_config
+from ..utils.configs import is_classifier, is_recipe
 from ..utils.errors import said
 from ..utils.networks import trained_model
 from ..visualization.attention.figure import attention_figure
 from ..visualization.attention.image import attention_of_image
 from ..visualization.curves import read_run
 from ..visualization.figures import plt
-from ..visualization.panels import Network, compare, paint_label
+from ..visualization.panels import Network, check_counts, compare, paint_label
 from ..visualization.report import RunSummary, summarize
 from ..visualization.web_page import figure_uri
 from . import losses, maps, projections, teacher, training
@@ -97,9 +97,7 @@ def diagnose_run(
     Raises:
         FileNotFoundError, ValueError: whatever is not there or does not fit.
     """
-    for what, value in (('num_images', num_images), ('num_batches', num_batches)):
-        if value < 1:
-            raise ValueError(f'{what} must be at least 1, got {value}')
+    check_counts(num_images=num_images, num_batches=num_batches)
     run = plain_run = plain_model = None
     if Path(name).is_dir():
         summary = summarize(read_run(Path(name)))
@@ -125,9 +123,7 @@ def diagnose_run(
 def _config_of(summary: RunSummary, options: Optional[dict] = None) -> Config:
     if summary.config is None:
         raise FileNotFoundError(f'{summary.run.folder} holds no config that can be read')
-    cfg = read_config_file(summary.config)
-    apply_options(cfg, options or {})
-    return cfg
+    return read_config(str(summary.config), options or {})
 
 
 def pictures(subject: Subject, count: int = 3) -> dict[str, str]:

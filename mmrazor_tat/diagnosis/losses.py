@@ -1,9 +1,12 @@
 """Do the losses say something to the student, and not too much?"""
 
+import math
 import statistics
 from collections.abc import Iterator
+from typing import Optional
 
 import torch
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..models.gradient_shares import TASK
@@ -52,7 +55,7 @@ def check_shares(subject: Subject) -> Iterator[Finding]:
     # At first the weights after a feature are small, and so is the labels' gradient there.
     drowns = 0.97 if subject.student_has_learnt else 0.998
     opposing = []
-    read = {name: {key[0] for key in subject.keys(name) if key[1]} for name in subject.names}
+    read = {name: subject.distiller.read_of_student(name) for name in subject.names}
     for record in subject.gradients[0]:
         batches = [of[record] for of in subject.gradients if record in of]
         losses = batches[0]
@@ -135,60 +138,60 @@ def check_softmaxes(subject: Subject) -> Iterator[Finding]:
         if not seen.entropies:
             continue
         found = True
-        least = min(range(len(seen.entropies)), key=lambda i: seen.entropies[i][1.0])
-        of = seen.entropies[least]
-        subject.measured.setdefault('entropy of softmaxes', {})[name] = [
-            each[1.0] for each in seen.entropies
-        ]
+        least = min(seen.entropies)
+        subject.measured.setdefault('entropy of softmaxes', {})[name] = seen.entropies
         loss = subject.distiller.distill_losses[name]
         is_attention = hasattr(loss, 'views') or hasattr(loss, 'softmax_over')
-        of_classes = len(subject.classes) == seen.lengths[least]
+        of_classes = len(subject.classes) == seen.sharpest.shape[-1]
         bound = _ATTENTION if is_attention else _CLASSES if of_classes else _POSITIONS
-        if of[1.0] < bound:
+        if least < bound:
+            of = {f: _entropy(seen.sharpest / f) for f in (1.0, *_FACTORS)}
             factor = next((f for f in _FACTORS if of[f] > 0.2), _FACTORS[-1])
             yield Finding(
                 f'a softmax in {name} is nearly one-hot',
-                f'entropy {of[1.0]:.2%} of the largest possible: a single position or class counts',
+                f'entropy {least:.2%} of the largest possible: a single position or class counts',
                 'well above that, so that the others have a gradient',
                 _temperature(subject, name, factor),
                 {f'logits / {f:g}': 100 * of[f] for f in (1.0, *_FACTORS) if f <= 4 * factor},
             )
-        elif hasattr(loss, 'tau') and of[1.0] > _FLAT:
-            factor = next((f for f in _FACTORS if of[1 / f] < 0.9), _FACTORS[-1])
+        elif hasattr(loss, 'tau') and least > _FLAT:
+            of = {f: _entropy(seen.sharpest * f) for f in _FACTORS}
+            factor = next((f for f in _FACTORS if of[f] < 0.9), _FACTORS[-1])
             yield Finding(
                 f'the softmaxes in {name} are flat',
-                f'entropy {of[1.0]:.2%} of the largest possible: all classes or positions count '
+                f'entropy {least:.2%} of the largest possible: all classes or positions count '
                 'alike',
                 'what the teacher prefers to show',
                 _temperature(subject, name, 1 / factor),
-                {f'logits x {f:g}': 100 * of[1 / f] for f in _FACTORS if f <= 4 * factor},
+                {f'logits x {f:g}': 100 * of[f] for f in _FACTORS if f <= 4 * factor},
             )
     if not found:
         raise NotCheckedError('a loss with a softmax')
 
 
 class _Softmaxes(TorchDispatchMode):
-    """Inside, the entropy of every softmax is noted, as a share of its largest, by what the logits
-    are divided by."""
+    """Inside, the entropy of every softmax is noted, and the logits of the sharpest."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.entropies: list[dict[float, float]] = []
-        self.lengths: list[int] = []
+        self.entropies: list[float] = []
+        self.sharpest: Optional[Tensor] = None  # (..., N); a copy, as buffers are used again
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         aten = torch.ops.aten
         if func.overloadpacket in (aten._softmax, aten._log_softmax) and args[0].shape[args[1]] > 1:
             logits = args[0].detach().float().movedim(args[1], -1)
-            most = torch.tensor(float(logits.shape[-1])).log()
-            self.lengths.append(logits.shape[-1])
-            self.entropies.append(
-                {
-                    f: (torch.special.entr((logits / f).softmax(-1)).sum(-1).mean() / most).item()
-                    for f in (1.0, *_FACTORS, *(1 / f for f in _FACTORS))
-                }
-            )
+            entropy = _entropy(logits)
+            if entropy < min(self.entropies, default=math.inf):
+                self.sharpest = logits.clone()
+            self.entropies.append(entropy)
         return func(*args, **(kwargs or {}))
+
+
+def _entropy(logits: Tensor) -> float:
+    """That of their softmax, the mean, as a share of its largest."""
+    most = math.log(logits.shape[-1])
+    return torch.special.entr(logits.softmax(-1)).sum(-1).mean().item() / most
 
 
 def _temperature(subject: Subject, name: str, factor: float) -> str:

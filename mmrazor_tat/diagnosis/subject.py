@@ -19,10 +19,11 @@ from ..engine.hooks.gradient_balance_hook import factors_of
 from ..models.distillers.records import replaced_records
 from ..models.gradient_shares import LossGradient
 from ..utils.config_settings import type_name
-from ..utils.configs import is_recipe
+from ..utils.configs import is_classifier, is_recipe
 from ..utils.errors import naming, said
 from ..utils.networks import seed_of, trained_model, untrained_model
 from ..visualization.curves import Run
+from ..visualization.panels import num_classes_of
 from .scores import NotCheckedError, confusion, score
 
 Maps = dict[tuple, Tensor]  # by (recorder, from_student, ...)
@@ -125,9 +126,7 @@ class Subject:
     @functools.cached_property
     def teacher_confusion(self) -> np.ndarray:
         """That of the teacher."""
-        head = getattr(self.model.teacher, 'decode_head', None)
-        head = head[-1] if isinstance(head, nn.ModuleList) else head
-        if getattr(head, 'num_classes', len(self.classes)) != len(self.classes):
+        if num_classes_of(self.model.teacher) not in (None, len(self.classes)):
             raise NotCheckedError('a teacher of the classes of the data set')
         table = self.confusion(self.model.teacher_val_step)
         self.measured['teacher'] = {'score': self.score(table)}
@@ -148,7 +147,7 @@ class Subject:
 
     @property
     def metric(self) -> str:
-        return 'accuracy' if self.cfg.get('default_scope') == 'mmpretrain' else 'mIoU'
+        return 'accuracy' if is_classifier(self.cfg) else 'mIoU'
 
     def keys(self, name: str) -> list[tuple]:
         """Those of the maps that a loss reads."""

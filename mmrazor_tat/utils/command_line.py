@@ -71,6 +71,12 @@ def one_line_errors(
         yield
 
 
+def check_file(option: str, path: Path, ending: str) -> None:
+    """Raise ValueError unless a file of that ending can stand at ``path``."""
+    if path.suffix != ending or path.is_dir():
+        raise ValueError(f'--{option} {str(path)!r} must be a file {ending}')
+
+
 def point(text: str) -> tuple[float, float]:
     """The type of an argument ``x,y`` in pixels."""
     try:

@@ -8,7 +8,7 @@ import torch
 from mmengine.dist import all_reduce
 from mmrazor.registry import HOOKS
 
-from ...models.distillers.records import check_loss_names, name_for_log, recorder_names
+from ...models.distillers.records import check_loss_names, name_for_log
 from ...models.gradient_shares import TASK
 from ...models.losses.base import check_count
 from ..runner.evaluation import bare_model
@@ -79,7 +79,7 @@ class GradientBalanceHook(GradientShareHook):
         super().before_train(runner)
         model = bare_model(runner)
         mappings = model.distiller.loss_forward_mappings
-        read = {name: frozenset(self._read_by(model, name)) for name in mappings}
+        read = {name: frozenset(model.distiller.read_of_student(name)) for name in mappings}
         if isinstance(self.target, dict):
             check_loss_names('GradientBalanceHook: target', list(self.target), model)
             shares = self.target
@@ -141,17 +141,11 @@ class GradientBalanceHook(GradientShareHook):
                 )
         runner.message_hub.update_info(STATE, {k: tuple(v) for k, v in self.state.items()})
 
-    @staticmethod
-    def _read_by(model, name: str) -> list[str]:
-        """The records of the student that a loss reads."""
-        records = model.distiller.loss_forward_mappings[name].values()
-        return [of for record in records if record['from_student'] for of in recorder_names(record)]
-
     def _measure(self, runner, name: str) -> tuple[float, float, float]:
         """At the records that a loss reads: the norm of its gradient, the sum of the norms of all
         that is not balanced, its cosine to the labels' gradient; means over all processes."""
         model = bare_model(runner)
-        read = dict.fromkeys(self._read_by(model, name))
+        read = dict.fromkeys(model.distiller.read_of_student(name))
         found = [model.loss_gradients[of] for of in read if of in model.loss_gradients]
 
         def joint(loss: str) -> float:  # as of one vector of all its records

@@ -153,6 +153,11 @@ class SharedConnectorDistiller(ConfigurableDistiller):
         """By which the distillation loss ``name`` is multiplied now."""
         return self.loss_factors.get(name, 1.0) * self.balance_factors.get(name, 1.0)
 
+    def read_of_student(self, name: str) -> list[str]:
+        """The recorders of the student that the loss ``name`` reads."""
+        records = self.loss_forward_mappings[name].values()
+        return [of for record in records if record['from_student'] for of in recorder_names(record)]
+
     def student_maps(self, losses: Optional[Sequence[str]] = None) -> dict[str, Tensor]:
         """The tensors that losses (None: all) read of the student, by recorder, unconnected."""
         maps = {}

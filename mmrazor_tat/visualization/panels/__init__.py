@@ -1,7 +1,7 @@
 """Segmentation panels: several networks on the same validation images, compared and drawn."""
 
 from .compare import check_counts, compare
-from .networks import Network, load_networks, plain_network, validation_data
+from .networks import Network, load_networks, num_classes_of, plain_network, validation_data
 from .paint import paint_label
 from .results import Comparison, NetworkScores, Sample, Section
 from .save import check_out, panels_context, save_panels, scores_table
@@ -16,6 +16,7 @@ __all__ = [
     'check_out',
     'compare',
     'load_networks',
+    'num_classes_of',
     'paint_label',
     'panels_context',
     'plain_network',

@@ -79,7 +79,7 @@ def compare(
         ValueError, FileNotFoundError: a count below 1, or data without images, labels or the
             networks' classes.
     """
-    check_counts(count, num_images)
+    check_counts(count=count, num_images=num_images)
     networks = sorted(networks, key=lambda n: ROLES.index(n.role))
     dataset = validation_data(cfg)
     classes = tuple(dataset.metainfo['classes'])
@@ -103,9 +103,9 @@ def compare(
     return Comparison(classes, palette, ignore_index, scores, sections)
 
 
-def check_counts(count: int, num_images: Optional[int] = None) -> None:
+def check_counts(**counts: Optional[int]) -> None:
     """Raise ValueError for what :func:`compare` does not take."""
-    for name, value in (('count', count), ('num_images', num_images)):
+    for name, value in counts.items():
         if value is not None and value < 1:
             raise ValueError(f'{name} must be at least 1, got {value}')
 

@@ -72,9 +72,9 @@ def load_networks(
     networks = []
     if with_teacher:
         model = trained_model(cfg, checkpoint, with_teacher=True).to(get_device())
-        classes = _num_classes(model.teacher)
+        classes = num_classes_of(model.teacher)
         networks.append(Network(names[0], TEACHER, model.teacher_val_step, classes))
-        student = Network(names[2], STUDENT, model.val_step, _num_classes(model.student))
+        student = Network(names[2], STUDENT, model.val_step, num_classes_of(model.student))
     else:
         student = plain_network(cfg, checkpoint, names[2])
     if plain is not None:
@@ -87,10 +87,11 @@ def plain_network(cfg: Config, checkpoint: str, name: str, role: str = STUDENT) 
     cfg = copy.deepcopy(cfg)
     cfg.model = model_of(cfg)
     model = trained_model(cfg, checkpoint).to(get_device())
-    return Network(name, role, model.val_step, _num_classes(model))
+    return Network(name, role, model.val_step, num_classes_of(model))
 
 
-def _num_classes(model: nn.Module) -> Optional[int]:
+def num_classes_of(model: nn.Module) -> Optional[int]:
+    """Of its last decode head; None where that does not say."""
     head = getattr(model, 'decode_head', None)
     return getattr(head[-1] if isinstance(head, nn.ModuleList) else head, 'num_classes', None)
 

@@ -76,7 +76,7 @@ def gather(
         FileNotFoundError, ValueError: a folder that is no work dir, a number out of range, or an
             option that does not fit.
     """
-    check_counts(count, num_images)
+    check_counts(count=count, num_images=num_images)
     folders = [Path(f) for f in (folder, *([plain] if plain else []), *others)]
     runs = [summarize(run) for run in read_runs(folders, labels)]
     report = Report(title or f'Report of {runs[0].run.label}', runs, pictures=_pictures(folders[0]))

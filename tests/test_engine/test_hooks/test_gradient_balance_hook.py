@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from mmrazor_tat.engine.hooks import GradientBalanceHook
+from mmrazor_tat.models.distillers import SharedConnectorDistiller
 
 
 def run(distillation, iterations, name='run', resume=False, more=(), **settings):
@@ -95,6 +96,7 @@ def hooked(cosine: float, norm: float = 2.0):
         loss_forward_mappings=dict(loss_a=dict(s=dict(recorder='x', from_student=True))),
         balance_factors={},
         factor=lambda name: distiller.balance_factors.get(name, 1.0),
+        read_of_student=lambda name: SharedConnectorDistiller.read_of_student(distiller, name),
     )
     model = nn.Module()
     model.distiller, model.calculate_student_loss = distiller, True
