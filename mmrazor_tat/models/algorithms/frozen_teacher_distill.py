@@ -21,6 +21,7 @@ from ..gradient_shares import TASK, LossGradient, loss_gradients
 from ..probe import probe
 from ..teacher.checkpoints import TeacherOfCheckpoints
 from ..teacher.identity import TeacherIdentity
+from ..teacher.inference import TeacherInference
 from ..teacher.input import TeacherInput, batch_statistics
 from ..teacher.load import load_teacher
 from .checks import check_loss_weights, check_names, check_padding, check_that_the_student_learns
@@ -51,6 +52,11 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
             given as a config can be built and looked at, but not trained with.
         teacher_mode: 'eval', or 'bn_train': in training its batch norms take the statistics of the
             batch, as the released code's do; their running statistics stay as they are.
+        fold_teacher: fold the batch norms of a teacher from ``teacher_ckpt`` into its convolutions
+            (in 'eval' mode), where that changes nothing but rounding.
+        teacher_channels_last: run it in this memory format; faster on some processors.
+        teacher_dtype: 'bfloat16' or 'float16': run it under autocast; its maps are rounded then.
+        teacher_compile: run it through ``torch.compile``, its weights as constants.
         probe_size: (height, width) of the dry run; None: the ``size`` of the data preprocessor,
             which is the crop that the batches are padded to, or 512 x 512 where it has none.
         **kwargs: ``data_preprocessor`` (the student's own has precedence), ``init_cfg``,
@@ -69,6 +75,10 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
         trust_teacher_ckpt: bool = False,
         teacher_mode: str = 'eval',
         probe_size: Optional[tuple[int, int]] = None,
+        fold_teacher: bool = True,
+        teacher_channels_last: bool = False,
+        teacher_dtype: Optional[str] = None,
+        teacher_compile: bool = False,
         **kwargs,
     ) -> None:
         check_names(kwargs)
@@ -100,6 +110,10 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
         self.teacher._is_init = True  # its weights are no business of init_weights
         self.teacher.requires_grad_(False)
         self.teacher_mode = teacher_mode
+        folds = fold_teacher and teacher_ckpt is not None and teacher_mode == 'eval'
+        self.teacher_inference = TeacherInference(
+            folds, teacher_channels_last, teacher_dtype, teacher_compile
+        )
         own = self.teacher.data_preprocessor
         given = teacher.get('data_preprocessor') if isinstance(teacher, dict) else own
         if not given or (given is own and type(own) is BaseDataPreprocessor):
@@ -113,6 +127,8 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
         channels = input_channels(self)
         inputs = next(self.student.parameters()).new_zeros(images, channels, *size)
         probe(self.student, self.teacher, self.distiller, inputs)
+        recorders = self.distiller.teacher_recorders.recorders
+        self.teacher_inference.prepare(self.teacher, recorders, inputs.shape[1:])
         self.measures_gradients = self._padding_is_checked = self._learning_is_checked = False
         self.loss_gradients: dict[str, dict[str, LossGradient]] = {}
         self._keep_teacher_out_of_checkpoints()
@@ -184,8 +200,10 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
         mode = contextlib.nullcontext()
         if self.teacher_mode == 'bn_train' and self.training:
             mode = batch_statistics(self.teacher)
-        with mode, self.distiller.teacher_recorders, self.distiller.deliveries:
-            self.teacher(batch_inputs, data_samples, mode='tensor')
+        recorders = self.distiller.teacher_recorders
+        with mode, recorders, self.distiller.deliveries:
+            self.teacher_inference.run(self.teacher, batch_inputs, data_samples)
+        self.teacher_inference.hand_over(recorders.recorders)
 
     @torch.no_grad()
     def teacher_val_step(self, data: Union[dict, tuple, list]) -> list:

@@ -98,13 +98,13 @@ def in_full_precision(loss: nn.Module, arguments: dict[str, Any]) -> Any:
     lists = [of if isinstance(of, (list, tuple)) else [of] for of in arguments.values()]
     tensors = [x for of in lists for x in of if isinstance(x, Tensor)]
     with full_precision(tensors[0]) if tensors else contextlib.nullcontext():
-        return loss(**{key: _at_least_float32(value) for key, value in arguments.items()})
+        return loss(**{key: at_least_float32(value) for key, value in arguments.items()})
 
 
-def _at_least_float32(record: Any) -> Any:
-    """A map, or the list of several; anything else stays as it is."""
+def at_least_float32(record: Any) -> Any:
+    """A map, or the list of several, out of half precision; anything else stays as it is."""
     if type(record) in (list, tuple):
-        return type(record)(map(_at_least_float32, record))
+        return type(record)(map(at_least_float32, record))
     if not isinstance(record, Tensor):
         return record
     is_half = record.dtype in (torch.float16, torch.bfloat16)

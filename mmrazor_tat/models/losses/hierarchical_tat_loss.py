@@ -12,8 +12,8 @@ from ..connectors import TaTConnector
 from .base import check_weight
 from .hierarchical_parts import build_views, lean_projection, lean_view
 
-# Below, the lean operator's small C x C matrices cost more than the maps that they spare (measured:
-# even at 8 on a CPU, for 256 and 512 channels).
+# Of the student, whose width the lean operator works in. Below, its small C x C matrices cost more
+# than the maps that they spare (measured on a CPU, docs/results/performance.md).
 _POSITIONS_PER_CHANNEL = 8
 _PROJECTIONS = ('gamma', 'phi', 'theta')
 # The paper's for ResNet-18 on Pascal VOC.
@@ -49,7 +49,8 @@ class HierarchicalTaTLoss(nn.Module):
         softmax_over, scale: c of every view; see :class:`TaTLoss`.
         lean: True computes by the lean operator, False by the composed form, the readable
             reference; 'auto' by the lean operator where it pays: on maps of at least eight times
-            as many positions as channels (of an image; with batch norm or none, of the batch).
+            as many positions (of an image; with batch norm or none, of the batch) as the
+            student's has channels.
             What the operator does not cover is composed in any case: a kernel above 1, norms
             other than instance norm and (not synchronised) batch norm.
 
@@ -197,7 +198,7 @@ class HierarchicalTaTLoss(nn.Module):
             of_image = any(projection.norm == 'image' for projection in projections)
             for x in (s_feature, t_feature):
                 positions = (x[0, 0] if of_image else x[:, 0]).numel()
-                if positions < _POSITIONS_PER_CHANNEL * max(self.in_channel, self.out_channel):
+                if positions < _POSITIONS_PER_CHANNEL * self.in_channel:
                     return None
         return projections
 

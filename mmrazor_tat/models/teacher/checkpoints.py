@@ -2,13 +2,12 @@
 
 from typing import Optional
 
-import torch
 from mmengine.logging import MessageHub, MMLogger
 from torch import nn
 
 from ...utils.errors import UserError
 from .identity import KEY as IDENTITY_KEY
-from .identity import TeacherIdentity
+from .identity import TeacherIdentity, digest_of_weights
 
 
 class TeacherOfCheckpoints:
@@ -43,18 +42,20 @@ class TeacherOfCheckpoints:
         """What is loaded or resumed brings no other teacher than ``teacher_ckpt``."""
         key = prefix + IDENTITY_KEY
         named = TeacherIdentity.from_tensor(state_dict.pop(key)) if key in state_dict else None
-        own = {f'{prefix}teacher.{k}': v for k, v in self.teacher.state_dict().items()}
-        brings_weights = not own.keys().isdisjoint(state_dict)
-        if self.teacher_identity is None and brings_weights:
+        before = f'{prefix}teacher.'
+        keys = [key for key in state_dict if key.startswith(before)]
+        weights = {key.removeprefix(before): state_dict[key] for key in keys}
+        if self.teacher_identity is None and weights:
             return  # nothing to hold them against: they are the teacher
-        others = {k: state_dict[k] for k in own if k in state_dict}
-        state_dict.update(own)
+        for key in keys:
+            del state_dict[key]
+        state_dict.update({before + k: v for k, v in self.teacher.state_dict().items()})
         self.teacher_of_checkpoint = None
         if self.teacher_identity is None:
             return
         if named is not None and named.sha256 != self.teacher_identity.sha256:
             self.teacher_of_checkpoint = str(named)
-        elif any(not torch.equal(v.to(own[k].device), own[k]) for k, v in others.items()):
+        elif weights and digest_of_weights(weights) != self.teacher_identity.sha256:
             self.teacher_of_checkpoint = 'whose weights it holds'
         if self.teacher_of_checkpoint is not None:
             MMLogger.get_current_instance().warning(

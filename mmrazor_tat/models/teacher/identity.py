@@ -22,16 +22,9 @@ class TeacherIdentity:
     @classmethod
     def of(cls, teacher: nn.Module, checkpoint: str) -> 'TeacherIdentity':
         """Of a teacher that has been loaded from ``checkpoint``."""
-        digest = hashlib.sha256()
-        for name, value in sorted(teacher.state_dict().items()):
-            if name.endswith('num_batches_tracked'):
-                continue  # a counter that evaluation never reads, and that older files lack
-            value = value.detach().cpu().contiguous()
-            digest.update(f'{name} {value.dtype} {tuple(value.shape)}\n'.encode())
-            digest.update(value.flatten().view(torch.uint8).numpy())
         if '://' not in checkpoint:
             checkpoint = os.path.abspath(os.path.expanduser(checkpoint))
-        return cls(checkpoint, digest.hexdigest())
+        return cls(checkpoint, digest_of_weights(teacher.state_dict()))
 
     def to_tensor(self) -> Tensor:
         """As a state_dict can hold it, whoever writes and reads the file: uint8, its JSON text."""
@@ -44,3 +37,15 @@ class TeacherIdentity:
 
     def __str__(self) -> str:
         return f'{self.checkpoint!r} (sha256 {self.sha256[:16]})'
+
+
+def digest_of_weights(weights: dict[str, Tensor]) -> str:
+    """SHA-256 of names, types, shapes and values, but for counters: evaluation never reads them,
+    and older files lack them."""
+    digest = hashlib.sha256()
+    for name, value in sorted(weights.items()):
+        if not name.endswith('num_batches_tracked'):
+            value = value.detach().cpu().contiguous()
+            digest.update(f'{name} {value.dtype} {tuple(value.shape)}\n'.encode())
+            digest.update(value.flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()

@@ -1,0 +1,142 @@
+"""A teacher whose batch norms are folded gives the same maps, or is left as it is."""
+
+import copy
+
+import pytest
+import torch
+from fixtures.networks import NETWORKS
+from mmengine.registry import MODELS
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmrazor_tat.models.teacher.inference import fold_norms
+
+SIZE = (3, 64, 64)
+IMAGES = torch.randn(2, *SIZE, generator=torch.Generator().manual_seed(0))
+
+
+def trained(config: dict) -> nn.Module:
+    """A network whose norms have seen something."""
+    torch.manual_seed(0)
+    model = MODELS.build(copy.deepcopy(config)).eval()
+    for norm in model.modules():
+        if isinstance(norm, _BatchNorm):
+            nn.init.uniform_(norm.weight, 0.5, 1.5)
+            nn.init.normal_(norm.bias)
+            nn.init.normal_(norm.running_mean, std=0.1)
+            nn.init.uniform_(norm.running_var, 0.5, 1.5)
+    return model
+
+
+def norms(model: nn.Module) -> int:
+    return sum(isinstance(module, _BatchNorm) for module in model.modules())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('name', NETWORKS)
+def test_the_features_are_the_same(name):
+    """ResNet, MobileNetV2, Swin, SegFormer, ViT and the heads: 1e-5 in every map of every head."""
+    model = trained(NETWORKS[name])
+    before = [*model.extract_feat(IMAGES), model(IMAGES, mode='tensor')]
+    count = norms(model)
+    assert fold_norms(model, {}, SIZE) == (count > 0)
+    assert norms(model) == (name == 'bisenet')  # which has one after no convolution
+    after = [*model.extract_feat(IMAGES), model(IMAGES, mode='tensor')]
+    for a, b in zip(before, after):
+        assert (a - b).abs().max() <= 1e-5 * a.abs().max()
+    assert not any(p.requires_grad for p in model.parameters()) or count == 0
+
+
+class Misordered(nn.Module):
+    """Its norm was made after the convolution, and comes before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+
+    def forward(self, inputs, mode='tensor'):
+        return self.conv(self.norm(inputs))
+
+
+def test_what_would_change_is_left_as_it_is():
+    model = Misordered().eval()
+    nn.init.uniform_(model.norm.running_mean)
+    state, before = copy.deepcopy(model.state_dict()), model(IMAGES)
+    assert not fold_norms(model, {}, SIZE)
+    assert torch.equal(model(IMAGES), before) and norms(model) == 1
+    assert all(torch.equal(x, state[k]) for k, x in model.state_dict().items())
+
+
+def test_what_is_recorded_is_left_as_it_is():
+    model = trained(NETWORKS['fcn'])
+    count = norms(model)
+    model.decode_head.convs[0].conv.register_forward_hook(lambda *_: None)
+    assert not fold_norms(model, {}, SIZE) and norms(model) == count
+
+
+def test_the_distillation_folds_and_keeps_the_identity(distillation):
+    plain, folded = (
+        distillation(1, f'fold_{fold}', **{'model.fold_teacher': fold}).model
+        for fold in (False, True)
+    )
+    assert norms(plain.teacher) > 0 == norms(folded.teacher)
+    assert plain.teacher_identity == folded.teacher_identity
+    for model in (plain, folded):
+        model.record(IMAGES)
+    maps = [model.distiller.raw_record('feature', False) for model in (plain, folded)]
+    assert (maps[0] - maps[1]).abs().max() <= 1e-5 * maps[0].abs().max()
+
+
+OPTIONS = dict(
+    channels_last=dict(teacher_channels_last=True),
+    bfloat16=dict(teacher_dtype='bfloat16'),
+    compiled=dict(teacher_compile=True),
+    all=dict(teacher_channels_last=True, teacher_dtype='bfloat16', teacher_compile=True),
+    statistics=dict(teacher_mode='bn_train', teacher_compile=True),
+)
+
+
+@pytest.mark.parametrize('name', OPTIONS)
+def test_a_training_with_each_option(distillation, name):
+    """Maps and losses are those of a training without, in float32 for connectors and losses."""
+    losses, maps = [], []
+    mode = OPTIONS[name].get('teacher_mode', 'eval')
+    for options in (dict(teacher_mode=mode, fold_teacher=False), OPTIONS[name]):
+        settings = {f'model.{key}': value for key, value in options.items()}
+        runner = distillation(2, f'{name}_{len(maps)}', **settings)
+        runner.train()
+        maps.append(runner.model.distiller.raw_record('feature', False))
+        losses.append(runner.message_hub.get_scalar('train/loss').current())
+    exact = 'teacher_dtype' not in OPTIONS[name]
+    assert maps[1].dtype == torch.float32
+    assert (maps[0] - maps[1]).abs().max() <= (1e-5 if exact else 3e-2) * maps[0].abs().max()
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5 if exact else 1e-2)
+    if not exact:
+        assert not torch.equal(maps[0], maps[1])
+
+
+def test_it_is_compiled_once(distillation):
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    distillation(3, 'once', **{'model.teacher_compile': True}).train()
+    assert torch._dynamo.utils.counters['stats']['unique_graphs'] == 1
+
+
+def test_a_precision_that_does_not_exist(distillation):
+    with pytest.raises(Exception, match="teacher_dtype must be one of .'bfloat16', 'float16'. or"):
+        distillation(1, 'wrong', **{'model.teacher_dtype': 'half'})
+
+
+def test_a_whole_checkpoint_is_held_against_the_weights_as_they_were_loaded(distillation):
+    """One of MMRazor's has the teacher's weights, before any folding."""
+    plain, folded = (
+        distillation(1, f'whole_{fold}', **{'model.fold_teacher': fold}).model
+        for fold in (False, True)
+    )
+    whole = {**plain.state_dict(), **plain.teacher.state_dict(prefix='teacher.')}
+    del whole['teacher_identity']
+    folded.load_state_dict(copy.deepcopy(whole))
+    assert folded.teacher_of_checkpoint is None
+    whole['teacher.decode_head.conv_seg.bias'] += 1
+    folded.load_state_dict(whole)
+    assert folded.teacher_of_checkpoint == 'whose weights it holds'
