@@ -7,13 +7,16 @@ The methods of a case run in one process, in turns; memory is measured in a proc
 
 import argparse
 import functools
+import itertools
 import multiprocessing
 import statistics
 from pathlib import Path
+from typing import Union
 
 import measure
 import torch
 import torch.nn.functional as F
+from torch.nn.attention.flex_attention import flex_attention
 
 from mmrazor_tat.functional import scale_of
 from mmrazor_tat.models import HierarchicalTaTLoss, PatchGroupTaTLoss
@@ -71,16 +74,24 @@ def _channels_first(view, x):
     return patches.permute(2, 3, 0, 1).reshape(view.groups, -1, h * w)
 
 
-def batched(loss, s_feature, t_feature):
+def batched(loss, s_feature, t_feature, attention=None):
     """The same for the batch at once: matrix product, stored softmax, matrix product."""
     key, value, query = loss.gamma(s_feature), loss.phi(s_feature), loss.theta(t_feature)
     total = 0
     for view in loss.views.values():
         k, v, q, target = (view.tokens(x) for x in (key, value, query, t_feature))
         rows, columns = (q, k) if loss.softmax_over == 'student' else (k, q)
-        rebuilt = (scale_of(view.scale, rows.shape[-1]) * rows @ columns.mT).softmax(-1) @ v
+        rebuilt = (attention or stored)(rows, columns, v, scale_of(view.scale, rows.shape[-1]))
         total = total + view.loss_weight * F.mse_loss(rebuilt, target)
     return total
+
+
+def stored(rows, columns, v, scale):
+    return (scale * rows @ columns.mT).softmax(-1) @ v
+
+
+def flex(rows, columns, v, scale):
+    return flex_attention(rows, columns, v, scale=scale)
 
 
 def sdpa(loss, s_feature, t_feature):
@@ -97,17 +108,18 @@ METHODS = dict(
     batched=batched,
     sdpa=sdpa,
     compiled=torch.compile(batched, dynamic=False),
+    flex=torch.compile(functools.partial(batched, attention=flex), dynamic=False),
     ours=lambda loss, s_feature, t_feature: loss(s_feature, t_feature),
 )
 
 
-def steps(case: str, args: argparse.Namespace) -> dict:
+def steps(case: str, scale: Union[float, str], args: argparse.Namespace) -> dict:
     """Forward and backward by each method, projections included."""
     views, side, s_channels, t_channels, batch = CASES[case]
     side, batch, dtype = args.side or side, args.batch or batch, getattr(torch, args.dtype)
     torch.manual_seed(0)
     loss = HierarchicalTaTLoss(
-        s_channels, t_channels, views, softmax_over=args.softmax_over, scale=args.scale
+        s_channels, t_channels, views, softmax_over=args.softmax_over, scale=scale
     ).to(args.device)
     shape = (side, side)
     s = torch.randn(batch, s_channels, *shape, device=args.device).to(dtype).requires_grad_()
@@ -124,16 +136,23 @@ def steps(case: str, args: argparse.Namespace) -> dict:
     return {method: functools.partial(step, method) for method in args.methods}
 
 
-def measured(case: str, args: argparse.Namespace) -> dict:
-    runs = steps(case, args)
-    values = {method: run() for method, run in runs.items()}
+def measured(case: str, scale: Union[float, str], args: argparse.Namespace) -> dict:
+    runs, values = steps(case, scale, args), {}
+    for method in list(runs):
+        try:
+            values[method] = runs[method]()
+        except Exception as error:  # whatever a compiler says; FlexAttention trains on GPUs alone
+            if method not in ('compiled', 'flex'):
+                raise
+            print(f'{case}: {method} does not apply: {str(error).splitlines()[0]}', flush=True)
+            del runs[method]
     if max(values.values()) / min(values.values()) - 1 > 1e-3 * (1 + 9 * (args.dtype != 'float32')):
         raise RuntimeError(f'{case}: the methods disagree: {values}')
     seconds = measure.time_in_turns(runs, args.repeats)
     peaks = {}
     with multiprocessing.get_context('spawn').Pool(1, maxtasksperchild=1) as fresh:
-        for method in [] if args.no_memory else args.methods:
-            peaks[method] = fresh.apply(peak_of, (case, method, args))
+        for method in [] if args.no_memory else runs:
+            peaks[method] = fresh.apply(peak_of, (case, scale, method, args))
     ours = seconds.get('ours')
     return {
         method: dict(
@@ -145,10 +164,10 @@ def measured(case: str, args: argparse.Namespace) -> dict:
     }
 
 
-def peak_of(case: str, method: str, args: argparse.Namespace):
+def peak_of(case: str, scale: Union[float, str], method: str, args: argparse.Namespace):
     small = argparse.Namespace(**{**vars(args), 'side': 64, 'batch': 1})
-    steps(case, small)[method]()  # libraries load
-    return measure.peak_memory(steps(case, args)[method], args.device)
+    steps(case, scale, small)[method]()  # libraries load
+    return measure.peak_memory(steps(case, scale, args)[method], args.device)
 
 
 def main() -> None:
@@ -156,7 +175,13 @@ def main() -> None:
     parser.add_argument('--cases', nargs='+', choices=CASES, default=list(CASES), metavar='CASE')
     parser.add_argument('--methods', nargs='+', choices=METHODS, default=list(METHODS))
     parser.add_argument('--softmax-over', choices=['teacher', 'student'], default='teacher')
-    parser.add_argument('--scale', type=lambda x: x if x == 'auto' else float(x), default='auto')
+    parser.add_argument(
+        '--scales',
+        nargs='+',
+        type=lambda x: x if x == 'auto' else float(x),
+        default=['auto', 1.0],
+        help="of the logits; 1, the paper's, saturates the softmax",
+    )
     parser.add_argument('--repeats', type=int, default=5)
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--dtype', choices=['float32', 'bfloat16', 'float16'], default='float32')
@@ -167,13 +192,14 @@ def main() -> None:
     args = parser.parse_args()
     result = dict(machine=measure.describe_machine(args.device), options=vars(args), cases={})
     rows = []
-    for case in args.cases:
-        result['cases'][case] = measured(case, args)
-        for method, of in result['cases'][case].items():
+    for case, scale in itertools.product(args.cases, args.scales):
+        name = f'{case}, scale {scale}'
+        result['cases'][name] = measured(case, scale, args)
+        for method, of in result['cases'][name].items():
             peak = '' if of['peak_bytes'] is None else f'{of["peak_bytes"] / measure.MIB:,.0f}'
             ratio = '' if of['over_ours'] is None else f'{of["over_ours"]:.2f}'
             milliseconds = f'{statistics.median(of["seconds"]) * 1e3:,.0f}'
-            rows.append([case, method, milliseconds, ratio, peak])
+            rows.append([name, method, milliseconds, ratio, peak])
             print(*rows[-1], sep='  ', flush=True)
         header = ['case', 'method', 'ms', 'time / ours', 'peak MiB']
         title = 'The TaT loss, forward and backward'

@@ -1,15 +1,16 @@
 """Time of a distillation step over its floor: the teacher's features and the plain student's step.
 
-    python benchmarks/step.py --crop 512 --out benchmarks/step_cpu
+    python benchmarks/step.py --crop 512 --teachers folded as_it_is --out benchmarks/step_cpu
 
 Real mmseg models with random weights on random images. All runs in one process, in turns; against
-MMRazor's SingleTeacherDistill with the same losses.
+MMRazor's SingleTeacherDistill with the same losses. The floor has the teacher as it is.
 """
 
 import argparse
 import copy
 import functools
 import statistics
+import tempfile
 from pathlib import Path
 
 import measure
@@ -26,6 +27,17 @@ RECIPES = [
     f'tat/tat_deeplabv3plus_r101-d8_{student}_4xb4-40k_voc12aug-512x512.py'
     for student in ('r18-d8', 'mobilenet-v2-d8')
 ]
+DTYPES = ('float32', 'tf32', 'bfloat16', 'float16')
+# How the teacher of a step of ours is run.
+TEACHERS = dict(
+    folded={},
+    as_it_is=dict(fold_teacher=False),
+    channels_last=dict(teacher_channels_last=True),
+    bfloat16=dict(teacher_dtype='bfloat16'),
+    float16=dict(teacher_dtype='float16'),
+    compiled=dict(teacher_compile=True),
+    compiled_bfloat16=dict(teacher_compile=True, teacher_dtype='bfloat16'),
+)
 
 
 def build(config: dict) -> torch.nn.Module:
@@ -71,7 +83,9 @@ def composed(distiller: dict, loss) -> dict:
 
 def steps(recipe: dict, args: argparse.Namespace) -> dict:
     torch.manual_seed(0)
-    crop, dtype = (args.crop, args.crop), getattr(torch, args.dtype)
+    crop = (args.crop, args.crop)
+    dtype = getattr(torch, 'float32' if args.dtype == 'tf32' else args.dtype)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = args.dtype == 'tf32'
     memory_format = torch.channels_last if args.channels_last else torch.contiguous_format
     place = dict(device=args.device, memory_format=memory_format)
     inputs = torch.randn(args.batch, 3, *crop).to(**place)
@@ -86,18 +100,32 @@ def steps(recipe: dict, args: argparse.Namespace) -> dict:
                 norm.momentum = 1.0
         teacher(inputs, mode='tensor')
 
-    def algorithm(kind, distiller, **options):
+    def algorithm(kind, distiller, teacher, **options):
         config = dict(type=f'mmrazor.{kind}', teacher=teacher, **options)
         config.update(architecture=copy.deepcopy(student), distiller=copy.deepcopy(distiller))
         made = MODELS.build(config)
-        made.distiller.to(args.device)
-        return made
+        return made.to(args.device)
 
-    ours = algorithm('FrozenTeacherDistill', recipe.distiller, probe_size=crop)
-    models = dict(student=student, ours=ours)
+    with tempfile.TemporaryDirectory() as folder:
+        path = f'{folder}/teacher.pth'
+        torch.save(dict(state_dict=teacher.state_dict(), meta={}), path)
+        loaded = dict(recipe.teacher, pretrained=None)
+        fixed = dict(teacher_ckpt=path, probe_size=crop)
+        made = {
+            name: revert_sync_batchnorm(
+                algorithm(
+                    'FrozenTeacherDistill', recipe.distiller, loaded, **fixed, **TEACHERS[name]
+                )
+            )
+            for name in args.teachers
+        }
+    ours = next(iter(made.values()))
+    models = dict(student=student, **made)
     first, *others = ours.distiller.distill_losses.values()
     if hasattr(first, 'views') and not others:
-        models['mmrazor'] = algorithm('SingleTeacherDistill', composed(recipe.distiller, first))
+        models['mmrazor'] = algorithm(
+            'SingleTeacherDistill', composed(recipe.distiller, first), teacher
+        )
     if args.compile:
         for model in (teacher, *(getattr(of, 'student', of) for of in models.values())):
             model.compile()
@@ -134,7 +162,8 @@ def main() -> None:
     parser.add_argument('--batch', type=int, default=2, help='at least 2, for the batch norms')
     parser.add_argument('--repeats', type=int, default=5)
     parser.add_argument('--device', default='cpu')
-    parser.add_argument('--dtype', choices=['float32', 'bfloat16', 'float16'], default='float32')
+    parser.add_argument('--dtype', choices=DTYPES, default='float32')
+    parser.add_argument('--teachers', nargs='+', choices=TEACHERS, default=['folded'])
     parser.add_argument('--channels-last', action='store_true')
     parser.add_argument('--compile', action='store_true')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/step'))
@@ -148,20 +177,22 @@ def main() -> None:
         floor = [a + b for a, b in zip(seconds['teacher'], seconds['student'])]
         over = {
             k: statistics.median(a / b for a, b in zip(seconds[k], floor)) - 1
-            for k in ('mmrazor', 'ours')
+            for k in ('mmrazor', *args.teachers)
             if k in seconds
         }
-        ratios = [a / b for a, b in zip(seconds['measured'], seconds['ours'])]
+        ratios = [a / b for a, b in zip(seconds['measured'], seconds[args.teachers[0]])]
         every_50th = (statistics.median(ratios) - 1) / 50
         result['recipes'][Path(config).stem] = dict(
             seconds=seconds, over_floor=over, gradients_every_50th=every_50th
         )
-        rows.append([Path(config).stem, f'{statistics.median(floor):.2f}'])
-        values = (over.get('mmrazor'), over['ours'], every_50th)
-        rows[-1] += ['' if value is None else f'{value:+.1%}' for value in values]
-        print(*rows[-1], sep='  ', flush=True)
-    header = ['recipe', 'floor, s', "MMRazor's over the floor", 'ours over the floor']
-    header += ['gradients measured every 50th time, over ours']
+        for kind, more in over.items():
+            step, whole = statistics.median(seconds[kind]), statistics.median(floor)
+            of_ours = f'{every_50th:+.1%}' if kind == args.teachers[0] else ''
+            rows.append([Path(config).stem, kind, f'{step:.2f}', f'{whole:.2f}', f'{more:+.1%}'])
+            rows[-1].append(of_ours)
+            print(*rows[-1], sep='  ', flush=True)
+    header = ['recipe', "MMRazor's, or ours by its teacher", 's', 'floor, s', 'over the floor']
+    header.append('gradients measured every 50th time, over ours')
     measure.write_result(args.out, result, 'A distillation step', header, rows)
 
 

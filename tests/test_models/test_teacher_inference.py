@@ -6,12 +6,14 @@ import pytest
 import torch
 from fixtures.networks import NETWORKS
 from mmengine.registry import MODELS
+from mmrazor.models.task_modules.recorder import ParameterRecorder
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmrazor_tat.models.teacher.inference import fold_norms
+from mmrazor_tat.models.teacher.inference import NormsToFold
 
 SIZE = (3, 64, 64)
+LEFT = dict(bisenet=1)  # norms that follow no convolution
 IMAGES = torch.randn(2, *SIZE, generator=torch.Generator().manual_seed(0))
 
 
@@ -33,45 +35,61 @@ def norms(model: nn.Module) -> int:
 
 
 @torch.no_grad()
+def fold(model: nn.Module, recorders=()) -> int:
+    """How many batch norms are gone."""
+    before, found = norms(model), NormsToFold()
+    with found:
+        model(torch.zeros(1, *SIZE), mode='tensor')
+    found.fold(model, dict(recorders))
+    return before - norms(model)
+
+
+@torch.no_grad()
 @pytest.mark.parametrize('name', NETWORKS)
 def test_the_features_are_the_same(name):
     """ResNet, MobileNetV2, Swin, SegFormer, ViT and the heads: 1e-5 in every map of every head."""
     model = trained(NETWORKS[name])
     before = [*model.extract_feat(IMAGES), model(IMAGES, mode='tensor')]
-    count = norms(model)
-    assert fold_norms(model, {}, SIZE) == (count > 0)
-    assert norms(model) == (name == 'bisenet')  # which has one after no convolution
+    fold(model)
+    assert norms(model) == LEFT.get(name, 0)
     after = [*model.extract_feat(IMAGES), model(IMAGES, mode='tensor')]
     for a, b in zip(before, after):
         assert (a - b).abs().max() <= 1e-5 * a.abs().max()
-    assert not any(p.requires_grad for p in model.parameters()) or count == 0
+    assert not any(p.requires_grad for p in model.parameters())
 
 
-class Misordered(nn.Module):
-    """Its norm was made after the convolution, and comes before it."""
+class Tricky(nn.Module):
+    """Norms that were made after a convolution, and read nothing of it, or not it alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, **kwargs) -> None:
         super().__init__()
-        self.conv, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+        for name in ('early', 'shared', 'twice', 'good'):
+            self.add_module(f'{name}_conv', nn.Conv2d(3, 3, 1))
+            self.add_module(f'{name}_norm', nn.BatchNorm2d(3))
+            nn.init.normal_(self.get_submodule(f'{name}_norm').running_mean)
 
-    def forward(self, inputs, mode='tensor'):
-        return self.conv(self.norm(inputs))
-
-
-def test_what_would_change_is_left_as_it_is():
-    model = Misordered().eval()
-    nn.init.uniform_(model.norm.running_mean)
-    state, before = copy.deepcopy(model.state_dict()), model(IMAGES)
-    assert not fold_norms(model, {}, SIZE)
-    assert torch.equal(model(IMAGES), before) and norms(model) == 1
-    assert all(torch.equal(x, state[k]) for k, x in model.state_dict().items())
+    def forward(self, x, mode='tensor'):
+        x = self.early_conv(self.early_norm(x))
+        y = self.shared_conv(x)
+        x = self.shared_norm(y) + y
+        x = self.twice_norm(self.twice_conv(self.twice_norm(self.twice_conv(x))))
+        return self.good_norm(self.good_conv(x).relu_().neg_().neg_()) + self.good_conv(x)
 
 
+def test_what_has_another_reader_is_left_as_it_is():
+    model = Tricky().eval()
+    before = model(IMAGES)
+    assert fold(model) == 0 and torch.equal(model(IMAGES), before)
+
+
+@torch.no_grad()
 def test_what_is_recorded_is_left_as_it_is():
     model = trained(NETWORKS['fcn'])
-    count = norms(model)
+    count, before = norms(model), model(IMAGES, mode='tensor')
     model.decode_head.convs[0].conv.register_forward_hook(lambda *_: None)
-    assert not fold_norms(model, {}, SIZE) and norms(model) == count
+    weight = ParameterRecorder('backbone.layer1.0.conv1.weight')
+    assert fold(model, dict(weight=weight)) == count - 2
+    torch.testing.assert_close(model(IMAGES, mode='tensor'), before)
 
 
 def test_the_distillation_folds_and_keeps_the_identity(distillation):

@@ -21,7 +21,7 @@ from ..gradient_shares import TASK, LossGradient, loss_gradients
 from ..probe import probe
 from ..teacher.checkpoints import TeacherOfCheckpoints
 from ..teacher.identity import TeacherIdentity
-from ..teacher.inference import TeacherInference
+from ..teacher.inference import NormsToFold, TeacherInference
 from ..teacher.input import TeacherInput, batch_statistics
 from ..teacher.load import load_teacher
 from .checks import check_loss_weights, check_names, check_padding, check_that_the_student_learns
@@ -53,7 +53,7 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
         teacher_mode: 'eval', or 'bn_train': in training its batch norms take the statistics of the
             batch, as the released code's do; their running statistics stay as they are.
         fold_teacher: fold the batch norms of a teacher from ``teacher_ckpt`` into its convolutions
-            (in 'eval' mode), where that changes nothing but rounding.
+            (in 'eval' mode): the same maps to rounding.
         teacher_channels_last: run it in this memory format; faster on some processors.
         teacher_dtype: 'bfloat16' or 'float16': run it under autocast; its maps are rounded then.
         teacher_compile: run it through ``torch.compile``, its weights as constants.
@@ -110,9 +110,8 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
         self.teacher._is_init = True  # its weights are no business of init_weights
         self.teacher.requires_grad_(False)
         self.teacher_mode = teacher_mode
-        folds = fold_teacher and teacher_ckpt is not None and teacher_mode == 'eval'
         self.teacher_inference = TeacherInference(
-            folds, teacher_channels_last, teacher_dtype, teacher_compile
+            teacher_channels_last, teacher_dtype, teacher_compile
         )
         own = self.teacher.data_preprocessor
         given = teacher.get('data_preprocessor') if isinstance(teacher, dict) else own
@@ -126,9 +125,11 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
         images = max((getattr(loss, 'least_images', 1) for loss in losses), default=1)
         channels = input_channels(self)
         inputs = next(self.student.parameters()).new_zeros(images, channels, *size)
-        probe(self.student, self.teacher, self.distiller, inputs)
-        recorders = self.distiller.teacher_recorders.recorders
-        self.teacher_inference.prepare(self.teacher, recorders, inputs.shape[1:])
+        norms = NormsToFold()
+        with norms:
+            probe(self.student, self.teacher, self.distiller, inputs)
+        if fold_teacher and teacher_ckpt is not None and teacher_mode == 'eval':
+            norms.fold(self.teacher, self.distiller.teacher_recorders.recorders)
         self.measures_gradients = self._padding_is_checked = self._learning_is_checked = False
         self.loss_gradients: dict[str, dict[str, LossGradient]] = {}
         self._keep_teacher_out_of_checkpoints()

@@ -1,18 +1,20 @@
 """The frozen teacher as an inference engine: less to compute, the same maps."""
 
 import contextlib
+from collections import Counter, defaultdict
 from typing import Any, Optional
 
 import torch
-from mmcv.cnn import fuse_conv_bn
-from mmengine.logging import MMLogger
 from mmrazor.models.task_modules.recorder import ParameterRecorder
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from ..distillers.records import at_least_float32
 
-_EXACT = 1e-4  # of the largest value
 _DTYPES = ('bfloat16', 'float16')
 
 
@@ -20,27 +22,17 @@ class TeacherInference:
     """How the teacher is run.
 
     Args:
-        folds: whether the batch norms of a loaded teacher are folded, see :func:`fold_norms`.
-        channels_last: whether it is run in this memory format.
+        channels_last: whether in this memory format.
         dtype: 'bfloat16' or 'float16': what autocast runs it in. None: as the student.
         compiles: whether ``torch.compile`` makes it, its weights as constants ("freezing").
     """
 
-    def __init__(
-        self, folds: bool, channels_last: bool, dtype: Optional[str], compiles: bool
-    ) -> None:
+    def __init__(self, channels_last: bool, dtype: Optional[str], compiles: bool) -> None:
         if dtype not in (None, *_DTYPES):
             raise ValueError(f'teacher_dtype must be one of {_DTYPES} or None, got {dtype!r}')
-        self.folds, self.channels_last, self.compiles = folds, channels_last, compiles
+        self.channels_last, self.compiles = channels_last, compiles
         self.dtype = None if dtype is None else getattr(torch, dtype)
         self._compiled: Any = None
-
-    def prepare(self, teacher: nn.Module, recorders: dict[str, Any], size: tuple) -> None:
-        """Of a teacher that stays as it is from here on; images of ``size`` (C, H, W) suit it."""
-        if self.folds:
-            fold_norms(teacher, recorders, size)
-        if self.channels_last:
-            teacher.to(memory_format=torch.channels_last)
 
     def run(self, teacher: nn.Module, inputs: Tensor, data_samples: Optional[list]) -> None:
         """Its features, (B, C, H, W) -> what its recorders hold."""
@@ -49,7 +41,9 @@ class TeacherInference:
         precision = contextlib.nullcontext()
         if self.dtype is not None:
             precision = torch.autocast(inputs.device.type, self.dtype)
-        if self._compiled is None:
+        if self._compiled is None:  # the first time: it stays as it is from here on
+            if self.channels_last:
+                teacher.to(memory_format=torch.channels_last)
             options = dict(freezing=True)
             self._compiled = torch.compile(teacher, options=options) if self.compiles else teacher
         with precision:
@@ -64,56 +58,46 @@ class TeacherInference:
             buffer[:] = map(at_least_float32, buffer)
 
 
-def fold_norms(teacher: nn.Module, recorders: dict[str, Any], size: tuple) -> bool:
-    """Fold the batch norms into the convolutions before them, by mmcv's ``fuse_conv_bn``.
+class NormsToFold(TorchDispatchMode):
+    """Sees, while a network runs, which batch norms can be folded into the convolution before them.
 
-    The teacher stays as it is, and the log says why, where a recorder reads a convolution, a batch
-    norm or a parameter, or where its output would be another: ``fuse_conv_bn`` goes by the order in
-    which modules were made.
-
-    Args:
-        teacher: loaded, in eval mode.
-        recorders: its recorders, by name.
-        size: (C, H, W) of an image to try it on.
-
-    Returns:
-        Whether they are folded.
+    By the operations themselves: the order in which modules were made need not be that in which
+    they are called, and what a convolution gives may be read by others too.
     """
-    modules = dict(teacher.named_modules())
-    norms = {name: module for name, module in modules.items() if isinstance(module, _BatchNorm)}
-    convolutions = {name: m for name, m in modules.items() if isinstance(m, nn.Conv2d)}
-    hooked = [m for m in modules.items() if m[1]._forward_hooks or m[1]._forward_pre_hooks]
-    read = [name for name, _ in hooked if name in norms or name in convolutions]
-    read += [r.source for r in recorders.values() if isinstance(r, ParameterRecorder)]
-    if norms and read:
-        _say(f'{read[0]!r} is recorded')
-    if not norms or read:
-        return False
-    own = torch.Generator().manual_seed(0)  # the random numbers of the training stay what they are
-    inputs = torch.randn(1, *size, generator=own).to(next(teacher.parameters()).device)
-    weights = {name: (conv.weight, conv.bias) for name, conv in convolutions.items()}
-    with torch.no_grad():
-        before = _tensors(teacher(inputs, mode='tensor'))
-        fuse_conv_bn(teacher)
-        after = _tensors(teacher(inputs, mode='tensor'))
-    change = max(((a - b).abs().max() / a.abs().max()).item() for a, b in zip(before, after))
-    if change <= _EXACT:
-        teacher.requires_grad_(False)
-        return True
-    for name, (weight, bias) in weights.items():
-        convolutions[name].weight, convolutions[name].bias = weight, bias
-    for name, norm in norms.items():
-        parent, _, child = name.rpartition('.')
-        setattr(teacher.get_submodule(parent), child, norm)
-    _say(f'its output would change by {change:.1g}')
-    return False
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._outputs = WeakTensorKeyDictionary()  # of convolutions: the ids of their weights
+        self._readers = defaultdict(list)  # by that id: the id of a running mean, or None
 
-def _say(why: str) -> None:
-    MMLogger.get_current_instance().info(f"the teacher's batch norms are not folded: {why}")
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None) -> Any:
+        norm = id(args[3]) if 'batch_norm' in str(func) else None
+        for x in tree_leaves((args, kwargs)):
+            if isinstance(x, Tensor) and x in self._outputs:
+                self._readers[self._outputs[x]].append(norm)
+        output = func(*args, **(kwargs or {}))
+        if 'convolution' in str(func) and isinstance(output, Tensor):
+            self._outputs[output] = id(args[1])
+        return output
 
-
-def _tensors(output: Any) -> list[Tensor]:
-    if isinstance(output, Tensor):
-        return [output]
-    return [x for of in output for x in _tensors(of)]
+    def fold(self, network: nn.Module, recorders: dict[str, Any]) -> None:
+        """Fold them, but for those that a recorder of the network reads, or whose convolution."""
+        modules = dict(network.named_modules())
+        sources = [r.source for r in recorders.values() if isinstance(r, ParameterRecorder)]
+        read = {source.rpartition('.')[0] for source in sources}
+        read |= {name for name, m in modules.items() if m._forward_hooks or m._forward_pre_hooks}
+        free = {name: module for name, module in modules.items() if name not in read}
+        norms = {id(m.running_mean): k for k, m in free.items() if isinstance(m, _BatchNorm)}
+        uses = Counter(norm for readers in self._readers.values() for norm in readers)
+        for conv in [module for module in free.values() if isinstance(module, nn.Conv2d)]:
+            readers = self._readers[id(conv.weight)]
+            if len(readers) != 1 or readers[0] not in norms or uses[readers[0]] != 1:
+                continue
+            name = norms[readers[0]]
+            norm = free[name]
+            moments = norm.running_mean, norm.running_var, norm.eps
+            affine = norm.weight, norm.bias
+            conv.weight, conv.bias = fuse_conv_bn_weights(conv.weight, conv.bias, *moments, *affine)
+            parent, _, child = name.rpartition('.')
+            setattr(network.get_submodule(parent), child, nn.Identity())
+        network.requires_grad_(False)

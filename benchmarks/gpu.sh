@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# All that wants a GPU, in two halves of four minutes: the tests, the operator, whole steps, and, if
+# time is left, a run on photographs. What is done is not done again; OUT/gpu.md has it all.
+#
+#   bash benchmarks/gpu.sh [--half 1|2] [--out work_dirs/gpu] [--voc VOC2012] [--device cpu --small]
+set -uo pipefail
+cd "$(dirname "$0")/.."
+device=cuda half='' small='' out=work_dirs/gpu voc='' python=${PYTHON:-python}
+while [ $# -gt 0 ]; do
+  case $1 in
+    --device | --half | --out | --voc) declare "${1#--}=$2" && shift 2 ;;
+    --small) small=yes && shift ;;
+    *) echo "gpu.sh: unknown option $1" >&2 && exit 2 ;;
+  esac
+done
+mkdir -p "$out"
+failed=0
+
+# part HALF NAME SECONDS COMMAND...
+part() {
+  local of=$1 name=$2 limit=$3
+  shift 3
+  [ -n "$half" ] && [ "$half" != "$of" ] && return
+  [ -e "$out/$name.done" ] && return
+  echo "== $name"
+  if timeout --kill-after=10 "$limit" "$@" > "$out/$name.log" 2>&1; then
+    touch "$out/$name.done"
+  else
+    echo "$name: exit status $? (see $out/$name.log)" && failed=1
+  fi
+  tail -n 5 "$out/$name.log"
+}
+
+cases=(r18 r18-b16 mobilenet v3-mobilenet whole-64 whole-128) operator=() step=(--crop 512 --batch 16)
+dtypes=(float32 tf32 bfloat16 float16) teachers=(folded as_it_is channels_last bfloat16)
+if [ -n "$small" ]; then
+  cases=(r18) operator=(--side 64 --batch 1 --repeats 1 --no-memory)
+  step=(--crop 256 --batch 2 --repeats 1) dtypes=(float32 bfloat16) teachers=(folded as_it_is)
+fi
+
+export MMRAZOR_TAT_DEVICE=$device CUBLAS_WORKSPACE_CONFIG=:4096:8
+part 1 tests 120 "$python" -m pytest -q tests/test_gpu.py tests/test_mixed_precision
+part 1 operator 150 "$python" benchmarks/lean_operator.py --device "$device" --cases "${cases[@]}" \
+  "${operator[@]}" --out "$out/operator"
+part 1 operator_bfloat16 60 "$python" benchmarks/lean_operator.py --device "$device" --cases r18 \
+  "${operator[@]}" --scales auto --dtype bfloat16 --methods batched ours --out "$out/operator_bfloat16"
+for dtype in "${dtypes[@]}"; do
+  part 2 "step_$dtype" 70 "$python" benchmarks/step.py --device "$device" "${step[@]}" --dtype "$dtype" \
+    --teachers "${teachers[@]}" --out "$out/step_$dtype"
+done
+if [ -n "$voc" ]; then
+  part 2 voc_small 600 "$python" tools/benchmark.py voc_small --only student tat --seeds 0 \
+    --out "$out/voc_small" --cfg-options "data_root=$voc"
+fi
+{
+  tail -n 1 "$out/tests.log"
+  echo
+  cat "$out"/operator*.md "$out"/step_*.md
+} > "$out/gpu.md" 2> /dev/null
+echo "$out/gpu.md, and a JSON file with the name of the card for each table"
+exit $failed
