@@ -16,7 +16,7 @@ CORE = -m 'core and not slow'
 
 # test-slurm: suites on a slurm of this machine.
 .PHONY: demo test test-slow test-slurm test-mmpretrain test-mim test-onedl test-onedl-core test-oldest \
-  mmpretrain docs lines lint format clean
+  mmpretrain docs gpu lines lint format clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python tools/demo.py $(ARGS)
@@ -34,6 +34,10 @@ mmpretrain: $(VENV_MMPRETRAIN)/installed
 
 docs: $(VENV_DOCS)/installed
 	$(VENV_DOCS)/bin/python -m sphinx -W --keep-going -q -b html docs docs/_build/html $(ARGS)
+
+# All that wants a GPU; rehearsed by make gpu ARGS="--device cpu --small".
+gpu: $(VENV)/installed
+	PYTHON=$(VENV)/bin/python bash benchmarks/gpu.sh $(ARGS)
 
 lines: $(VENV)/installed
 	$(VENV)/bin/python tests/test_house.py

@@ -3,6 +3,7 @@
 import copy
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 
@@ -58,16 +59,51 @@ def test_the_scripts_measure(repo, command, tmp_path):
     """The stored softmax takes the memory that it must: 48**4 logits of float32, more than once."""
     size = ['--side', 48, '--batch', 1, '--repeats', 1, '--methods', 'batched', 'ours']
     out = tmp_path / 'here/operator'
-    command(repo / 'benchmarks/lean_operator.py', '--cases', 'whole-32', *size, '--out', out)
-    case = json.loads(out.with_suffix('.json').read_text())['cases']['whole-32']
+    size += ['--scales', 'auto', '--out', out]
+    command(repo / 'benchmarks/lean_operator.py', '--cases', 'whole-32', *size)
+    case = json.loads(out.with_suffix('.json').read_text())['cases']['whole-32, scale auto']
     assert case['batched']['peak_bytes'] > 2 * 48**4 * 4 and case['ours']['over_ours'] == 1
-    assert out.with_suffix('.md').read_text().count('| whole-32 |') == 2
+    assert out.with_suffix('.md').read_text().count('| whole-32, scale auto |') == 2
     size = ['--crop', 256, '--repeats', 1, '--out', tmp_path / 'step']
     command(repo / 'benchmarks/step.py', repo / 'configs/small/demo/tat_student.py', *size)
     (found,) = json.loads((tmp_path / 'step.json').read_text())['recipes'].values()
-    assert found['over_floor'].keys() == {'mmrazor', 'ours'}
+    assert found['over_floor'].keys() == {'mmrazor', 'folded'}
     short = ['--iterations', 40, '--limit', 500]  # the resident memory is still warming up
     assert 'live tensors' in command(repo / 'benchmarks/memory.py', *short)
+
+
+@pytest.mark.slow
+def test_what_wants_a_gpu_is_rehearsed(repo, tmp_path):
+    """Both halves; what is done is not done again."""
+    script = ['bash', 'benchmarks/gpu.sh', '--device', 'cpu', '--small', '--out', tmp_path]
+    environment = {**os.environ, 'PYTHON': sys.executable, 'PYTHONPATH': str(repo)}
+    options = dict(cwd=repo, env=environment, capture_output=True, text=True)
+    for half, done in (('1', ['tests', 'operator']), ('2', ['step_float32', 'step_bfloat16'])):
+        words = [*map(str, script), '--half', half]
+        run = subprocess.run(words, **options)
+        assert run.returncode == 0, run.stdout
+        assert all((tmp_path / f'{name}.done').exists() for name in done)
+    page = (tmp_path / 'gpu.md').read_text()
+    assert 'r18, scale 1.0 | ours' in page and 'as_it_is' in page and ' passed' in page
+    assert (
+        '=='
+        not in subprocess.run(
+            words, cwd=repo, env=environment, capture_output=True, text=True
+        ).stdout
+    )
+
+
+@pytest.mark.slow
+def test_where_an_iteration_goes(repo, command, toy_voc, tmp_path):
+    words = ['--iterations', 3, '--warmup', 1, '--out', tmp_path / 'iteration']
+    words += ['--cfg-options', f'data_root={toy_voc}']
+    recipe = repo / 'configs/small/demo/tat_student.py'
+    command(
+        repo / 'benchmarks/iteration.py', recipe, *words, '--cfg-options', f'data_root={toy_voc}'
+    )
+    seconds = json.loads((tmp_path / 'iteration.json').read_text())['seconds']
+    assert {'teacher', 'backward', 'hooks, ours', 'all else'} <= seconds.keys()
+    assert all(of >= 0 for of in seconds.values())
 
 
 def test_runs_take_turns_and_the_first_round_is_not_counted():
