@@ -78,7 +78,7 @@ def test_what_wants_a_gpu_is_rehearsed(repo, tmp_path):
     script = ['bash', 'benchmarks/gpu.sh', '--device', 'cpu', '--small', '--out', tmp_path]
     environment = {**os.environ, 'PYTHON': sys.executable, 'PYTHONPATH': str(repo)}
     options = dict(cwd=repo, env=environment, capture_output=True, text=True)
-    for half, done in (('1', ['tests', 'operator']), ('2', ['step_float32', 'step_bfloat16'])):
+    for half, done in (('1', ['tests', 'operator']), ('2', ['step_float32'])):
         words = [*map(str, script), '--half', half]
         run = subprocess.run(words, **options)
         assert run.returncode == 0, run.stdout
