@@ -178,8 +178,9 @@ class _Softmaxes(TorchDispatchMode):
         self.sharpest: Optional[Tensor] = None  # (..., N); a copy, as buffers are used again
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        aten = torch.ops.aten
-        if func.overloadpacket in (aten._softmax, aten._log_softmax) and args[0].shape[args[1]] > 1:
+        # The last is that of the lean operator, into a buffer.
+        kinds = ('_softmax', '_log_softmax', 'softmax')
+        if func.overloadpacket.__name__ in kinds and args[0].shape[args[1]] > 1:
             logits = args[0].detach().float().movedim(args[1], -1)
             entropy = _entropy(logits)
             if entropy < min(self.entropies, default=math.inf):
