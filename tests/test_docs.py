@@ -13,6 +13,7 @@ import pytest
 REPO = Path(__file__).parent.parent
 PAGES = [
     REPO / 'README.md',
+    REPO / 'README_zh.md',
     REPO / 'CONTRIBUTING.md',
     *sorted(
         path
@@ -50,6 +51,27 @@ def test_the_readme_is_short_and_its_recipe_of_at_most_ten_lines(readme, recipe)
     lines = readme.splitlines()
     assert len(lines) <= 200 and max(map(len, lines)) <= 120
     assert 5 <= len([line for line in recipe.splitlines() if line.strip()]) <= 10
+
+
+def test_the_chinese_readme_shows_what_the_english_one_does(repo, readme):
+    """The same commands, code and output, pictures, links and figures, in the same order."""
+    chinese = (repo / 'README_zh.md').read_text()
+    for pattern in (
+        r'```.*?```',
+        r'!\[[^]]*\]\[([^]]+)\]',
+        r'^\[[a-z_.]+\]: \S+$',
+        r'^#+ ',
+        r'\d+\.\d+ ± \d+\.\d+|[+-]\d+\.\d+ \[[^]]+\]',
+        r'`[^`\n]+`',
+    ):
+        texts = [readme, chinese]
+        if pattern.startswith('`['):  # the order and the line breaks of a sentence are its own
+            texts = [re.sub('```.*?```', '', text, flags=re.S) for text in texts]
+            texts = [text.replace('\n', ' ') for text in texts]
+        found = [re.findall(pattern, text, re.S | re.M) for text in texts]
+        if pattern.startswith('`['):
+            found = [sorted(of) for of in found]
+        assert found[0] and found[0] == found[1], pattern
 
 
 @pytest.fixture
@@ -131,9 +153,9 @@ def test_pictures_report_and_export_as_the_guides_say(
     """Its commands to the letter, on the demo with four iterations."""
     pytest.importorskip('onnxruntime')
     shown = [b for b in re.findall(r'```bash\n(.*?)```', guides, re.S) if '$RUN' in b]
-    assert len(shown) == 2
+    assert len(shown) == 3
     commands = '\n'.join(shown)
-    assert len(re.findall('iter_1000', commands)) == 4
+    assert len(re.findall('iter_1000', commands)) == 5
     (tmp_path / 'work_dirs').mkdir()
     (tmp_path / 'work_dirs/demo').symlink_to(demo_run[0])
     for there in ('tools', 'configs'):
@@ -149,7 +171,8 @@ def test_pictures_report_and_export_as_the_guides_say(
     assert run.returncode == 0, run.stdout[-4000:]
     for path in ('tat_student/attention/val_00003.png', 'tat_student/report.html'):
         assert (demo_run[0] / path).is_file()
-    for name in ('panel.html', 'curves.png', 'student/student.onnx', 'student/export.json'):
+    files = ['panel.html', 'curves.png', 'student/student.onnx', 'student/export.json']
+    for name in (*files, 'hub/model.safetensors', 'hub/README.md'):
         assert (tmp_path / name).is_file()
 
     (code,) = [block for block in python_blocks(guides) if 'inference_model' in block]
@@ -157,6 +180,9 @@ def test_pictures_report_and_export_as_the_guides_say(
     monkeypatch.chdir(tmp_path)
     exec(code, done)
     assert done['result'].pred_sem_seg.data.shape == (1, 64, 64)
+    (code,) = [block for block in python_blocks(guides) if 'load_file' in block]
+    exec(code, done)
+    assert done['model'].dataset_meta['classes'][1] == 'disc'
 
 
 def test_the_equations_in_code(repo):

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.logging import MMLogger
 
-from mmrazor_tat.export import export_student
+from mmrazor_tat.export import check_hub_folder, export_student, write_hub_folder
 from mmrazor_tat.utils.command_line import add_cfg_options, one_line_errors
 
 
@@ -31,6 +31,8 @@ def parse_args() -> argparse.Namespace:
         help='of the input of student.onnx; default: that of the test image',
     )
     sizes.add_argument('--onnx-dynamic', action='store_true', help='any height and width')
+    text = 'also a folder for the hubs of Hugging Face and ModelScope: safetensors and a model card'
+    parser.add_argument('--hub', type=Path, metavar='FOLDER', help=text)
     parser.add_argument('--force', action='store_true', help='write over an earlier export')
     add_cfg_options(parser, 'settings that override the config, e.g. data_root=PATH')
     args = parser.parse_args()
@@ -44,10 +46,18 @@ def main() -> None:
     MMLogger.get_current_instance().setLevel('WARNING')
     onnx = args.onnx and ('dynamic' if args.onnx_dynamic else args.onnx_size or True)
     with one_line_errors('export_student'):
+        if args.hub is not None:
+            check_hub_folder(args.hub)
         report = export_student(
             args.config, args.checkpoint, args.out, args.image, onnx, args.force, args.cfg_options
         )
+        if args.hub is not None:
+            write_hub_folder(
+                args.config, args.checkpoint, args.out, args.hub, report, args.cfg_options
+            )
     print_report(report, args.out)
+    if args.hub is not None:
+        print_hub(args.hub)
 
 
 def print_report(report: dict[str, Any], out: Path) -> None:
@@ -74,6 +84,11 @@ def print_report(report: dict[str, Any], out: Path) -> None:
             worst, most = f'{case["difference"]:.1e}', f'{case["tolerance"]:.1e}'
             print(f'  {text(case["shape"])}: greatest difference {worst} (at most {most})')
     print(f'{out}: {", ".join([*report["sha256"], "export.json"])}')
+
+
+def print_hub(folder: Path) -> None:
+    print(f'{folder}: {", ".join(sorted(path.name for path in folder.iterdir()))}')
+    print(f'fill in the licence in {folder / "README.md"}')
 
 
 def text(shape: list) -> str:

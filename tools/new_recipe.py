@@ -3,7 +3,16 @@
 import argparse
 from pathlib import Path
 
-from mmrazor_tat.recipes import METHODS, Recipe, describe_views, new_recipe, other_classes
+from mmrazor_tat.data_preparation import read_own_folders
+from mmrazor_tat.recipes import (
+    METHODS,
+    Recipe,
+    RecipeError,
+    describe_views,
+    new_recipe,
+    other_classes,
+    write_config_on_data,
+)
 from mmrazor_tat.utils.command_line import one_line_errors
 
 
@@ -43,7 +52,18 @@ def parse_args() -> argparse.Namespace:
         help="of the input; default: the student's training crop",
     )
     parser.add_argument('--force', action='store_true', help='write over an existing file')
-    return parser.parse_args()
+    data = parser.add_argument_group('a data set of your own')
+    data.add_argument('--data', type=Path, metavar='ROOT', help='images and masks in two folders')
+    data.add_argument('--classes', type=Path, metavar='FILE', help='the name of a class per line')
+    data.add_argument(
+        '--label-values', type=int, nargs='+', metavar='V', help='each class in a mask'
+    )
+    data.add_argument('--ignore-index', type=int, default=255, help='the value that does not count')
+    data.add_argument('--reduce-zero-label', action='store_true', help='classes begin with 1')
+    args = parser.parse_args()
+    if (args.data is None) != (args.classes is None):
+        parser.error('--data and --classes go together')
+    return args
 
 
 def main() -> None:
@@ -51,14 +71,17 @@ def main() -> None:
     with one_line_errors('new_recipe'):
         if args.force or not args.out.exists():
             print('both networks are built and run once', flush=True)
+        configs = dict(teacher=args.teacher, student=args.student)
+        if args.data is not None:
+            configs = on_own_data(args)
         sources = {
             (role, kind): getattr(args, f'{role}_{kind}')
             for role in ('student', 'teacher')
             for kind in ('feature', 'logits')
         }
         recipe = new_recipe(
-            args.teacher,
-            args.student,
+            configs['teacher'],
+            configs['student'],
             args.out,
             args.method,
             args.teacher_ckpt,
@@ -75,6 +98,27 @@ def main() -> None:
             print(f'Train: python tools/train.py {args.out} --cfg-options model.teacher_ckpt=PATH')
         else:
             print(f'The teacher is loaded completely. Train: python tools/train.py {args.out}')
+
+
+def on_own_data(args: argparse.Namespace) -> dict[str, str]:
+    """The configs of both networks on the user's data, beside the recipe."""
+    found = read_own_folders(
+        args.data, args.classes, args.label_values, args.ignore_index, args.reduce_zero_label
+    )
+    counts = ', '.join(f'{count} {name}' for name, count in found.counts.items())
+    print(f'{args.data}: {counts}; {len(found.classes)} classes: {", ".join(found.classes)}')
+    print(*found.notes, sep='\n', end='\n' * bool(found.notes))
+    configs = {}
+    for role in ('teacher', 'student'):
+        file = args.out.with_name(f'{args.out.stem}_{role}.py')
+        if file.exists() and not args.force:
+            raise RecipeError(f'{file} exists: choose another --out, or add --force')
+        configs[role] = str(file)
+    for role, file in configs.items():
+        write_config_on_data(getattr(args, role), Path(file), found.dataset, found.classes)
+    if args.teacher_ckpt is None:
+        print(f'The teacher has to learn these classes: python tools/train.py {configs["teacher"]}')
+    return configs
 
 
 def print_choice(recipe: Recipe) -> None:

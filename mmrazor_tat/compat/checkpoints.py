@@ -7,6 +7,7 @@ OneDL fork falls back to running it. ``compat.apply()`` calls :func:`read_safely
 import contextlib
 import errno
 import functools
+import json
 import os
 import pickle
 import re
@@ -112,6 +113,8 @@ def read_safely_by_default() -> None:
         if is_path and not os.path.isfile(os.path.expanduser(str(filename))):
             raise FileNotFoundError(f'there is no file {filename!r} (looked from {os.getcwd()!r})')
         try:
+            if is_path and str(filename).endswith('.safetensors'):
+                return _read_safetensors(os.path.expanduser(str(filename)))
             with contextlib.nullcontext() if _asked else weights_only():
                 return original(cls, filename, *args, **kwargs)
         except ModuleNotFoundError as error:  # torchvision:// and the like
@@ -131,6 +134,16 @@ def read_safely_by_default() -> None:
             if _asked
             else unsafe(file, map_location, weights_only)
         )
+
+
+def _read_safetensors(path: str) -> dict:
+    """As a checkpoint; the classes are those that an export for the hubs has noted."""
+    from safetensors import safe_open
+
+    with safe_open(path, 'pt') as file:
+        meta = json.loads((file.metadata() or {}).get('dataset_meta', '{}'))
+        weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    return dict(state_dict=weights, meta=dict(dataset_meta=meta) if meta else {})
 
 
 def read_checkpoint(checkpoint: str, trust: bool = False) -> dict:

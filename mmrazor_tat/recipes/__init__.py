@@ -2,7 +2,16 @@
 
 from .make import Recipe, new_recipe
 from .networks import RecipeError
+from .own_data import write_config_on_data
 from .text import METHODS, other_classes
 from .views import describe_views
 
-__all__ = ['METHODS', 'Recipe', 'RecipeError', 'describe_views', 'new_recipe', 'other_classes']
+__all__ = [
+    'METHODS',
+    'Recipe',
+    'RecipeError',
+    'describe_views',
+    'new_recipe',
+    'other_classes',
+    'write_config_on_data',
+]

@@ -3,10 +3,12 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 from mmengine import Config
@@ -179,3 +181,92 @@ def test_onnx(shipped):
     (got,) = session.run(None, {'input': batch.numpy()})
     assert got.shape == (2, 7, 57, 71)
     assert torch.allclose(torch.from_numpy(got), expected, atol=1e-4)
+
+
+def log_of(folder: Path, miou: float) -> None:
+    """As a run leaves it: a line of the training, one of a validation."""
+    lines = [dict(loss=1.5, lr=0.1, iter=2, step=2), dict(mIoU=miou, aAcc=80.0, time=0.1, step=2)]
+    path = folder / '20260101_000000/vis_data/scalars.json'
+    path.parent.mkdir(parents=True)
+    path.write_text(''.join(json.dumps(line) + '\n' for line in lines))
+
+
+@pytest.fixture(scope='module')
+def hub(repo, recipe, checkpoint, command, toy_voc, tmp_path_factory) -> Path:
+    """Of a run of a suite, with another seed beside it."""
+    if not importlib.util.find_spec('safetensors'):
+        pytest.skip('safetensors is not installed')
+    folder = tmp_path_factory.mktemp('hub')
+    for seed, miou in ((0, 30.0), (1, 34.0)):
+        log_of(folder / f'seed{seed}', miou)
+    path = folder / 'seed0/iter_2.pth'
+    path.write_bytes(checkpoint.read_bytes())
+    words = [recipe, path, folder / 'out', '--hub', folder / 'hub']
+    words += ['--cfg-options', f'data_root={toy_voc}', 'model.teacher_ckpt=teacher.pth']
+    text = command(repo / 'tools/export_student.py', *words)
+    assert 'README.md, configuration.json, export.json, model.safetensors, student.py' in text
+    return folder / 'hub'
+
+
+def test_the_hub_s_own_code_reads_the_card(hub):
+    huggingface_hub = pytest.importorskip('huggingface_hub')
+    card = huggingface_hub.ModelCard.load(hub / 'README.md')
+    data = card.data
+    assert (data.library_name, data.pipeline_tag, data.license) == (
+        'mmseg',
+        'image-segmentation',
+        'other',
+    )
+    (result,) = data.eval_results
+    assert (result.metric_type, result.metric_value) == ('mean_iou', 32.0)
+    assert 'mIoU 32.00 ± 2.83' in card.text and '2 seeds' in card.text
+    assert '`HierarchicalTaTLoss`' in card.text and 'depth 18; weights `teacher.pth`' in card.text
+    assert 'checked_square' in card.text and '0.25 M parameters' in card.text
+
+
+def test_the_hub_folder_is_loaded_as_it_says(hub, checkpoint, toy_voc):
+    """By mmseg and safetensors alone, and back by the export."""
+    from mmseg.apis import inference_model, init_model
+    from safetensors.torch import load_file
+
+    model = init_model(str(hub / 'student.py'), device='cpu')
+    model.load_state_dict(load_file(hub / 'model.safetensors'))
+    model.dataset_meta = model.cfg.dataset_meta
+    saved = torch.load(checkpoint)['state_dict']
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, saved[f'architecture.{name}'])
+    image = str(toy_voc / 'JPEGImages/val_00002.jpg')
+    size = cv2.imread(image).shape[:2]
+    assert inference_model(model, image).pred_sem_seg.data.shape == (1, *size)
+    assert model.dataset_meta['classes'][-1] == 'checked_square'
+
+
+def test_safetensors_are_exported_again(hub, here, repo, toy_voc, tmp_path):
+    words = [hub / 'student.py', hub / 'model.safetensors', tmp_path / 'again', '--image']
+    text = here(repo / 'tools/export_student.py', *words, toy_voc / 'JPEGImages/val_00002.jpg')
+    assert 'bit by bit' in text and '7 classes' in text
+    words = [hub / 'student.py', hub / 'model.safetensors', tmp_path / 'third', '--hub', hub]
+    text = here(repo / 'tools/export_student.py', *words, ok=False)
+    assert 'is not empty: choose another folder' in text and not (tmp_path / 'third').exists()
+
+
+@pytest.mark.skipif(not HAS_ONNX, reason='onnx, onnxruntime or onnxscript is not installed')
+def test_runtimes_beside_each_other(shipped, repo, here, recipe, checkpoint, toy_voc, tmp_path):
+    """In torch it has the validation's mIoU, elsewhere nearly; int8 is a fraction of the file."""
+    data = '--cfg-options', f'data_root={toy_voc}'
+    log = here(repo / 'tools/test.py', recipe, checkpoint, '--work-dir', tmp_path, *data)
+    expected = float(re.findall(r'mIoU: (\d+\.\d+)', log)[-1])
+    runtimes = ['torch', 'onnxruntime', 'int8']
+    runtimes += ['openvino'] * bool(importlib.util.find_spec('openvino'))
+    words = [f'ours={shipped[0]}', '--runtimes', *runtimes, '--out', tmp_path / 'table.md', *data]
+    here(repo / 'tools/compare_deployed.py', *words)
+    lines = [of.split('|')[1:-1] for of in (tmp_path / 'table.md').read_text().splitlines()[2:-2]]
+    rows = {runtime.strip(): [float(x) for x in of] for _, runtime, *of in lines}
+    assert [*rows] == runtimes and rows['torch'][3] == expected
+    for runtime, (parameters, megabytes, milliseconds, miou) in rows.items():
+        assert parameters == 0.25 and milliseconds > 0
+        assert abs(miou - expected) <= (2 if runtime == 'int8' else 0.1)
+        assert megabytes < 0.6 if runtime == 'int8' else megabytes > 0.9
+    assert (shipped[0] / 'student_int8.onnx').is_file()
+    text = here(repo / 'tools/compare_deployed.py', tmp_path, ok=False)
+    assert 'there is no' in text and '--onnx-dynamic' in text

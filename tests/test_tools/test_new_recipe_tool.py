@@ -66,3 +66,21 @@ def test_the_table_of_features(repo, here, demo):
 def test_bad_input_of_the_table(repo, here, demo, arguments, message):
     text = here(repo / 'tools/inspect_features.py', demo[1], *arguments, ok=False)
     assert message in text and 'Traceback' not in text
+
+
+def test_flops_of_teacher_and_student(repo, here, demo):
+    """A convolution's are known by hand; four times the pixels, about four times the work."""
+    tool, recipe = repo / 'tools/get_flops.py', repo / 'configs/small/demo/tat_student.py'
+    rows = {}
+    for side in (64, 128):
+        text = here(tool, recipe, '--size', side, side)
+        assert f'input 1 x 3 x {side} x {side}' in text or f'input 1 x {side} x {side}' in text
+        cells = [line.split('|') for line in text.splitlines() if line.startswith('| ')]
+        rows[side] = {line[1].strip(): [x.strip() for x in line[2:-1]] for line in cells}
+    assert rows[64]['student'][:2] == ['ResNetV1c + ASPPHead', '0.25']
+    assert rows[64]['teacher'][1] == '2.28' and rows[64]['teacher / student'][1] == '9.0 x'
+    for role in ('student', 'teacher'):
+        small, large = (float(rows[side][role][2]) for side in (64, 128))
+        assert 3.5 < large / small < 4.5
+    text = here(tool, demo[1], '--size', 64, 64)
+    assert '| network | ResNetV1c + ASPPHead | 0.25 |' in text

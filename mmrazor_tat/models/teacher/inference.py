@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_flatten
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from ..distillers.records import at_least_float32
@@ -72,7 +72,7 @@ class NormsToFold(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None) -> Any:
         norm = id(args[3]) if 'batch_norm' in str(func) else None
-        for x in tree_leaves((args, kwargs)):
+        for x in tree_flatten((args, kwargs))[0]:
             if isinstance(x, Tensor) and x in self._outputs:
                 self._readers[self._outputs[x]].append(norm)
         output = func(*args, **(kwargs or {}))

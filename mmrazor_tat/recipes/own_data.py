@@ -1,0 +1,74 @@
+"""A network's config on a data set of one's own."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+from mmengine import Config
+
+from ..utils.configs import config_file, read_config_file
+from ..utils.files import write_atomically
+from .networks import RecipeError
+from .text import _from_recipe
+
+
+def write_config_on_data(
+    config: str, out: Path, dataset: dict[str, dict[str, Any]], classes: list[str]
+) -> None:
+    """Write a config that inherits another one, but for its data and its classes.
+
+    Args:
+        config: of a plain segmentor, a path or ``PACKAGE::NAME``.
+        out: what is written.
+        dataset: of 'train' and 'val', the data set without its pipeline: that of ``config`` stays.
+        classes: their names.
+    """
+    cfg = read_config_file(config_file(config))
+    for key in ('model', 'train_dataloader', 'val_dataloader'):
+        if key not in cfg:
+            raise RecipeError(f'config {config!r} has no {key}')
+    settings: dict[str, Any] = dict(model=_heads(cfg.model, len(classes)))
+    for name, of in dataset.items():
+        pipeline = _pipeline(cfg[f'{name}_dataloader'].dataset)
+        whole = dict(_delete_=True, **of, pipeline=pipeline)
+        settings[f'{name}_dataloader'] = dict(dataset=whole)
+    settings['test_pipeline'] = pipeline  # mmseg's inference reads it
+    settings['test_dataloader'] = settings['val_dataloader']
+    evaluator = dict(_delete_=True, type='IoUMetric', iou_metrics=['mIoU'])
+    settings['val_evaluator'] = settings['test_evaluator'] = evaluator
+    base = config if '::' in config else _from_recipe(config, out)
+    text = f'_base_ = [{base!r}]\n{Config(settings).pretty_text}'
+    write_atomically(out, text)
+
+
+def _pipeline(dataset: dict) -> list[dict]:
+    """Of a data set or of the one that it wraps; labels are read as they are."""
+    while 'pipeline' not in dataset:
+        dataset = dataset.get('dataset') or dataset['datasets'][0]
+    pipeline = copy.deepcopy([*dataset['pipeline']])
+    for transform in pipeline:
+        if transform['type'].split('.')[-1] == 'LoadAnnotations':
+            transform.pop('reduce_zero_label', None)
+    return pipeline
+
+
+def _heads(model: dict, count: int) -> dict[str, Any]:
+    """What the heads need for so many classes."""
+    heads = {}
+    for name in ('decode_head', 'auxiliary_head'):
+        head = model.get(name)
+        if isinstance(head, (list, tuple)):  # which are inherited as a whole
+            heads[name] = [{**copy.deepcopy(of), **_head(of, count)} for of in head]
+        elif head:
+            heads[name] = _head(head, count)
+    return heads
+
+
+def _head(head: dict, count: int) -> dict[str, Any]:
+    changes: dict[str, Any] = dict(num_classes=count)
+    if head.get('ignore_index', 255) != 255:
+        changes['ignore_index'] = 255
+    loss = head.get('loss_decode') or {}
+    if isinstance(loss, dict) and loss.get('class_weight'):  # of other classes
+        changes['loss_decode'] = {**copy.deepcopy(loss), 'class_weight': None}
+    return changes
