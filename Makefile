@@ -10,12 +10,13 @@ VENV_MMPRETRAIN ?= .venv-mmpretrain
 VENV_DOCS ?= .venv-docs
 VENV_MIM ?= .venv-mim
 VENV_ONEDL ?= .venv-onedl
+VENV_TRACKERS ?= .venv-trackers
 VENV_OLDEST ?= .venv-oldest
 # The tests of another stack than the default one.
 CORE = -m 'core and not slow'
 
-# test-slurm: suites on a slurm of this machine.
-.PHONY: demo test test-slow test-slurm test-mmpretrain test-mim test-onedl test-onedl-core test-oldest \
+# test-slurm: suites on a slurm of this machine. test-trackers: MLflow, Weights & Biases, Aim.
+.PHONY: demo test test-slow test-slurm test-mmpretrain test-mim test-trackers test-onedl test-onedl-core test-oldest \
   mmpretrain docs gpu lines lint format clean
 
 demo: $(VENV)/installed
@@ -57,6 +58,9 @@ test-mim: $(VENV_MIM)/installed
 	$(VENV_MIM)/bin/python -m pip install -q --no-deps --no-build-isolation --force-reinstall .
 	cd tests && $(abspath $(VENV_MIM))/bin/python -m pytest -m mim test_mim.py $(ARGS)
 
+test-trackers: $(VENV_TRACKERS)/installed
+	$(VENV_TRACKERS)/bin/python -m pytest -m trackers tests/test_trackers.py $(ARGS)
+
 test-onedl: $(VENV_ONEDL)/installed
 	$(VENV_ONEDL)/bin/python -m pytest $(PYTEST_OPTIONS) $(ARGS)
 
@@ -95,6 +99,13 @@ $(VENV_MIM)/installed: $(VENV)/installed requirements/mim.txt
 	$(VENV_MIM)/bin/python -m pip install -q -r requirements/mim.txt
 	touch $@
 
+$(VENV_TRACKERS)/installed: $(VENV)/installed requirements/trackers.txt
+	$(PYTHON) -m venv --clear --without-pip $(VENV_TRACKERS)
+	$(VENV)/bin/python tests/cpu_torchvision/write_pth.py $(VENV_TRACKERS)
+	$(VENV)/bin/python -m pip --python $(VENV_TRACKERS)/bin/python install -q \
+	  -r requirements/trackers.txt
+	touch $@
+
 $(VENV_ONEDL)/installed: requirements/onedl.txt requirements/dev.txt setup.py
 	$(PYTHON) -m venv $(VENV_ONEDL)
 	$(VENV_ONEDL)/bin/python -m pip install -q -r requirements/onedl.txt -r requirements/dev.txt
@@ -109,4 +120,4 @@ $(VENV_OLDEST)/installed: requirements/oldest.txt requirements/dev.txt setup.py
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV_MMPRETRAIN) $(VENV_DOCS) $(VENV_MIM) $(VENV_ONEDL) $(VENV_OLDEST) build *.egg-info work_dirs
+	rm -rf $(VENV) $(VENV_MMPRETRAIN) $(VENV_DOCS) $(VENV_MIM) $(VENV_TRACKERS) $(VENV_ONEDL) $(VENV_OLDEST) build *.egg-info work_dirs

@@ -83,3 +83,14 @@ def test_an_image_goes_through_the_test_pipeline(recipe, toy_voc, tmp_path):
     (tmp_path / 'text.jpg').write_text('no pixels')
     with pytest.raises(ValueError, match='text.jpg.* cannot be read as an image'):
         image_batch(recipe, str(tmp_path / 'text.jpg'))
+
+
+def test_mmengine_s_hub_builds_a_recipe_and_a_student():
+    """``mmengine.hub.get_model``, after ``import mmrazor_tat``."""
+    from mmengine import hub
+
+    student = hub.get_model('mmrazor_tat::small/demo/student.py')
+    assert sum(p.numel() for p in student.parameters()) == 254_467
+    recipe = hub.get_model('mmrazor_tat::small/demo/tat_student.py')
+    assert type(recipe).__name__ == 'FrozenTeacherDistill'
+    assert recipe.student.state_dict().keys() == student.state_dict().keys()

@@ -106,7 +106,11 @@ class AttentionVisualizationHook(Hook):
             settings = runner.cfg, path, self.points, self.count, 'val'
             attention = attention_of_image(bare_model(runner), *settings)
             panel = attention_figure({f'iteration {step:,}': attention})
-            runner.visualizer.add_image(name, figure_pixels(panel), step)
+            pixels = figure_pixels(panel)
+            for backend in runner.visualizer._vis_backends.values():
+                # To MLflow's it is the name of a file, of a format, that the next would replace.
+                is_file = type(backend).__name__ == 'MLflowVisBackend'
+                backend.add_image(f'{name}_{step}.png' if is_file else name, pixels, step)
 
     def _of_validation_set(self, runner) -> list[str]:
         if runner.cfg.get('val_dataloader') is None:

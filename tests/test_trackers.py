@@ -1,0 +1,81 @@
+"""The guide's configs for trackers, each trained with to the letter: ``make test-trackers``."""
+
+import importlib.util
+import re
+import sqlite3
+
+import pytest
+
+pytestmark = pytest.mark.trackers
+NEEDED = dict(
+    TensorboardVisBackend='tensorboard',
+    MLflowVisBackend='mlflow',
+    WandbVisBackend='wandb',
+    AimVisBackend='aim',
+)
+HOOKS = """
+default_hooks = dict(
+    attention=dict(type='mmrazor.AttentionVisualizationHook', interval=1, num_images=1),
+    shares=dict(type='mmrazor.GradientShareHook', interval=1),
+    student_checkpoint=dict(type='mmrazor.StudentCheckpointHook', interval=2, save_best='mIoU'))
+"""
+SCALARS = ('distill.loss_tat', 'distill.tat_patch', 'mIoU', 'teacher/mIoU')
+
+
+@pytest.fixture
+def run(repo, command, toy_options, demo_teacher, tmp_path):
+    """A function that trains the demo's recipe with the guide's block of a backend."""
+
+    def run(backend: str) -> str:
+        if importlib.util.find_spec(NEEDED[backend]) is None:
+            pytest.skip(f'{NEEDED[backend]} is not installed: make test-trackers')
+        page = (repo / 'docs/guides/trackers.md').read_text()
+        blocks = re.findall(r'```python\n(.*?)```', page, re.S)
+        (block,) = [block for block in blocks if backend in block]
+        base = repo / 'configs/small/demo/tat_student.py'
+        (tmp_path / 'tracked.py').write_text(f'_base_ = [{str(base)!r}]\n{HOOKS}{block}')
+        options = [*toy_options, f'model.teacher_ckpt={demo_teacher}']
+        options.append('default_hooks.teacher.type=mmrazor.TeacherEvaluationHook')
+        words = ['tracked.py', '--work-dir', 'work', '--cfg-options', *options]
+        return command(repo / 'tools/train.py', *words, cwd=tmp_path)
+
+    return run
+
+
+def test_tensorboard(run, tmp_path):
+    run('TensorboardVisBackend')
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    (events,) = (tmp_path / 'work').glob('*/vis_data/events*')
+    found = EventAccumulator(str(events)).Reload().Tags()
+    assert {*SCALARS} <= {*found['scalars']}
+    assert any(name.startswith('grad_share/') for name in found['scalars'])
+    assert any(name.startswith('attention_') for name in found['images'])
+
+
+def test_mlflow(run, tmp_path):
+    run('MLflowVisBackend')
+    with sqlite3.connect(tmp_path / 'mlflow.db') as store:
+        keys = {key for (key,) in store.execute('select distinct key from metrics')}
+        ((place,),) = store.execute('select artifact_uri from runs').fetchall()
+    assert {*SCALARS} <= keys and any(key.startswith('grad_share/') for key in keys)
+    artifacts = [path.name for path in tmp_path.rglob('*') if 'artifacts' in path.parts]
+    assert any(name.startswith('attention_') for name in artifacts), (place, artifacts)
+    assert 'student_best.pth' in artifacts
+
+
+def test_wandb(run, tmp_path):
+    run('WandbVisBackend')
+    (log,) = tmp_path.rglob('run-*.wandb')
+    content = log.read_bytes()
+    assert all(name.encode() in content for name in (*SCALARS, 'grad_share/'))
+    assert [path for path in tmp_path.rglob('media/images/**/*.png') if 'attention_' in str(path)]
+
+
+def test_aim(run, tmp_path):
+    run('AimVisBackend')
+    import aim
+
+    (name,) = aim.Repo(str(tmp_path)).list_all_runs()
+    names = {metric.name for metric in aim.Run(name, repo=str(tmp_path)).metrics()}
+    assert {*SCALARS} <= names and any(name.startswith('grad_share/') for name in names)
