@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-pytestmark = pytest.mark.trackers
+pytestmark = [pytest.mark.trackers, pytest.mark.slow]
 NEEDED = dict(
     TensorboardVisBackend='tensorboard',
     MLflowVisBackend='mlflow',

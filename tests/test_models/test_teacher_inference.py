@@ -114,7 +114,15 @@ OPTIONS = dict(
 )
 
 
-@pytest.mark.parametrize('name', OPTIONS)
+@pytest.mark.parametrize(
+    'name',
+    [
+        'channels_last',
+        'bfloat16',
+        'compiled',
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ('all', 'statistics')),
+    ],
+)
 def test_a_training_with_each_option(distillation, name):
     """Maps and losses are those of a training without, in float32 for connectors and losses."""
     losses, maps = [], []
@@ -133,6 +141,7 @@ def test_a_training_with_each_option(distillation, name):
         assert not torch.equal(maps[0], maps[1])
 
 
+@pytest.mark.slow
 def test_it_is_compiled_in_the_first_iteration_alone(distillation):
     graphs = []
     for iterations in (1, 3):
