@@ -65,8 +65,9 @@ def test_list_and_search(mim):
     assert '512x512' in found and 'config id: kd' not in found
 
 
-def test_train_and_test(mim, data, tmp_path):
-    options = [
+def short(data) -> list[str]:
+    """Settings of a training of two iterations."""
+    return [
         f'data_root={data}',
         'crop_size=(64,64)',
         'pretrained=None',
@@ -80,9 +81,31 @@ def test_train_and_test(mim, data, tmp_path):
             for key in ('num_workers=0', 'persistent_workers=False')
         ),
     ]
+
+
+def test_train_and_test(mim, data, tmp_path):
+    options = short(data)
     common = ['mmrazor_tat', f'{STUDENT}.py', '--gpus', '0']
     log = mim('train', *common, '--work-dir', tmp_path, '--cfg-options', *options)
     assert 'Training finished successfully' in log and 'mIoU' in log
     checkpoint = ['--checkpoint', tmp_path / 'iter_2.pth']
     log = mim('test', *common, *checkpoint, '--cfg-options', *options)
     assert 'Testing finished successfully' in log and 'mIoU' in log
+
+
+def test_gridsearch(mim, data, tmp_path):
+    """A training for each value, in a folder of its own."""
+    search = '--search-args', '--optim_wrapper.optimizer.lr 0.01 0.02'
+    words = 'mmrazor_tat', f'{STUDENT}.py', '--gpus', '0', '--work-dir', tmp_path / 'lr', *search
+    mim('gridsearch', *words, '--cfg-options', *short(data))
+    for value in ('0.01', '0.02'):
+        (folder,) = tmp_path.glob(f'lr_search_*_{value}')
+        assert (folder / 'iter_2.pth').is_file()
+        (config,) = folder.glob('*.py')
+        assert f'lr={value}' in config.read_text()
+
+
+def test_download_has_no_weights_to_give(mim):
+    """mim asks for a column of weights before it looks at a config; none are published."""
+    with pytest.raises(AssertionError, match="but got .*'weight'"):
+        mim('download', 'mmrazor_tat', '--config', STUDENT, '--dest', '.')
