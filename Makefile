@@ -77,33 +77,28 @@ $(VENV)/installed: requirements/default.txt requirements/dev.txt setup.py
 	$(VENV)/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	touch $@
 
-# Sees what the default environment has, which stays as it is; mmpretrain comes on top. Its
-# torchvision is importable even where it is built for CUDA and the pinned torch for the CPU.
-$(VENV_MMPRETRAIN)/installed: $(VENV)/installed requirements/mmpretrain.txt
-	$(PYTHON) -m venv --clear --without-pip $(VENV_MMPRETRAIN)
-	$(VENV)/bin/python tests/cpu_torchvision/write_pth.py $(VENV_MMPRETRAIN)
-	$(VENV)/bin/python -m pip --python $(VENV_MMPRETRAIN)/bin/python install -q \
-	  -r requirements/mmpretrain.txt
+# Sees what the default environment has, which stays as it is; its own packages come on top.
+# mmpretrain's torchvision is importable even where it is built for CUDA and the pinned torch for the CPU.
+define on_top_of_default
+	$(PYTHON) -m venv --clear --without-pip $(@D)
+	$(VENV)/bin/python tests/cpu_torchvision/write_pth.py $(@D)
+	$(VENV)/bin/python -m pip --python $(@D)/bin/python install -q -r $(lastword $^)
 	touch $@
+endef
 
-# On top of the default one, too.
+$(VENV_MMPRETRAIN)/installed: $(VENV)/installed requirements/mmpretrain.txt
+	$(on_top_of_default)
+
 $(VENV_DOCS)/installed: $(VENV)/installed requirements/docs.txt
-	$(PYTHON) -m venv --clear --without-pip $(VENV_DOCS)
-	$(VENV)/bin/python tests/cpu_torchvision/write_pth.py $(VENV_DOCS)
-	$(VENV)/bin/python -m pip --python $(VENV_DOCS)/bin/python install -q -r requirements/docs.txt
-	touch $@
+	$(on_top_of_default)
+
+$(VENV_TRACKERS)/installed: $(VENV)/installed requirements/trackers.txt
+	$(on_top_of_default)
 
 $(VENV_MIM)/installed: $(VENV)/installed requirements/mim.txt
 	$(PYTHON) -m venv --clear $(VENV_MIM)
 	$(VENV)/bin/python tests/cpu_torchvision/write_pth.py $(VENV_MIM)
 	$(VENV_MIM)/bin/python -m pip install -q -r requirements/mim.txt
-	touch $@
-
-$(VENV_TRACKERS)/installed: $(VENV)/installed requirements/trackers.txt
-	$(PYTHON) -m venv --clear --without-pip $(VENV_TRACKERS)
-	$(VENV)/bin/python tests/cpu_torchvision/write_pth.py $(VENV_TRACKERS)
-	$(VENV)/bin/python -m pip --python $(VENV_TRACKERS)/bin/python install -q \
-	  -r requirements/trackers.txt
 	touch $@
 
 $(VENV_ONEDL)/installed: requirements/onedl.txt requirements/dev.txt setup.py

@@ -30,11 +30,10 @@ def main() -> None:
     with one_line_errors('get_flops'):
         cfg = read_config(args.config, args.cfg_options)
         networks = dict(network=cfg.model)
-        size = tuple(args.size or input_size(cfg))
         if is_recipe(cfg):
             networks = dict(teacher=cfg.model.teacher, student=cfg.model.architecture)
             cfg.model = networks['student']
-            size = tuple(args.size or input_size(cfg))
+        size = tuple(args.size or input_size(cfg))
         rows = []
         for role, network in networks.items():
             cfg.model = network

@@ -96,7 +96,7 @@ def read_own_folders(
             seg_map_suffix='.png',
             metainfo=dict(classes=classes),
             reduce_zero_label=False,
-            ann_file=listed or '',
+            ann_file=listed,
         )
         counts[name] = len(files[prefix])
         if listed:

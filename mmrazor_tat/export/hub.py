@@ -14,6 +14,7 @@ from ..utils.configs import is_classifier, is_recipe
 from ..utils.errors import how_to_install, is_installed
 from ..utils.files import write_atomically
 from ..utils.work_dir import NO_METRICS, read_lines
+from .make import CHECKPOINT, CONFIG, ONNX, REPORT
 
 CARD = 'README.md'
 _CARD = """---
@@ -83,15 +84,15 @@ def write_hub_folder(
     from safetensors.torch import save_file
 
     cfg = read_config(config, options or {})
-    content = read_checkpoint(str(exported / 'student.pth'))
+    content = read_checkpoint(str(exported / CHECKPOINT))
     meta = content['meta']['dataset_meta']
     folder.mkdir(parents=True, exist_ok=True)
     weights = {key: value.contiguous() for key, value in content['state_dict'].items()}
     about = dict(format='pt', dataset_meta=json.dumps(meta))
     save_file(weights, folder / 'model.safetensors', metadata=about)
-    text = (exported / 'student.py').read_text(encoding='utf-8')
-    write_atomically(folder / 'student.py', f'{text}\ndataset_meta = {meta!r}\n')
-    for name in ('student.onnx', 'export.json'):
+    text = (exported / CONFIG).read_text(encoding='utf-8')
+    write_atomically(folder / CONFIG, f'{text}\ndataset_meta = {meta!r}\n')
+    for name in (ONNX, REPORT):
         if (exported / name).exists():
             shutil.copyfile(exported / name, folder / name)
     task = 'image-classification' if is_classifier(cfg) else 'image-segmentation'
@@ -130,7 +131,7 @@ def _card(cfg: Config, checkpoint: Path, report: dict, task: str, folder: Path) 
         distilled=distilled.rstrip(),
         data=data,
         scores=_in_words(scores),
-        onnx=', `student.onnx` the same network' * (folder / 'student.onnx').exists(),
+        onnx=', `student.onnx` the same network' * (folder / ONNX).exists(),
     )
 
 

@@ -8,6 +8,7 @@ from mmengine import Config
 
 from ..utils.configs import config_file, read_config_file
 from ..utils.files import write_atomically
+from ..utils.networks import pipeline_of
 from .networks import RecipeError
 from .text import _from_recipe
 
@@ -29,7 +30,7 @@ def write_config_on_data(
             raise RecipeError(f'config {config!r} has no {key}')
     settings: dict[str, Any] = dict(model=_heads(cfg.model, len(classes)))
     for name, of in dataset.items():
-        pipeline = _pipeline(cfg[f'{name}_dataloader'].dataset)
+        pipeline = _pipeline(cfg, name)
         whole = dict(_delete_=True, **of, pipeline=pipeline)
         settings[f'{name}_dataloader'] = dict(dataset=whole)
     settings['test_pipeline'] = pipeline  # mmseg's inference reads it
@@ -41,11 +42,9 @@ def write_config_on_data(
     write_atomically(out, text)
 
 
-def _pipeline(dataset: dict) -> list[dict]:
-    """Of a data set or of the one that it wraps; labels are read as they are."""
-    while 'pipeline' not in dataset:
-        dataset = dataset.get('dataset') or dataset['datasets'][0]
-    pipeline = copy.deepcopy([*dataset['pipeline']])
+def _pipeline(cfg: Config, split: str) -> list[dict]:
+    """Labels are read as they are."""
+    pipeline = copy.deepcopy([*pipeline_of(cfg, split)])
     for transform in pipeline:
         if transform['type'].split('.')[-1] == 'LoadAnnotations':
             transform.pop('reduce_zero_label', None)

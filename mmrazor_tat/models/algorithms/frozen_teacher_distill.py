@@ -125,10 +125,11 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
         images = max((getattr(loss, 'least_images', 1) for loss in losses), default=1)
         channels = input_channels(self)
         inputs = next(self.student.parameters()).new_zeros(images, channels, *size)
-        norms = NormsToFold()
-        with norms:
+        folds = fold_teacher and teacher_ckpt is not None and teacher_mode == 'eval'
+        norms = NormsToFold() if folds else None
+        with norms or contextlib.nullcontext():
             probe(self.student, self.teacher, self.distiller, inputs)
-        if fold_teacher and teacher_ckpt is not None and teacher_mode == 'eval':
+        if norms is not None:
             norms.fold(self.teacher, self.distiller.teacher_recorders.recorders)
         self.measures_gradients = self._padding_is_checked = self._learning_is_checked = False
         self.loss_gradients: dict[str, dict[str, LossGradient]] = {}
