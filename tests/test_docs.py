@@ -180,6 +180,7 @@ def test_pictures_report_and_export_as_the_guides_say(
     monkeypatch.chdir(tmp_path)
     exec(code, done)
     assert done['result'].pred_sem_seg.data.shape == (1, 64, 64)
+    assert len(list((tmp_path / 'predictions').glob('*/*val_0000?.jpg'))) == 4
     (code,) = [block for block in python_blocks(guides) if 'load_file' in block]
     exec(code, done)
     assert done['model'].dataset_meta['classes'][1] == 'disc'
