@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Optional
 
 from mmrazor_tat.data_preparation import read_own_folders
 from mmrazor_tat.recipes import (
@@ -58,7 +59,7 @@ def parse_args() -> argparse.Namespace:
     data.add_argument(
         '--label-values', type=int, nargs='+', metavar='V', help='each class in a mask'
     )
-    data.add_argument('--ignore-index', type=int, default=255, help='the value that does not count')
+    data.add_argument('--ignore-index', type=int, help='a value that does not count, beside 255')
     data.add_argument('--reduce-zero-label', action='store_true', help='classes begin with 1')
     args = parser.parse_args()
     if (args.data is None) != (args.classes is None):
@@ -71,37 +72,46 @@ def main() -> None:
     with one_line_errors('new_recipe'):
         if args.force or not args.out.exists():
             print('both networks are built and run once', flush=True)
-        configs = dict(teacher=args.teacher, student=args.student)
+        configs, before = dict(teacher=args.teacher, student=args.student), {}
         if args.data is not None:
-            configs = on_own_data(args)
+            configs, before = on_own_data(args)
         sources = {
             (role, kind): getattr(args, f'{role}_{kind}')
             for role in ('student', 'teacher')
             for kind in ('feature', 'logits')
         }
-        recipe = new_recipe(
-            configs['teacher'],
-            configs['student'],
-            args.out,
-            args.method,
-            args.teacher_ckpt,
-            args.floor,
-            sources,
-            args.size,
-            args.force,
-            args.balance,
-        )
+        try:
+            recipe = new_recipe(
+                configs['teacher'],
+                configs['student'],
+                args.out,
+                args.method,
+                args.teacher_ckpt,
+                args.floor,
+                sources,
+                args.size,
+                args.force,
+                args.balance,
+            )
+        except BaseException:
+            put_back(before)
+            raise
         print_choice(recipe)
-        how = 'It has been built, and its losses have been computed once.'
+        how = 'It has been built, and the losses of the distillation have been computed once.'
         print(f'\n{args.out} is written. {how}')
+        if args.data is not None and args.teacher_ckpt is None:
+            print(
+                f'First the teacher, on these classes: python tools/train.py {configs["teacher"]}'
+            )
         if args.teacher_ckpt is None:
             print(f'Train: python tools/train.py {args.out} --cfg-options model.teacher_ckpt=PATH')
         else:
             print(f'The teacher is loaded completely. Train: python tools/train.py {args.out}')
 
 
-def on_own_data(args: argparse.Namespace) -> dict[str, str]:
-    """The configs of both networks on the user's data, beside the recipe."""
+def on_own_data(args: argparse.Namespace) -> tuple[dict[str, str], dict[Path, Optional[str]]]:
+    """Write the configs of both networks on the user's data, beside the recipe; gives them, and the
+    text that each file had before."""
     found = read_own_folders(
         args.data, args.classes, args.label_values, args.ignore_index, args.reduce_zero_label
     )
@@ -114,11 +124,19 @@ def on_own_data(args: argparse.Namespace) -> dict[str, str]:
         if file.exists() and not args.force:
             raise RecipeError(f'{file} exists: choose another --out, or add --force')
         configs[role] = str(file)
+    files = map(Path, configs.values())
+    before = {file: file.read_text() if file.exists() else None for file in files}
     for role, file in configs.items():
         write_config_on_data(getattr(args, role), Path(file), found.dataset, found.classes)
-    if args.teacher_ckpt is None:
-        print(f'The teacher has to learn these classes: python tools/train.py {configs["teacher"]}')
-    return configs
+    return configs, before
+
+
+def put_back(before: dict[Path, Optional[str]]) -> None:
+    for file, text in before.items():
+        if text is None:
+            file.unlink(missing_ok=True)
+        else:
+            file.write_text(text)
 
 
 def print_choice(recipe: Recipe) -> None:

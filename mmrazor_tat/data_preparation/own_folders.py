@@ -1,23 +1,19 @@
 """Images and masks of one's own, in two folders, as mmseg's ``BaseSegDataset`` reads them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from ..utils.files import write_atomically
 from .layouts import DataError
+from .own_splits import IMAGES, find_folders, find_splits
 
-_FOLDERS = (('images', 'masks'), ('images', 'labels'), ('img_dir', 'ann_dir'))
-_FOLDERS += (('JPEGImages', 'SegmentationClass'),)
-_SPLITS = (('train', 'val'), ('train', 'validation'), ('training', 'validation'))
-_IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 _IGNORED = 255
-_HELD_OUT = 10  # one image of so many validates, where no one says which
 _SHOWN = 8
 
 
@@ -27,7 +23,7 @@ class OwnFolders:
 
     classes: list[str]
     counts: dict[str, int]  # images of 'train' and 'val'
-    notes: list[str]  # what was written, and which masks have no image
+    notes: list[str]  # what was written, what is not used, which classes do not occur
     dataset: dict[str, dict[str, Any]]  # of 'train' and 'val': arguments of ``BaseSegDataset``
 
 
@@ -35,26 +31,28 @@ def read_own_folders(
     root: Path,
     names: Path,
     values: Optional[Sequence[int]] = None,
-    ignore_index: int = _IGNORED,
+    ignore_index: Optional[int] = None,
     reduce_zero_label: bool = False,
 ) -> OwnFolders:
     """Find images, masks and their split, look at every mask, and convert them where needed.
 
     Folders: 'images' and 'masks' ('labels'), or mmseg's 'img_dir' and 'ann_dir', or VOC's. Split:
-    subfolders 'train' and 'val', or 'train.txt' and 'val.txt' of names; else every tenth image
-    validates, and these lists are written. Masks that hold other values than 0 to classes - 1 and
-    255 are written anew, beside the old ones, in ``*_as_classes``.
+    subfolders 'train' and 'val', or 'train.txt' and 'val.txt' of names, of which alone images and
+    masks have to be there; else every tenth image validates, and these lists are written. Masks
+    that hold other values than 0 to classes - 1 and 255 are written anew, beside the old ones, in
+    ``*_as_classes``.
 
     Args:
         root: the folder of both.
         names: a text file, the name of a class in each line.
         values: of the mask, for each class. None: 0, 1, 2, and so on; 0 and 255 for two classes
-            where these are what the masks hold.
-        ignore_index: the value of pixels that do not count.
+            where these are what the masks hold and ``ignore_index`` is None.
+        ignore_index: the value of pixels that do not count, beside 255 (which never does, unless it
+            is the value of a class).
         reduce_zero_label: 0 is what does not count, the classes begin with 1, as in ADE20K.
 
     Raises:
-        DataError: what is not there or does not fit, with what would.
+        DataError: what is not there or does not fit, with what would; nothing is written then.
     """
     classes = _read_names(names)
     if reduce_zero_label:
@@ -64,30 +62,45 @@ def read_own_folders(
             f'--label-values must be {len(classes)} different values, one for each class of '
             f'{names}, got {" ".join(map(str, values))}'
         )
-    images, masks = _find_folders(root)
-    splits, notes = _find_splits(root, images)
-    prefixes = sorted({prefix for prefix, _ in splits.values()})
-    files = {prefix: _images_of(root / images / prefix) for prefix in prefixes}
-    suffixes = Counter(path.suffix for of in files.values() for path in of)
-    if len(suffixes) != 1:
+    of_classes = [*(range(len(classes)) if values is None else values)]
+    if ignore_index in of_classes:
+        name = classes[of_classes.index(ignore_index)]
         raise DataError(
-            f'{root / images} must hold images of one ending ({", ".join(_IMAGES)}), it has '
-            + (', '.join(f'{count} {suffix}' for suffix, count in suffixes.items()) or 'none')
+            f'--ignore-index {ignore_index} is the value of the class {name!r}: give the value of '
+            'each class (--label-values), or --reduce-zero-label where the classes begin with 1'
         )
-    suffix, found = next(iter(suffixes)), Counter()
-    for prefix in prefixes:
-        for path in files[prefix]:
-            found.update(_values_of(root / masks / prefix / f'{path.stem}.png', path))
+    images, masks = find_folders(root)
+    splits, notes = find_splits(root, images, masks)
+    endings = Counter(end for of in splits.values() for ends in of.images.values() for end in ends)
+    if len(endings) != 1:
+        raise DataError(
+            f'{root / images} must hold images of one ending ({", ".join(IMAGES)}), it has '
+            + (', '.join(f'{count} {ending}' for ending, count in endings.items()) or 'none')
+        )
+    (suffix,), found = endings, Counter()
+    for of in splits.values():
+        for name in of.images:
+            mask = root / masks / of.folder / f'{name}.png'
+            found.update(_values_of(mask, root / images / of.folder / f'{name}{suffix}'))
+    absent = [name for value, name in zip(of_classes, classes) if value not in found]
     values = _values_of_classes(found, classes, values, ignore_index)
     if values is not None:
+        absent = [name for value, name in zip(values, classes) if value not in found]
         old, masks = masks, f'{masks}_as_classes'
-        for prefix in prefixes:
-            _convert(root / old / prefix, root / masks / prefix, files[prefix], values)
+        for of in splits.values():
+            _convert(root / old / of.folder, root / masks / of.folder, of.images, values)
         texts = ', '.join(f'{value} is {name}' for value, name in zip(values, classes))
         notes.append(f'{root / masks} is written: {texts}; all else is ignored')
-    dataset, counts = {}, {}
-    for name, (prefix, listed) in splits.items():
-        places = [f'{folder}/{prefix}'.rstrip('/') for folder in (images, masks)]
+    if absent:
+        notes.append(
+            f'no mask holds {", ".join(absent[:_SHOWN])}{", ..." * (len(absent) > _SHOWN)}'
+        )
+    dataset = {}
+    for name, of in splits.items():
+        if of.listed and not (root / of.listed).exists():
+            write_atomically(root / of.listed, ''.join(f'{image}\n' for image in of.images))
+            notes.append(f'{root / of.listed} is written')
+        places = [f'{folder}/{of.folder}'.rstrip('/') for folder in (images, masks)]
         dataset[name] = dict(
             type='BaseSegDataset',
             data_root=str(root.resolve()),
@@ -96,63 +109,25 @@ def read_own_folders(
             seg_map_suffix='.png',
             metainfo=dict(classes=classes),
             reduce_zero_label=False,
-            ann_file=listed,
+            ann_file=of.listed,
         )
-        counts[name] = len(files[prefix])
-        if listed:
-            counts[name] = len((root / listed).read_text(encoding='utf-8').split())
+    counts = {name: len(of.images) for name, of in splits.items()}
     return OwnFolders(classes, counts, notes, dataset)
 
 
 def _read_names(path: Path) -> list[str]:
     if not path.is_file():
         raise DataError(f'--classes: there is no file {path}; it has the name of a class per line')
-    lines = (line.strip() for line in path.read_text(encoding='utf-8').splitlines())
+    try:
+        lines = [line.strip() for line in path.read_text(encoding='utf-8-sig').splitlines()]
+    except UnicodeDecodeError as error:
+        raise DataError(f'--classes {path} must be a text in UTF-8: {error}') from error
     classes = [line for line in lines if line]
     twice = [name for name, count in Counter(classes).items() if count > 1]
     if len(classes) < 2 or twice:
         why = f'names {twice[0]!r} twice' if twice else f'names {len(classes)}'
         raise DataError(f'--classes {path} must name at least two different classes, it {why}')
     return classes
-
-
-def _find_folders(root: Path) -> tuple[str, str]:
-    for pair in _FOLDERS:
-        if all((root / name).is_dir() for name in pair):
-            return pair
-    there = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
-    raise DataError(
-        f'--data {root} must hold two folders, {" or ".join(" and ".join(of) for of in _FOLDERS)}; '
-        + (
-            f'it has {", ".join(there[:_SHOWN]) or "nothing"}'
-            if root.is_dir()
-            else 'it is no folder'
-        )
-    )
-
-
-def _find_splits(root: Path, images: str) -> tuple[dict[str, tuple[str, str]], list[str]]:
-    """Subfolder and list of names of 'train' and 'val', one of them empty; what was done."""
-    for names in _SPLITS:
-        if all((root / images / name).is_dir() for name in names):
-            return {key: (name, '') for key, name in zip(('train', 'val'), names)}, []
-    for folder in ('', 'ImageSets/Segmentation/'):
-        lists = {name: f'{folder}{name}.txt' for name in ('train', 'val')}
-        if all((root / path).is_file() for path in lists.values()):
-            return {name: ('', path) for name, path in lists.items()}, []
-    stems = [path.stem for path in _images_of(root / images)]
-    if len(stems) < 2:
-        raise DataError(f'{root / images} has {len(stems)} images: at least 2 are needed')
-    parts = dict(val=stems[::_HELD_OUT])
-    parts['train'] = [stem for stem in stems if stem not in {*parts['val']}]
-    for name, part in parts.items():
-        write_atomically(root / f'{name}.txt', ''.join(f'{stem}\n' for stem in part))
-    note = f'{root}/train.txt and val.txt are written: every {_HELD_OUT}th image validates'
-    return {name: ('', f'{name}.txt') for name in ('train', 'val')}, [note]
-
-
-def _images_of(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in _IMAGES)
 
 
 def _read_mask(path: Path) -> np.ndarray:
@@ -172,36 +147,50 @@ def _values_of(mask: Path, image: Path) -> list[int]:
             f'mask {mask} has colours, {values.shape[2]} channels: a palette or gray values are '
             'needed, one value for each class'
         )
+    with Image.open(image) as opened:
+        size = opened.size
+        if size != values.shape[::-1]:
+            size = ImageOps.exif_transpose(opened).size  # as it is read in a training
+    if size != values.shape[::-1]:
+        raise DataError(
+            f'mask {mask} is {values.shape[1]} x {values.shape[0]} pixels, its image {image} '
+            f'{size[0]} x {size[1]}: both must have one size'
+        )
     return np.unique(values).tolist()
 
 
 def _values_of_classes(
-    found: Counter, classes: Sequence[str], values: Optional[Sequence[int]], ignore_index: int
+    found: Counter,
+    classes: Sequence[str],
+    values: Optional[Sequence[int]],
+    ignore_index: Optional[int],
 ) -> Optional[list[int]]:
     """What the masks have to be converted by; None: they are right as they are."""
-    count, ids = len(classes), {*found} - {ignore_index}
-    if values is None and count == 2 and {*found} == {0, 255}:
-        return [0, 255]
-    if values is None and ids <= {*range(count)}:
-        is_plain = ignore_index == _IGNORED or ignore_index not in found
-        return None if is_plain else list(range(count))
-    strange = sorted(ids - {*(range(count) if values is None else values)})
+    count = len(classes)
+    if values is None and ignore_index is None and count == 2 and {*found} == {0, _IGNORED}:
+        return [0, _IGNORED]
+    of_classes = {*(range(count) if values is None else values)}
+    strange = sorted({*found} - of_classes - {_IGNORED, ignore_index})
     if strange:
         more = ', ...' if len(strange) > _SHOWN else ''
+        ignored = '' if ignore_index in (None, _IGNORED) else f' and {ignore_index}'
         raise DataError(
             f'the masks hold {", ".join(map(str, strange[:_SHOWN]))}{more}, which are none of the '
-            f'{count} classes nor --ignore-index {ignore_index}: give the value of each class '
+            f'{count} classes nor ignored ({_IGNORED}{ignored}): give the value of each class '
             '(--label-values), --reduce-zero-label where the classes begin with 1 and 0 does not '
             'count, or name all classes'
         )
-    return [*values]
+    if values is None and (ignore_index in (None, _IGNORED) or ignore_index not in found):
+        return None
+    return [*(range(count) if values is None else values)]
 
 
-def _convert(old: Path, new: Path, images: Sequence[Path], values: Sequence[int]) -> None:
-    new.mkdir(parents=True, exist_ok=True)
-    for path in images:
-        mask = _read_mask(old / f'{path.stem}.png')
+def _convert(old: Path, new: Path, names: Iterable[str], values: Sequence[int]) -> None:
+    for name in names:
+        mask = _read_mask(old / f'{name}.png')
         ids = np.full(mask.shape, _IGNORED, np.uint8)
         for index, value in enumerate(values):
             ids[mask == value] = index
-        Image.fromarray(ids).save(new / f'{path.stem}.png')
+        file = new / f'{name}.png'
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(ids).save(file)

@@ -67,7 +67,12 @@ def _head(head: dict, count: int) -> dict[str, Any]:
     changes: dict[str, Any] = dict(num_classes=count)
     if head.get('ignore_index', 255) != 255:
         changes['ignore_index'] = 255
-    loss = head.get('loss_decode') or {}
-    if isinstance(loss, dict) and loss.get('class_weight'):  # of other classes
-        changes['loss_decode'] = {**copy.deepcopy(loss), 'class_weight': None}
+    losses = head.get('loss_decode') or []
+    several = isinstance(losses, (list, tuple))
+    own = copy.deepcopy([*losses] if several else [losses])
+    weighted = [loss for loss in own if loss.get('class_weight')]
+    for loss in weighted:  # of other classes
+        loss['class_weight'] = None
+    if weighted:
+        changes['loss_decode'] = own if several else own[0]
     return changes

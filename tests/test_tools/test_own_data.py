@@ -72,30 +72,39 @@ def shifted(mask):
     return np.where(mask == 255, 0, mask.astype(int) + 1)
 
 
-def spread(mask):
-    return np.where(mask == 255, 255, mask.astype(int) * 20)
+def ignored_as(value, mask):
+    """What does not count is 255 in every other column, else another value."""
+    mask = np.array(mask)
+    mask[:, ::2] = np.where(mask[:, ::2] == 255, value, mask[:, ::2])
+    return mask
 
 
 @pytest.mark.parametrize(
-    ('change', 'options', 'mapping'),
+    ('change', 'options', 'is_written'),
     [
-        (lambda mask: mask, {}, None),
-        (lambda mask: np.where(mask == 255, 9, mask), dict(ignore_index=9), {9: 255}),
-        (shifted, dict(reduce_zero_label=True), {0: 255, 1: 0, 7: 6}),
+        (lambda mask: mask, {}, False),
+        (lambda mask: np.where(mask == 255, 9, mask), dict(ignore_index=9), True),
+        (shifted, dict(reduce_zero_label=True), True),
         (
             lambda mask: np.where(mask == 255, 255, mask * 20),
             dict(values=range(0, 140, 20)),
-            {120: 6},
+            True,
+        ),
+        (lambda mask: ignored_as(9, mask), dict(ignore_index=9), True),
+        (
+            lambda mask: ignored_as(0, np.where(mask == 255, 255, mask + 1)),
+            dict(reduce_zero_label=True),
+            True,
         ),
     ],
-    ids=['as they are', 'ignore_index', 'reduce_zero_label', 'values'],
+    ids=['as they are', 'ignore_index', 'reduce_zero_label', 'values', '9 and 255', '0 and 255'],
 )
 @pytest.mark.parametrize('split', ['folders', 'lists'])
-def test_masks_become_those_of_the_classes(own, toy_voc, change, options, mapping, split):
+def test_masks_become_those_of_the_classes(own, toy_voc, change, options, is_written, split):
     """Pixel by pixel those that were drawn, whatever the values in the files."""
     root, names = own(change, split=split)
     found = read_own_folders(root, names, **options)
-    assert found.classes == [*CLASSES] and (mapping is None) == (not found.notes)
+    assert found.classes == [*CLASSES] and bool(found.notes) == is_written
     for part, of in found.dataset.items():
         stems = (toy_voc / f'ImageSets/Segmentation/{part}.txt').read_text().split()
         assert found.counts[part] == len(stems)
@@ -127,6 +136,84 @@ def test_what_does_not_fit_is_named(own, change, classes, options, message):
         read_own_folders(root, names, **options)
 
 
+def test_255_is_what_does_not_count_where_it_is_said(own):
+    """Of two classes and 0 and 255 it is the second one, unless someone says otherwise."""
+    root, names = own(lambda mask: np.where(mask == 0, 0, 255), ('ground', 'thing'))
+    found = read_own_folders(root, names, ignore_index=255)
+    assert found.notes == ['no mask holds thing'] and not (root / 'masks_as_classes').exists()
+    assert '255 is thing' in read_own_folders(root, names).notes[0]
+    with pytest.raises(ValueError, match="--ignore-index 1 is the value of the class 'thing'"):
+        read_own_folders(root, names, ignore_index=1)
+
+
+def test_of_lists_alone_images_and_masks_are_needed(own):
+    """As in VOC, whose folders hold more images than masks; names may have spaces and folders."""
+    root, names = own(split='lists')
+    lists = {name: (root / f'{name}.txt').read_text().split() for name in ('train', 'val')}
+    odd, other = lists['val'][:2]
+    for folder, ending in (('images', 'jpg'), ('masks', 'png')):
+        (root / folder / 'more').mkdir()
+        (root / f'{folder}/{odd}.{ending}').rename(root / f'{folder}/more/a b.v1.{ending}')
+    (root / f'masks/{other}.png').unlink()
+    (root / 'val.txt').write_text('\n'.join(['more/a b.v1', *lists['val'][2:]]))
+    found = read_own_folders(root, names)
+    assert found.counts == dict(train=len(lists['train']), val=len(lists['val']) - 1)
+    assert found.notes[0] == f'1 images of {root}/images are in no list: they are not used'
+
+    from mmengine.registry import DATASETS, init_default_scope
+
+    init_default_scope('mmseg')
+    load = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
+    dataset = DATASETS.build(dict(**found.dataset['val'], pipeline=load))
+    assert len(dataset) == found.counts['val'] and dataset[0]['gt_seg_map'].shape
+
+    before = (root / 'train.txt').read_text()
+    (root / 'val.txt').write_text('nothing.jpg\nno\n')
+    with pytest.raises(ValueError, match="names 'nothing.jpg' and 1 more, and there is no such"):
+        read_own_folders(root, names)
+    (root / 'val.txt').unlink()
+    with pytest.raises(ValueError, match='has train.txt, but no list of the other images'):
+        read_own_folders(root, names)
+    assert (root / 'train.txt').read_text() == before
+
+
+def test_nothing_is_written_where_something_does_not_fit(own, tmp_path):
+    root, names = own(split='none')
+    first = sorted((root / 'masks').iterdir())[0]
+    whole = Image.open(first).copy()
+    whole.crop((0, 0, 40, 30)).save(first)
+    with pytest.raises(
+        ValueError, match='is 40 x 30 pixels, its image .*: both must have one size'
+    ):
+        read_own_folders(root, names)
+    # On its side, as a telephone writes it, with how to turn it in the file.
+    image = root / f'images/{first.stem}.jpg'
+    turned = Image.open(image).rotate(90, expand=True).crop((0, 0, 50, 64))
+    exif = turned.getexif()
+    exif[274] = 6
+    turned.save(image, exif=exif)
+    whole.crop((0, 0, 64, 50)).save(first)
+    whole.save(root / 'masks/lone.png')
+    names.write_bytes('kähler'.encode('latin1'))
+    with pytest.raises(ValueError, match='must be a text in UTF-8'):
+        read_own_folders(root, names)
+    assert not list(root.glob('*.txt'))
+    names.write_bytes(b'\xef\xbb\xbf' + '\n'.join([*CLASSES, 'more']).encode())
+    found = read_own_folders(root, names)
+    assert found.classes == [*CLASSES, 'more'] and sorted(p.name for p in root.glob('*.txt'))
+    text = '; '.join(found.notes)
+    assert '1 masks of' in text and 'no mask holds more' in text and 'train.txt is written' in text
+
+
+def test_a_refused_recipe_leaves_nothing(repo, here, own, tmp_path):
+    root, names = own()
+    configs, out = repo / 'configs/small/demo', tmp_path / 'r'
+    words = [repo / 'tools/new_recipe.py', configs / 'teacher.py', configs / 'student.py']
+    words += ['--out', out / 'r.py', '--data', root, '--classes', names]
+    assert 'nonsense' in here(*words, '--student-feature', 'nonsense', ok=False)
+    assert not list(out.glob('*.py'))
+
+
 def test_folders_that_are_not_there(own, tmp_path):
     root, names = own()
     next((root / 'masks/val').iterdir()).unlink()
@@ -147,6 +234,7 @@ def test_folders_that_are_not_there(own, tmp_path):
         'mmseg::ocrnet/ocrnet_hr18_4xb2-40k_cityscapes-512x1024.py',  # a list of heads
         'mmseg::unet/unet-s5-d16_fcn_4xb4-ce-1.0-dice-3.0-40k_chase-db1-128x128.py',  # wraps
         'mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py',  # reduce_zero_label
+        'mmseg::ddrnet/ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes-1024x1024.py',  # class weights
     ],
 )
 def test_a_config_of_mmseg_on_them(own, config, tmp_path):
@@ -163,6 +251,9 @@ def test_a_config_of_mmseg_on_them(own, config, tmp_path):
         head = cfg.model.get(name) or []
         for of in head if isinstance(head, list) else [head]:
             assert of.num_classes == len(CLASSES)
+            losses = of.get('loss_decode') or []
+            for loss in losses if isinstance(losses, list) else [losses]:
+                assert loss.get('class_weight') is None
     init_default_scope('mmseg')
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     ids = dataset[0]['data_samples'].gt_sem_seg.data.unique()

@@ -1,0 +1,100 @@
+"""Where images and masks of one's own lie, and which of them train and validate."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from .layouts import DataError
+
+_FOLDERS = (('images', 'masks'), ('images', 'labels'), ('img_dir', 'ann_dir'))
+_FOLDERS += (('JPEGImages', 'SegmentationClass'),)
+_SPLITS = (('train', 'val'), ('train', 'validation'), ('training', 'validation'))
+IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
+_HELD_OUT = 10  # one image of so many validates, where no one says which
+_SHOWN = 8
+
+Images = dict[str, list[str]]  # endings by name, which has no ending but may have a folder
+
+
+class Split(NamedTuple):
+    """The images of a part."""
+
+    folder: str  # below images and masks; '': those themselves
+    listed: str  # the file of names; '': all that are in the folder
+    images: Images
+
+
+def find_folders(root: Path) -> tuple[str, str]:
+    """The folders of images and masks."""
+    for pair in _FOLDERS:
+        if all((root / name).is_dir() for name in pair):
+            return pair
+    there = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
+    raise DataError(
+        f'--data {root} must hold two folders, {" or ".join(" and ".join(of) for of in _FOLDERS)}; '
+        + (
+            f'it has {", ".join(there[:_SHOWN]) or "nothing"}'
+            if root.is_dir()
+            else 'it is no folder'
+        )
+    )
+
+
+def find_splits(root: Path, images: str, masks: str) -> tuple[dict[str, Split], list[str]]:
+    """Those of 'train' and 'val'; what is not used."""
+    for names in _SPLITS:
+        if all((root / images / name).is_dir() for name in names):
+            found = {
+                key: Split(name, '', _images_of(root / images / name))
+                for key, name in zip(('train', 'val'), names)
+            }
+            return found, []
+    everything = _images_of(root / images)
+    for folder in ('', 'ImageSets/Segmentation/'):
+        lists = {name: f'{folder}{name}.txt' for name in ('train', 'val')}
+        there = [path for path in lists.values() if (root / path).is_file()]
+        if len(there) == 1:
+            raise DataError(
+                f'{root} has {there[0]}, but no list of the other images: train.txt and val.txt '
+                'are needed, a name without its ending in each line, or none of them'
+            )
+        if there:
+            splits = {n: Split('', p, _listed(root / p, everything)) for n, p in lists.items()}
+            unused = len(everything) - len({name for of in splits.values() for name in of.images})
+            note = f'{unused} images of {root / images} are in no list: they are not used'
+            return splits, [note] * (unused > 0)
+    if len(everything) < 2:
+        raise DataError(f'{root / images} has {len(everything)} images: at least 2 are needed')
+    names = [*everything]
+    parts = dict(train=[n for n in names if n not in {*names[::_HELD_OUT]}])
+    parts['val'] = names[::_HELD_OUT]
+    splits = {
+        part: Split('', f'{part}.txt', {name: everything[name] for name in of})
+        for part, of in parts.items()
+    }
+    notes = [f'every {_HELD_OUT}th image validates']
+    if lone := _images_of(root / masks).keys() - everything.keys():
+        notes.append(f'{len(lone)} masks of {root / masks} have no image: they are not used')
+    return splits, notes
+
+
+def _listed(path: Path, everything: Images) -> Images:
+    """The images that a list names."""
+    lines = path.read_text(encoding='utf-8').splitlines()
+    names = [line.strip() for line in lines if line.strip()]
+    if strange := [name for name in names if name not in everything]:
+        more = f' and {len(strange) - 1} more' if len(strange) > 1 else ''
+        raise DataError(
+            f'{path} names {strange[0]!r}{more}, and there is no such image; a line is the name of '
+            'one without its ending'
+        )
+    return {name: everything[name] for name in names}
+
+
+def _images_of(folder: Path) -> Images:
+    """As mmseg finds them: subfolders too, nothing that is hidden."""
+    found: Images = {}
+    for path in sorted(folder.rglob('*')):
+        if path.suffix.lower() in IMAGES and not path.name.startswith('.'):
+            name = path.relative_to(folder).with_suffix('').as_posix()
+            found.setdefault(name, []).append(path.suffix)
+    return found
