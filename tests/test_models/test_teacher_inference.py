@@ -5,12 +5,13 @@ import copy
 import pytest
 import torch
 from fixtures.networks import NETWORKS
-from mmengine.registry import MODELS
-from mmrazor.models.task_modules.recorder import ParameterRecorder
+from mmengine.registry import MODELS, DefaultScope
+from mmengine.runner.checkpoint import load_state_dict
+from mmrazor.models.task_modules.recorder import RecorderManager
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmrazor_tat.models.teacher.inference import NormsToFold
+from mmrazor_tat.models.teacher.inference import fold_norms
 
 SIZE = (3, 64, 64)
 LEFT = dict(bisenet=1)  # norms that follow no convolution
@@ -34,13 +35,12 @@ def norms(model: nn.Module) -> int:
     return sum(isinstance(module, _BatchNorm) for module in model.modules())
 
 
-@torch.no_grad()
-def fold(model: nn.Module, recorders=()) -> int:
+def fold(model: nn.Module, **recorders: dict) -> int:
     """How many batch norms are gone."""
-    before, found = norms(model), NormsToFold()
-    with found:
-        model(torch.zeros(1, *SIZE), mode='tensor')
-    found.fold(model, dict(recorders))
+    with DefaultScope.overwrite_default_scope('mmrazor'):
+        before, manager = norms(model), RecorderManager(recorders)
+    manager.initialize(model)
+    fold_norms(model, manager, (1, *SIZE))
     return before - norms(model)
 
 
@@ -58,28 +58,137 @@ def test_the_features_are_the_same(name):
     assert not any(p.requires_grad for p in model.parameters())
 
 
-class Tricky(nn.Module):
-    """Norms that were made after a convolution, and read nothing of it, or not it alone."""
+class Network(nn.Module):
+    """Two convolutions with norms, called as a subclass says, and a third pair that is as usual."""
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        for name in ('early', 'shared', 'twice', 'good'):
-            self.add_module(f'{name}_conv', nn.Conv2d(3, 3, 1))
-            self.add_module(f'{name}_norm', nn.BatchNorm2d(3))
-            nn.init.normal_(self.get_submodule(f'{name}_norm').running_mean)
+        self.conv, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+        self.conv2, self.norm2 = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+        self.usual_conv, self.usual_norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+        for norm in (self.norm, self.norm2, self.usual_norm):
+            nn.init.normal_(norm.running_mean)
+            nn.init.uniform_(norm.running_var, 0.2, 2)
 
     def forward(self, x, mode='tensor'):
-        x = self.early_conv(self.early_norm(x))
-        y = self.shared_conv(x)
-        x = self.shared_norm(y) + y
-        x = self.twice_norm(self.twice_conv(self.twice_norm(self.twice_conv(x))))
-        return self.good_norm(self.good_conv(x).relu_().neg_().neg_()) + self.good_conv(x)
+        x = self.inner(x)
+        x, *more = x if isinstance(x, tuple) else (x,)
+        return self.usual_norm(self.usual_conv(x)), *more
 
 
-def test_what_has_another_reader_is_left_as_it_is():
-    model = Tricky().eval()
+class NormFirst(Network):
+    def inner(self, x):
+        return self.conv(self.norm(x))
+
+
+class TwoReaders(Network):
+    def inner(self, x):
+        y = self.conv(x)
+        return self.norm(y) + y
+
+
+class CalledTwice(Network):
+    def inner(self, x):
+        return self.norm(self.conv(self.norm(self.conv(x))))
+
+
+class InPlaceBetween(Network):
+    def inner(self, x):
+        return self.norm(self.conv(x).relu_().neg_().neg_()) + self.conv(x)
+
+
+class TwoNames(Network):
+    """A U-Net's encoder over a trunk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(self.conv, self.norm, nn.ReLU())
+
+    def inner(self, x):
+        return self.encoder(x)
+
+
+class NoStatistics(Network):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3, track_running_stats=False)
+
+    def inner(self, x):
+        return self.norm(self.conv(x))
+
+
+class OfTheBatch(Network):
+    def train(self, mode=True):
+        super().train(mode)
+        self.norm.train()
+        return self
+
+    def inner(self, x):
+        return self.norm(self.conv(x))
+
+
+class GivesItToo(Network):
+    def inner(self, x):
+        y = self.conv(x)
+        return self.norm(y), y
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    'kind',
+    [NormFirst, TwoReaders, CalledTwice, InPlaceBetween, TwoNames, NoStatistics, OfTheBatch]
+    + [GivesItToo],
+)
+def test_a_norm_that_is_not_its_convolution_s_alone_is_left(kind):
+    model = kind().eval()
     before = model(IMAGES)
-    assert fold(model) == 0 and torch.equal(model(IMAGES), before)
+    assert fold(model) == 1 and not isinstance(model.usual_norm, nn.BatchNorm2d)
+    for a, b in zip(before, model(IMAGES)):
+        assert (a - b).abs().max() <= 1e-5 * a.abs().max()
+
+
+class NoBias(Network):
+    def inner(self, x):
+        return self.norm(nn.functional.conv2d(x, self.conv.weight))
+
+
+class ReadsTheNorm(Network):
+    def inner(self, x):
+        return self.norm(self.conv(x)) * self.norm.weight.mean()
+
+
+class InAList(Network):
+    def inner(self, x):
+        norms = self.__dict__.setdefault('kept', [self.norm])
+        return norms[0](self.conv(x))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('kind', [NoBias, ReadsTheNorm, InAList])
+def test_a_network_that_would_give_other_maps_is_put_back(kind, caplog):
+    model = kind().eval()
+    before = model(IMAGES)[0]
+    with caplog.at_level('WARNING', logger='mmengine'):
+        assert fold(model) == 0
+    assert torch.equal(model(IMAGES)[0], before)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(('kind', 'place'), [('ModuleOutputs', 'first'), ('ModuleInputs', 'then')])
+def test_what_is_recorded_of_a_part_is_left_as_it_is(kind, place):
+    """The container has the convolution last, or the norm first."""
+
+    class Parts(Network):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.then = nn.Sequential(self.conv), nn.Sequential(self.norm, nn.ReLU())
+            del self.conv, self.norm
+
+        def inner(self, x):
+            return self.then(self.first(x))
+
+    model = Parts().eval()
+    assert fold(model, part=dict(type=kind, source=place)) == 1
 
 
 @torch.no_grad()
@@ -87,9 +196,18 @@ def test_what_is_recorded_is_left_as_it_is():
     model = trained(NETWORKS['fcn'])
     count, before = norms(model), model(IMAGES, mode='tensor')
     model.decode_head.convs[0].conv.register_forward_hook(lambda *_: None)
-    weight = ParameterRecorder('backbone.layer1.0.conv1.weight')
-    assert fold(model, dict(weight=weight)) == count - 2
+    weight = dict(type='Parameter', source='backbone.layer1.0.conv1.weight')
+    assert fold(model, weight=weight) == count - 2
     torch.testing.assert_close(model(IMAGES, mode='tensor'), before)
+
+
+def test_weights_as_they_were_cannot_be_loaded_any_more():
+    model = trained(NETWORKS['fcn'])
+    weights = copy.deepcopy(model.state_dict())
+    fold(model)
+    with pytest.raises(RuntimeError, match='build it with fold_teacher=False'):
+        load_state_dict(model, weights)
+    model.load_state_dict(copy.deepcopy(model.state_dict()))
 
 
 def test_the_distillation_folds_and_keeps_the_identity(distillation):
@@ -139,6 +257,18 @@ def test_a_training_with_each_option(distillation, name):
     assert losses[1] == pytest.approx(losses[0], rel=1e-5 if exact else 1e-2)
     if not exact:
         assert not torch.equal(maps[0], maps[1])
+
+
+@torch.no_grad()
+def test_the_weights_of_a_compiled_teacher_are_constants(distillation):
+    """As torch's "freezing" makes them: this is where the time is gained."""
+    model = distillation(1, 'frozen', **{'model.teacher_compile': True}).model
+    model.record(IMAGES)
+    before = model.distiller.raw_record('feature', False).clone()
+    for weight in model.teacher.parameters():
+        weight.mul_(0.5)
+    model.record(IMAGES)
+    assert torch.equal(model.distiller.raw_record('feature', False), before)
 
 
 @pytest.mark.slow

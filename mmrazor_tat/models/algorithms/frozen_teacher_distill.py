@@ -21,7 +21,7 @@ from ..gradient_shares import TASK, LossGradient, loss_gradients
 from ..probe import probe
 from ..teacher.checkpoints import TeacherOfCheckpoints
 from ..teacher.identity import TeacherIdentity
-from ..teacher.inference import NormsToFold, TeacherInference
+from ..teacher.inference import TeacherInference, fold_norms
 from ..teacher.input import TeacherInput, batch_statistics
 from ..teacher.load import load_teacher
 from .checks import check_loss_weights, check_names, check_padding, check_that_the_student_learns
@@ -53,7 +53,8 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
         teacher_mode: 'eval', or 'bn_train': in training its batch norms take the statistics of the
             batch, as the released code's do; their running statistics stay as they are.
         fold_teacher: fold the batch norms of a teacher from ``teacher_ckpt`` into its convolutions
-            (in 'eval' mode): the same maps to rounding.
+            (in 'eval' mode): the same maps to rounding. It is tried; where the maps are not the
+            same it is left as it is, with a warning.
         teacher_channels_last: run it in this memory format; faster on some processors.
         teacher_dtype: 'bfloat16' or 'float16': run it under autocast; its maps are rounded then.
         teacher_compile: run it through ``torch.compile``, its weights as constants.
@@ -125,12 +126,10 @@ class FrozenTeacherDistill(TeacherOfCheckpoints, SingleTeacherDistill):
         images = max((getattr(loss, 'least_images', 1) for loss in losses), default=1)
         channels = input_channels(self)
         inputs = next(self.student.parameters()).new_zeros(images, channels, *size)
-        folds = fold_teacher and teacher_ckpt is not None and teacher_mode == 'eval'
-        norms = NormsToFold() if folds else None
-        with norms or contextlib.nullcontext():
-            probe(self.student, self.teacher, self.distiller, inputs)
-        if norms is not None:
-            norms.fold(self.teacher, self.distiller.teacher_recorders.recorders)
+        probe(self.student, self.teacher, self.distiller, inputs)
+        if fold_teacher and teacher_ckpt is not None and teacher_mode == 'eval':
+            fold_norms(self.teacher, self.distiller.teacher_recorders, (1, *inputs.shape[1:]))
+            self.distiller.reset_records()
         self.measures_gradients = self._padding_is_checked = self._learning_is_checked = False
         self.loss_gradients: dict[str, dict[str, LossGradient]] = {}
         self._keep_teacher_out_of_checkpoints()
