@@ -1,18 +1,28 @@
 #!/usr/bin/env bash
-# All that wants a GPU, in two halves of four minutes: the tests, the operator, whole steps, and, if
+# All that wants a GPU, in two halves of at most five minutes: the tests, the operator, whole steps, and, if
 # time is left, a run on photographs. What is done is not done again; OUT/gpu.md has it all.
 #
-#   bash benchmarks/gpu.sh [--half 1|2] [--out work_dirs/gpu] [--voc VOC2012] [--device cpu --small]
+#   bash benchmarks/gpu.sh [--half 1|2] [--out work_dirs/gpu_cuda] [--voc VOC2012] [--device cpu --small]
 set -uo pipefail
 cd "$(dirname "$0")/.."
-device=cuda half='' small='' out=work_dirs/gpu voc='' python=${PYTHON:-python}
+device=cuda half='' small='' out='' voc='' python=${PYTHON:-python}
 while [ $# -gt 0 ]; do
   case $1 in
-    --device | --half | --out | --voc) declare "${1#--}=$2" && shift 2 ;;
+    --device | --half | --out | --voc)
+      [ $# -gt 1 ] || { echo "gpu.sh: $1 needs a value" >&2 && exit 2; }
+      declare "${1#--}=$2" && shift 2
+      ;;
     --small) small=yes && shift ;;
+    --help) sed -n '2,5s/^# *//p' "$0" && exit ;;
     *) echo "gpu.sh: unknown option $1" >&2 && exit 2 ;;
   esac
 done
+if [ "$device" = cuda ] && ! "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
+  echo 'gpu.sh: torch finds no card; --device cpu --small is a rehearsal' >&2
+  exit 2
+fi
+# A rehearsal is not taken for the real thing.
+out=${out:-work_dirs/gpu_$device${small:+_small}}
 mkdir -p "$out"
 failed=0
 
@@ -33,7 +43,7 @@ part() {
 }
 
 cases=(r18 r18-b16 mobilenet v3-mobilenet whole-64 whole-128) operator=() step=(--crop 512 --batch 16)
-dtypes=(float32 tf32 bfloat16 float16) teachers=(folded as_it_is channels_last bfloat16)
+dtypes=(float32 tf32 bfloat16 float16) teachers=(folded as_it_is channels_last bfloat16 compiled)
 if [ -n "$small" ]; then
   cases=(r18) operator=(--side 64 --batch 1 --repeats 1 --no-memory)
   step=(--crop 256 --batch 2 --repeats 1 configs/tat/tat_deeplabv3_r101-d8_r18-d8_4xb4-40k_voc12aug-512x512.py)
@@ -41,13 +51,15 @@ if [ -n "$small" ]; then
 fi
 
 export MMRAZOR_TAT_DEVICE=$device CUBLAS_WORKSPACE_CONFIG=:4096:8
-part 1 tests 120 "$python" -m pytest -q tests/test_gpu.py tests/test_mixed_precision
-part 1 operator 150 "$python" benchmarks/lean_operator.py --device "$device" --cases "${cases[@]}" \
-  "${operator[@]}" --out "$out/operator"
-part 1 operator_bfloat16 60 "$python" benchmarks/lean_operator.py --device "$device" --cases r18 \
+part 1 tests 100 "$python" -m pytest -q tests/test_gpu.py tests/test_mixed_precision
+for case in "${cases[@]}"; do
+  part 1 "operator_$case" 30 "$python" benchmarks/lean_operator.py --device "$device" --cases "$case" \
+    "${operator[@]}" --out "$out/operator_$case"
+done
+part 1 operator_bfloat16 30 "$python" benchmarks/lean_operator.py --device "$device" --cases r18 \
   "${operator[@]}" --scales auto --dtype bfloat16 --methods batched ours --out "$out/operator_bfloat16"
 for dtype in "${dtypes[@]}"; do
-  part 2 "step_$dtype" 70 "$python" benchmarks/step.py --device "$device" "${step[@]}" --dtype "$dtype" \
+  part 2 "step_$dtype" 60 "$python" benchmarks/step.py --device "$device" "${step[@]}" --dtype "$dtype" \
     --teachers "${teachers[@]}" --out "$out/step_$dtype"
 done
 if [ -n "$voc" ]; then

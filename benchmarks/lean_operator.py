@@ -12,6 +12,7 @@ import multiprocessing
 import statistics
 from pathlib import Path
 from typing import Union
+from unittest import mock
 
 import measure
 import torch
@@ -20,6 +21,7 @@ from torch.nn.attention.flex_attention import flex_attention
 
 from mmrazor_tat.functional import scale_of
 from mmrazor_tat.models import HierarchicalTaTLoss, PatchGroupTaTLoss
+from mmrazor_tat.ops import attention
 
 R18 = (
     dict(type='patch', grid=(16, 16), groups=64, weight=0.1),
@@ -103,13 +105,24 @@ def sdpa(loss, s_feature, t_feature):
         loss.lean = chosen
 
 
+def ours(loss, s_feature, t_feature):
+    return loss(s_feature, t_feature)
+
+
+def unflushed(loss, s_feature, t_feature):
+    """Ours as it was before weights that are next to nothing became zeros."""
+    with mock.patch.object(attention, 'flush_tiny', lambda weights: weights):
+        return loss(s_feature, t_feature)
+
+
 METHODS = dict(
     released=released,
     batched=batched,
     sdpa=sdpa,
     compiled=torch.compile(batched, dynamic=False),
     flex=torch.compile(functools.partial(batched, attention=flex), dynamic=False),
-    ours=lambda loss, s_feature, t_feature: loss(s_feature, t_feature),
+    unflushed=unflushed,
+    ours=ours,
 )
 
 
@@ -150,6 +163,9 @@ def measured(case: str, scale: Union[float, str], args: argparse.Namespace) -> d
         raise RuntimeError(f'{case}: the methods disagree: {values}')
     seconds = measure.time_in_turns(runs, args.repeats)
     peaks = {}
+    if args.device.startswith('cuda') and not args.no_memory:  # by the allocator: here
+        peaks = {method: measure.peak_memory(run, args.device) for method, run in runs.items()}
+        args = argparse.Namespace(**{**vars(args), 'no_memory': True})
     with multiprocessing.get_context('spawn').Pool(1, maxtasksperchild=1) as fresh:
         for method in [] if args.no_memory else runs:
             peaks[method] = fresh.apply(peak_of, (case, scale, method, args))

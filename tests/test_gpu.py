@@ -59,13 +59,34 @@ def test_the_operator_is_that_in_float64(dtype, softmax_over, scale):
             assert distance(ours, theirs) < 1e-3
 
 
-def test_a_compiled_step():
+def test_a_compiled_loss():
     loss, s, t = loss_and_maps('float32')
     loss.to(DEVICE)
     expected = run(loss, s.to(DEVICE), t.to(DEVICE))
     loss.zero_grad()
     value, ds, _ = run(torch.compile(loss), s.to(DEVICE), t.to(DEVICE))
     assert value == pytest.approx(expected[0], rel=1e-5) and distance(ds, expected[1]) < 1e-5
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(teacher_channels_last=True),
+        dict(teacher_dtype='bfloat16'),
+        dict(teacher_dtype='float16'),
+        dict(teacher_compile=True),
+    ],
+    ids=lambda options: '-'.join(map(str, *options.items())),
+)
+def test_a_teacher_that_is_run_otherwise_teaches_the_same(options, distillation, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, 'allow_tf32', False)
+    maps = []
+    for number, of in enumerate((dict(fold_teacher=False), options)):
+        runner = distillation(2, f'run_{number}', **{f'model.{k}': v for k, v in of.items()})
+        runner.train()
+        maps.append(runner.model.distiller.raw_record('feature', False))
+    assert maps[1].dtype == torch.float32
+    assert distance(maps[1], maps[0]) < (3e-2 if 'teacher_dtype' in options else 1e-4)
 
 
 @card
@@ -96,7 +117,8 @@ def test_a_resumed_run_is_bit_for_bit_the_same(distillation):
 
 @card
 def test_sync_bn_and_nccl(toy_voc, save_weights, tmp_path):
-    """One process, as ``torchrun`` starts it: NCCL, SyncBN's own kernel, DDP."""
+    """As ``torchrun`` starts it: NCCL, DDP, SyncBN (of one process, for which torch takes the plain
+    kernel)."""
     from mmengine import Config
 
     import mmrazor_tat

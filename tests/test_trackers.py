@@ -3,6 +3,8 @@
 import importlib.util
 import re
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -22,6 +24,12 @@ default_hooks = dict(
 SCALARS = ('distill.loss_tat', 'distill.tat_patch', 'mIoU', 'teacher/mIoU')
 
 
+def blocks(repo, language: str, word: str) -> list[str]:
+    """Of the page, with its folder of a run."""
+    page = (repo / 'docs/guides/trackers.md').read_text().replace('WORK_DIR', 'work')
+    return [b for b in re.findall(rf'```{language}\n(.*?)```', page, re.S) if word in b]
+
+
 @pytest.fixture
 def run(repo, command, toy_options, demo_teacher, tmp_path):
     """A function that trains the demo's recipe with the guide's block of a backend."""
@@ -29,9 +37,7 @@ def run(repo, command, toy_options, demo_teacher, tmp_path):
     def run(backend: str) -> str:
         if importlib.util.find_spec(NEEDED[backend]) is None:
             pytest.skip(f'{NEEDED[backend]} is not installed: make test-trackers')
-        page = (repo / 'docs/guides/trackers.md').read_text()
-        blocks = re.findall(r'```python\n(.*?)```', page, re.S)
-        (block,) = [block for block in blocks if backend in block]
+        (block,) = blocks(repo, 'python', backend)
         base = repo / 'configs/small/demo/tat_student.py'
         (tmp_path / 'tracked.py').write_text(f'_base_ = [{str(base)!r}]\n{HOOKS}{block}')
         options = [*toy_options, f'model.teacher_ckpt={demo_teacher}']
@@ -53,7 +59,7 @@ def test_tensorboard(run, tmp_path):
     assert any(name.startswith('attention_') for name in found['images'])
 
 
-def test_mlflow(run, tmp_path):
+def test_mlflow(run, repo, tmp_path):
     run('MLflowVisBackend')
     with sqlite3.connect(tmp_path / 'mlflow.db') as store:
         keys = {key for (key,) in store.execute('select distinct key from metrics')}
@@ -62,14 +68,27 @@ def test_mlflow(run, tmp_path):
     artifacts = [path.name for path in tmp_path.rglob('*') if 'artifacts' in path.parts]
     assert any(name.startswith('attention_') for name in artifacts), (place, artifacts)
     assert 'student_best.pth' in artifacts
+    (tmp_path / 'work/report.html').write_text('a report')
+    with sqlite3.connect(tmp_path / 'mlflow.db') as store:
+        ((run_id,),) = store.execute('select run_uuid from runs').fetchall()
+    (shown,) = blocks(repo, 'bash', 'log-artifact')
+    shown = shown.replace('mlflow artifacts', f'{sys.executable} -m mlflow artifacts')
+    subprocess.run(['bash', '-ec', shown.replace(' ID', f' {run_id}')], cwd=tmp_path, check=True)
+    assert [path for path in tmp_path.rglob('report.html') if 'artifacts' in path.parts]
 
 
-def test_wandb(run, tmp_path):
+def test_wandb(run, repo, tmp_path, monkeypatch):
     run('WandbVisBackend')
     (log,) = tmp_path.rglob('run-*.wandb')
     content = log.read_bytes()
     assert all(name.encode() in content for name in (*SCALARS, 'grad_share/'))
     assert [path for path in tmp_path.rglob('media/images/**/*.png') if 'attention_' in str(path)]
+    (tmp_path / 'work/report.html').write_text('a report')
+    (shown,) = blocks(repo, 'python', 'log_artifact')
+    monkeypatch.chdir(tmp_path)
+    exec(shown, {})
+    (other,) = {*tmp_path.rglob('run-*.wandb')} - {log}
+    assert b'report.html' in other.read_bytes()
 
 
 def test_aim(run, tmp_path):

@@ -42,7 +42,7 @@ def main() -> None:
             print(*rows[-1], sep='  ', flush=True)
         header = ['network', 'runtime', 'parameters, M', 'file, MB', 'ms an image', 'mIoU']
         machine = machine_line(describe_machine())
-        text = f'{markdown_table(header, rows)}\n\n{args.num_images} images at most; {machine}\n'
+        text = f'{markdown_table(header, rows)}\n\n{of.images} images, one by one; {machine}\n'
         print(f'\n{text}')
         if args.out is not None:
             write_atomically(args.out, text)

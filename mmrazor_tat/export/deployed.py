@@ -34,6 +34,7 @@ class Deployed(NamedTuple):
     megabytes: float  # of the file that the runtime reads
     milliseconds: float  # of an image, the median
     miou: float  # per cent
+    images: int  # that were run
 
 
 def compare_deployed(
@@ -77,7 +78,8 @@ def compare_deployed(
         for runtime in runtimes:
             network, file = _network(runtime, model, folder, cfg)
             size = file.stat().st_size / 1e6
-            yield Deployed(name, runtime, count, size, *_measure(network, model, samples))
+            measured = _measure(network, model, samples)
+            yield Deployed(name, runtime, count, size, *measured, samples.count)
 
 
 class _Samples:

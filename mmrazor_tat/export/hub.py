@@ -1,18 +1,23 @@
 """An exported student as the hubs of Hugging Face and ModelScope take it."""
 
+import inspect
 import json
+import re
 import shutil
 import statistics
 from pathlib import Path
 from typing import Any, Optional
 
 from mmengine import Config
+from mmrazor.registry import MODELS
 
 from ..compat.checkpoints import read_checkpoint
+from ..models.teacher.identity import KEY, TeacherIdentity
 from ..utils.config_options import read_config
 from ..utils.configs import is_classifier, is_recipe
 from ..utils.errors import how_to_install, is_installed
 from ..utils.files import write_atomically
+from ..utils.networks import seed_of
 from ..utils.work_dir import NO_METRICS, read_lines
 from .make import CHECKPOINT, CONFIG, ONNX, REPORT
 
@@ -20,6 +25,8 @@ CARD = 'README.md'
 _CARD = """---
 # To fill: the licence of the weights, which follows from that of the data and of the teacher.
 license: other
+license_name: to-be-filled
+license_link: LICENSE
 library_name: {library}
 pipeline_tag: {task}
 tags:
@@ -46,6 +53,7 @@ model.load_state_dict(load_file('model.safetensors'))
 
 `model.dataset_meta = model.cfg.dataset_meta` names the classes. `student.py` is a complete config
 for {library} alone{onnx}. `export.json` has SHA-256 sums, versions and the preprocessing.
+(Where mmcv-lite stands for mmcv: `import mmrazor_tat` first.)
 """
 _SCORES = {'mIoU': 'mean_iou', 'accuracy/top1': 'accuracy'}  # as the hubs name them
 
@@ -98,19 +106,23 @@ def write_hub_folder(
     task = 'image-classification' if is_classifier(cfg) else 'image-segmentation'
     framework = dict(framework='pytorch', task=task)
     write_atomically(folder / 'configuration.json', json.dumps(framework, indent=2) + '\n')
-    write_atomically(folder / CARD, _card(cfg, checkpoint, report, task, folder))
+    write_atomically(folder / CARD, _card(cfg, Path(checkpoint), report, task, folder))
 
 
 def _card(cfg: Config, checkpoint: Path, report: dict, task: str, folder: Path) -> str:
-    network = report['network']
+    network, run = report['network'], read_checkpoint(str(checkpoint))
     title = f'{network["backbone"]} + {network.get("decode_head") or network["head"]}'
-    distilled = 'Trained without a teacher.\n'
+    distilled = '* **Teacher**: none in the config that this was made from.'
     if is_recipe(cfg):
-        distilled = f'{_distilled(cfg)}\n'
+        distilled = _distilled(cfg, run.get('state_dict', {}))
         title += ', distilled'
     dataset = (cfg.get('val_dataloader') or {}).get('dataset') or {}
     data = f'`{dataset.get("type", "not named")}`'
-    scores, index = _scores(Path(checkpoint).parent), ''
+    if dataset.get('data_root'):
+        data += f' in the folder `{Path(dataset["data_root"]).name}`'
+    seed = seed_of(cfg, run.get('meta', {}))
+    scores, seeds = _scores(checkpoint.parent, [] if seed is None else [seed])
+    index = ''
     known = {_SCORES[name]: values for name, values in scores.items() if name in _SCORES}
     if known:
         kind = str(dataset.get('type'))
@@ -128,34 +140,43 @@ def _card(cfg: Config, checkpoint: Path, report: dict, task: str, folder: Path) 
         parameters=network['parameters'] / 1e6,
         count=len(network['classes']),
         classes=', '.join(network['classes'][:20]) + ', ...' * (len(network['classes']) > 20),
-        distilled=distilled.rstrip(),
+        distilled=distilled,
         data=data,
-        scores=_in_words(scores),
+        scores=_in_words(scores, seeds),
         onnx=', `student.onnx` the same network' * (folder / ONNX).exists(),
     )
 
 
-def _distilled(cfg: Config) -> str:
+def _distilled(cfg: Config, weights: dict) -> str:
+    """Teacher and method; ``weights``: of the run's checkpoint, which names its teacher."""
     teacher, losses = cfg.model.teacher, cfg.model.distiller.distill_losses.values()
-    kinds = ', '.join(f'`{loss["type"].split(".")[-1]}`' for loss in losses)
     parts = ' + '.join(
         str(of['type'])
         for of in (teacher.get('backbone'), teacher.get('decode_head') or teacher.get('head'))
         if isinstance(of, dict)
     )
     depth = (teacher.get('backbone') or {}).get('depth')
-    named = Path(str(cfg.model.get('teacher_ckpt') or 'not named')).name
-    return (
-        f'* **Teacher**: {parts}{f", depth {depth}" if depth else ""}; weights `{named}`\n'
-        f'* **Method**: {kinds} ([mmrazor_tat](https://github.com/mmrazor-tat/mmrazor_tat))'
-    )
+    named, digest = str(cfg.model.get('teacher_ckpt') or 'not named'), ''
+    if KEY in weights:
+        identity = TeacherIdentity.from_tensor(weights[KEY])
+        named, digest = identity.checkpoint, f', SHA-256 `{identity.sha256}`'
+    lines = [
+        f'* **Teacher**: {parts}{f", depth {depth}" if depth else ""}; weights '
+        f'`{Path(named).name}`{digest}'
+    ]
+    for kind in dict.fromkeys(loss['type'] for loss in losses):
+        about = (inspect.getdoc(MODELS.get(kind)) or '').split('\n\n')[0]
+        lines.append(f'* **Method**: `{kind.split(".")[-1]}`: {" ".join(about.split())}')
+    lines[-1] += ' ([mmrazor_tat](https://github.com/mmrazor-tat/mmrazor_tat))'
+    return '\n'.join(lines)
 
 
-def _scores(folder: Path) -> dict[str, list[float]]:
-    """What the last validation gave, by metric; of every seed of a run of a suite."""
+def _scores(folder: Path, seeds: list[int]) -> tuple[dict[str, list[float]], list[int]]:
+    """What the last validation gave, by metric; of every seed of a run of a suite. The seeds."""
     folders = [folder]
-    if folder.name.startswith('seed'):
+    if re.fullmatch(r'seed\d+', folder.name):
         folders = sorted(folder.parent.glob('seed*'))
+        seeds = [int(of.name.removeprefix('seed')) for of in folders]
     scores: dict[str, list[float]] = {}
     for of in folders:
         lines = [line for line in read_lines(of) if 'loss' not in line]
@@ -163,14 +184,14 @@ def _scores(folder: Path) -> dict[str, list[float]]:
         for name, value in last.items():
             if name not in NO_METRICS and '/' not in name.replace('accuracy/', ''):
                 scores.setdefault(name, []).append(float(value))
-    return scores
+    return scores, seeds
 
 
-def _in_words(scores: dict[str, list[float]]) -> str:
+def _in_words(scores: dict[str, list[float]], seeds: list[int]) -> str:
     texts = []
     for name, values in scores.items():
         spread = f' ± {statistics.stdev(values):.2f}' if len(values) > 1 else ''
         texts.append(f'{name} {statistics.mean(values):.2f}{spread}')
-    seeds = len(next(iter(scores.values()), []))
-    how = f' (last validation, {seeds} seed{"s" * (seeds > 1)})'
+    drawn = f', seed{"s" * (len(seeds) > 1)} {", ".join(map(str, seeds))}' if seeds else ''
+    how = f' (last validation{drawn})'
     return ', '.join(texts) + how if texts else 'no validation was logged beside the checkpoint'

@@ -1,7 +1,7 @@
 """mmengine's AmpOptimWrapper on our recipes: the loss scale, skipped steps, resuming.
 
-On a CPU, which mmengine refuses: its check of the device is stubbed, and torch's GradScaler for a
-CPU takes the place of the one for CUDA.
+On a GPU where there is one; on a CPU, which mmengine refuses, its check of the device is stubbed,
+and torch's GradScaler for a CPU takes the place of the one for CUDA.
 """
 
 import copy
@@ -24,6 +24,8 @@ REPO = Path(__file__).parents[2]
 
 @pytest.fixture
 def amp_on_a_cpu(monkeypatch):
+    if torch.cuda.is_available():
+        return
     if not hasattr(torch.amp, 'GradScaler'):
         pytest.skip('torch < 2.3 has no GradScaler for a CPU')
     monkeypatch.setattr(amp_optimizer_wrapper, 'is_cuda_available', lambda: True)

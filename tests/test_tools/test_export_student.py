@@ -15,6 +15,7 @@ from mmengine import Config
 
 from mmrazor_tat import compat
 from mmrazor_tat.export.proof import predict_by_recipe
+from mmrazor_tat.models.teacher.identity import KEY, TeacherIdentity
 from mmrazor_tat.utils.networks import trained_model
 
 HAS_ONNX = all(map(importlib.util.find_spec, ('onnx', 'onnxruntime', 'onnxscript')))
@@ -200,7 +201,10 @@ def hub(repo, recipe, checkpoint, command, toy_voc, tmp_path_factory) -> Path:
     for seed, miou in ((0, 30.0), (1, 34.0)):
         log_of(folder / f'seed{seed}', miou)
     path = folder / 'seed0/iter_2.pth'
-    path.write_bytes(checkpoint.read_bytes())
+    content = torch.load(checkpoint)
+    identity = TeacherIdentity('/there/their_teacher.pth', 'ab' * 32)
+    content['state_dict'][KEY] = identity.to_tensor()
+    torch.save(content, path)
     words = [recipe, path, folder / 'out', '--hub', folder / 'hub']
     words += ['--cfg-options', f'data_root={toy_voc}', 'model.teacher_ckpt=teacher.pth']
     text = command(repo / 'tools/export_student.py', *words)
@@ -219,8 +223,9 @@ def test_the_hub_s_own_code_reads_the_card(hub):
     )
     (result,) = data.eval_results
     assert (result.metric_type, result.metric_value) == ('mean_iou', 32.0)
-    assert 'mIoU 32.00 ± 2.83' in card.text and '2 seeds' in card.text
-    assert '`HierarchicalTaTLoss`' in card.text and 'depth 18; weights `teacher.pth`' in card.text
+    assert 'mIoU 32.00 ± 2.83' in card.text and 'validation, seeds 0, 1)' in card.text
+    assert '`HierarchicalTaTLoss`: ' in card.text and f'SHA-256 `{"ab" * 32}`' in card.text
+    assert 'depth 18; weights `their_teacher.pth`' in card.text  # that of the run
     assert 'checked_square' in card.text and '0.25 M parameters' in card.text
 
 

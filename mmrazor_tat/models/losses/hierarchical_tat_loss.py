@@ -13,7 +13,7 @@ from .base import check_weight
 from .hierarchical_parts import build_views, lean_projection, lean_view
 
 # Of the student, whose width the lean operator works in. Below, its small C x C matrices cost more
-# than the maps that they spare (measured on a CPU, docs/results/performance.md).
+# than the maps that they spare (measured on a CPU, docs/method/operator.md).
 _POSITIONS_PER_CHANNEL = 8
 _PROJECTIONS = ('gamma', 'phi', 'theta')
 # The paper's for ResNet-18 on Pascal VOC.
