@@ -1,8 +1,8 @@
 # make demo | test | test-slow | test-mmpretrain | test-onedl | test-onedl-core | test-oldest | lint: each sets up what it needs first.
 # make docs: the documentation site, docs/_build/html. make mmpretrain: sets up the environment of the classification recipes.
 PYTHON ?= python3
-# A process for each core, a file of tests each at a time.
-PYTEST_OPTIONS ?= -n auto --maxprocesses=4 --dist loadfile
+# A process for each core, a file of tests each at a time, in the order of tests/conftest.py.
+PYTEST_OPTIONS ?= -n auto --maxprocesses=4 --dist loadfile --no-loadscope-reorder
 # Most of these tests are in two files.
 PYTEST_OPTIONS_MMPRETRAIN ?= -n auto --maxprocesses=4 --dist worksteal
 VENV ?= .venv

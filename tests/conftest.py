@@ -85,7 +85,8 @@ def pytest_collection_modifyitems(items) -> None:
     """mmpretrain is no dependency: what needs it is skipped where it cannot be imported."""
     # The longest files begin, so that no process is left alone with one; what measures memory comes
     # before them, to the other process.
-    first = ('test_soak.py', 'test_voc.py', 'test_docs.py', 'test_tutorial.py')
+    first = ('test_measuring.py', 'test_docs.py', 'test_tutorial.py', 'test_benchmark_suite.py')
+    first += ('test_voc.py', 'test_train_and_test.py', 'test_two_processes.py')
     items.sort(key=lambda item: (first + (item.path.name,)).index(item.path.name))
     for item in items:
         name = item.path.relative_to(REPO / 'tests').as_posix()

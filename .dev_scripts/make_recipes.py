@@ -13,7 +13,7 @@ import yaml
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 _HEADER = """\
-# Written by tools/make_recipes.py. No results and no weights are listed: no full run has
+# Written by .dev_scripts/make_recipes.py. No results and no weights are listed: no full run has
 # been made yet.
 """
 _PLAIN = ('students', 'teachers')

@@ -8,14 +8,14 @@ import sys
 
 def run(folder, *arguments):
     return subprocess.run(
-        [sys.executable, folder / 'tools/make_recipes.py', *arguments],
+        [sys.executable, folder / '.dev_scripts/make_recipes.py', *arguments],
         capture_output=True,
         text=True,
     )
 
 
 def test_every_recipe_is_of_the_table(repo):
-    """All are fresh (else: tools/make_recipes.py), and none is left of what is gone."""
+    """All are fresh (else: .dev_scripts/make_recipes.py), and none is left of what is gone."""
     found = run(repo, '--check')
     assert found.returncode == 0, found.stdout
     count = sum(
@@ -29,7 +29,7 @@ def test_every_recipe_is_of_the_table(repo):
 
 
 def test_what_differs_is_named_and_written(repo, tmp_path):
-    for name in ('configs', 'tools'):
+    for name in ('configs', '.dev_scripts'):
         shutil.copytree(repo / name, tmp_path / name)
     gone = 'configs/kd/kd_resnet56_resnet20_1xb64-240e_cifar100.py'
     (tmp_path / gone).unlink()
@@ -44,7 +44,7 @@ def test_what_differs_is_named_and_written(repo, tmp_path):
 
 
 def test_what_a_name_says(repo):
-    metadata = runpy.run_path(str(repo / 'tools/make_recipes.py'))['metadata']
+    metadata = runpy.run_path(str(repo / '.dev_scripts/make_recipes.py'))['metadata']
     keys = 'Training Data', 'Epochs', 'Batch Size'
     name = 'tat-kl_resnet32x4_resnet8x4_1xb64-240e_cifar100'
     networks = dict(Student='ResNet-8x4', Teacher='ResNet-32x4')
