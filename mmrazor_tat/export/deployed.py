@@ -16,6 +16,7 @@ from torch.utils.benchmark import timer
 
 from ..utils.config_options import read_config
 from ..utils.errors import how_to_install, is_installed
+from .hub import WEIGHTS
 from .make import CHECKPOINT, CONFIG, ONNX
 from .proof import load_shipped
 
@@ -50,7 +51,8 @@ def compare_deployed(
     training images give ("static"); the file is left in the folder.
 
     Args:
-        folders: what :func:`export_student` wrote, by name, with ONNX files of any size.
+        folders: what :func:`export_student` or :func:`write_hub_folder` wrote, by name, with ONNX
+            files of any size.
         runtimes: of :data:`RUNTIMES`.
         num_images: how many images, the first ones.
         options: settings of the config, e.g. ``dict(data_root=PATH)``.
@@ -63,7 +65,7 @@ def compare_deployed(
         if package is not None and not is_installed(package):
             raise ValueError(f'{runtime} is not installed: {how_to_install(package)}')
     for name, folder in folders.items():
-        needed = [CONFIG, CHECKPOINT] + [ONNX] * any(map(RUNTIMES.get, runtimes))
+        needed = [CONFIG, _weights(folder)] + [ONNX] * any(map(RUNTIMES.get, runtimes))
         for file in needed:
             if not (folder / file).is_file():
                 raise FileNotFoundError(
@@ -73,13 +75,18 @@ def compare_deployed(
     cfg = read_config(str(next(iter(folders.values())) / CONFIG), options or {})
     samples = _Samples(cfg, 'val_dataloader', num_images)
     for name, folder in folders.items():
-        model = load_shipped(folder / CONFIG, folder / CHECKPOINT, classifies=False)
+        model = load_shipped(folder / CONFIG, folder / _weights(folder), classifies=False)
         count = sum(p.numel() for p in model.parameters())
         for runtime in runtimes:
             network, file = _network(runtime, model, folder, cfg)
             size = file.stat().st_size / 1e6
             measured = _measure(network, model, samples)
             yield Deployed(name, runtime, count, size, *measured, samples.count)
+
+
+def _weights(folder: Path) -> str:
+    """The file of them, in a hub's folder another one."""
+    return WEIGHTS if (folder / WEIGHTS).is_file() else CHECKPOINT
 
 
 class _Samples:
@@ -130,7 +137,7 @@ def _network(runtime: str, model: nn.Module, folder: Path, cfg: Config) -> tuple
             size = dict(img_shape=x.shape[2:], ori_shape=x.shape[2:], pad_shape=x.shape[2:])
             return model.encode_decode(torch.from_numpy(x), [size]).numpy()
 
-        return run, folder / CHECKPOINT
+        return run, folder / _weights(folder)
     path = folder / ONNX
     if runtime == 'openvino':
         import openvino

@@ -21,7 +21,7 @@ from ..utils.networks import seed_of
 from ..utils.work_dir import NO_METRICS, read_lines
 from .make import CHECKPOINT, CONFIG, ONNX, REPORT
 
-CARD = 'README.md'
+CARD, WEIGHTS = 'README.md', 'model.safetensors'
 _CARD = """---
 # To fill: the licence of the weights, which follows from that of the data and of the teacher.
 license: other
@@ -97,7 +97,7 @@ def write_hub_folder(
     folder.mkdir(parents=True, exist_ok=True)
     weights = {key: value.contiguous() for key, value in content['state_dict'].items()}
     about = dict(format='pt', dataset_meta=json.dumps(meta))
-    save_file(weights, folder / 'model.safetensors', metadata=about)
+    save_file(weights, folder / WEIGHTS, metadata=about)
     text = (exported / CONFIG).read_text(encoding='utf-8')
     write_atomically(folder / CONFIG, f'{text}\ndataset_meta = {meta!r}\n')
     for name in (ONNX, REPORT):

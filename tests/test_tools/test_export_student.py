@@ -229,7 +229,7 @@ def test_the_hub_s_own_code_reads_the_card(hub):
     assert 'checked_square' in card.text and '0.25 M parameters' in card.text
 
 
-def test_the_hub_folder_is_loaded_as_it_says(hub, checkpoint, toy_voc):
+def test_the_hub_folder_is_loaded_as_it_says(hub, checkpoint, repo, here, toy_voc):
     """By mmseg and safetensors alone, and back by the export."""
     from mmseg.apis import inference_model, init_model
     from safetensors.torch import load_file
@@ -244,6 +244,9 @@ def test_the_hub_folder_is_loaded_as_it_says(hub, checkpoint, toy_voc):
     size = cv2.imread(image).shape[:2]
     assert inference_model(model, image).pred_sem_seg.data.shape == (1, *size)
     assert model.dataset_meta['classes'][-1] == 'checked_square'
+    words = [f'hub={hub}', '--runtimes', 'torch', '--num-images', 2]
+    text = here(repo / 'tools/compare_deployed.py', *words, '--cfg-options', f'data_root={toy_voc}')
+    assert '| hub | torch | 0.25 |' in text and '2 images, one by one' in text
 
 
 def test_safetensors_are_exported_again(hub, here, repo, toy_voc, tmp_path):
