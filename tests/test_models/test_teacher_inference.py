@@ -127,6 +127,30 @@ class OfTheBatch(Network):
         return self.norm(self.conv(x))
 
 
+class OfTwoLayers(Network):
+    """Another convolution has the same weights; it is called elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv2.weight = self.conv.weight
+
+    def inner(self, x):
+        return self.norm(self.conv(x))
+
+
+class Clamped(Network):
+    class Norm(nn.BatchNorm2d):
+        def forward(self, x):
+            return super().forward(x).clamp(-60, 60)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = self.Norm(3)
+
+    def inner(self, x):
+        return self.norm(self.conv(x))
+
+
 class GivesItToo(Network):
     def inner(self, x):
         y = self.conv(x)
@@ -137,7 +161,7 @@ class GivesItToo(Network):
 @pytest.mark.parametrize(
     'kind',
     [NormFirst, TwoReaders, CalledTwice, InPlaceBetween, TwoNames, NoStatistics, OfTheBatch]
-    + [GivesItToo],
+    + [GivesItToo, OfTwoLayers, Clamped],
 )
 def test_a_norm_that_is_not_its_convolution_s_alone_is_left(kind):
     model = kind().eval()
@@ -157,6 +181,24 @@ class ReadsTheNorm(Network):
         return self.norm(self.conv(x)) * self.norm.weight.mean()
 
 
+class HasNoNumbersToo(Network):
+    """A wrong map beside one with a NaN."""
+
+    def inner(self, x):
+        norms = self.__dict__.setdefault('kept', [self.norm])
+        return norms[0](self.conv(x)), x.sum() / 0, (x * 0).sum() / 0, torch.zeros(2)
+
+
+class LooksAtItsNorms(Network):
+    def train(self, mode=True):
+        super().train(mode)
+        self.norm.weight.requires_grad_(mode)
+        return self
+
+    def inner(self, x):
+        return self.norm(self.conv(x))
+
+
 class InAList(Network):
     def inner(self, x):
         norms = self.__dict__.setdefault('kept', [self.norm])
@@ -164,7 +206,7 @@ class InAList(Network):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('kind', [NoBias, ReadsTheNorm, InAList])
+@pytest.mark.parametrize('kind', [NoBias, ReadsTheNorm, InAList, HasNoNumbersToo, LooksAtItsNorms])
 def test_a_network_that_would_give_other_maps_is_put_back(kind, caplog):
     model = kind().eval()
     before = model(IMAGES)[0]

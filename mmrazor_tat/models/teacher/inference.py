@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any, Optional
@@ -68,8 +69,9 @@ def fold_norms(teacher: nn.Module, recorders: RecorderManager, size: Sequence[in
     """Fold the batch norms of a network in eval mode into the convolutions before them.
 
     Not those that a recorder reads, or whose convolution one reads, or that have a second name. The
-    network is run before and after, on random images of half the size (or of all of it, where it
-    takes no other): if its maps or records are not the same to 1e-3, all is put back and said.
+    network is run before and after (``mode='tensor'``), on random images of half the size (or of
+    all of it, where it takes no other): if its maps or records are not the same to 1e-3, all is put
+    back and said.
 
     Args:
         size: (1, C, H, W) of an input.
@@ -77,7 +79,7 @@ def fold_norms(teacher: nn.Module, recorders: RecorderManager, size: Sequence[in
     halves = (*size[:2], *(-(-length // 2) for length in size[2:]))
     for shape in (halves, size):
         inputs = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-        inputs = inputs.to(next(teacher.parameters()))
+        inputs = inputs.to(next(teacher.parameters(), inputs))
         seen = NormsToFold()
         try:
             with seen:
@@ -89,10 +91,11 @@ def fold_norms(teacher: nn.Module, recorders: RecorderManager, size: Sequence[in
     seen.read(before)
     folded = seen.fold(teacher, recorders.recorders)
     try:
+        teacher.train(teacher.training)  # some look at their norms there
         after = _maps(teacher, recorders, inputs)
-        pairs = [(x, y) for x, y in zip(before, after) if x.is_floating_point() and x.numel()]
-        worst = max(((x - y).abs().max() / x.abs().max()).item() for x, y in pairs)
-        wrong = '' if worst <= 1e-3 else f'its maps differ by {worst:.1e} of their largest value'
+        worst = max(map(_difference, before, after), default=0.0)
+        is_right = len(before) == len(after) and worst <= 1e-3
+        wrong = '' if is_right else f'its maps differ by {worst:.1e} of their largest value'
     except Exception as error:  # e.g. a network that reads a norm's weights itself
         wrong = f'{type(error).__name__}: {error}'
     if wrong:
@@ -112,6 +115,16 @@ def _maps(network: nn.Module, recorders: RecorderManager, inputs: Tensor) -> lis
         output = network(inputs, mode='tensor')
     buffers = [getattr(r, 'data_buffer', None) for r in recorders.recorders.values()]
     return [x for x in tree_flatten((output, buffers))[0] if isinstance(x, Tensor)]
+
+
+def _difference(x: Tensor, y: Tensor) -> float:
+    """The greatest, in parts of the greatest number; infinite where other ones are no numbers."""
+    x, y = x.double(), y.double()
+    if x.shape != y.shape or not torch.equal(x.isfinite(), y.isfinite()):
+        return math.inf
+    x, y = x[x.isfinite()], y[y.isfinite()]
+    greatest = (x - y).abs().max().item() if x.numel() else 0.0
+    return greatest and greatest / x.abs().max().item() if x.any() else greatest
 
 
 def _refuse_weights(norms: tuple[str, ...], state_dict: dict, prefix: str, *_) -> None:
@@ -192,11 +205,16 @@ class NormsToFold(TorchDispatchMode):
             id(module.running_mean): name
             for name, module in free.items()
             if isinstance(module, _BatchNorm) and not module.training
+            # A class of one's own may do more.
+            if type(module).forward in (_BatchNorm.forward, nn.SyncBatchNorm.forward)
             if module.running_mean is not None
         }
         uses = Counter(norm for readers in self._readers.values() for norm in readers)
         folded = Folded(network)
+        of_modules = Counter(id(p) for m in names for p in m.parameters(recurse=False))
         for conv in [module for module in free.values() if isinstance(module, nn.Conv2d)]:
+            if any(of_modules[id(p)] > 1 for p in conv.parameters(recurse=False)):
+                continue  # another layer has the same weights
             readers = self._readers[id(conv.weight)]
             if len(readers) == 1 and readers[0] in norms and uses[readers[0]] == 1:
                 folded.fold(norms[readers[0]], free[norms[readers[0]]], conv)
