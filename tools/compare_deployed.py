@@ -12,8 +12,10 @@ from mmrazor_tat.utils.measure import describe_machine, machine_line, markdown_t
 
 
 def named_folder(text: str) -> tuple[str, Path]:
-    name, _, folder = text.rpartition('=')
-    return name or Path(folder).name, Path(folder)
+    name, _, folder = text.partition('=')
+    if not folder or '/' in name:
+        name, folder = Path(text).name, text
+    return name, Path(folder)
 
 
 def parse_args() -> argparse.Namespace:
@@ -36,6 +38,8 @@ def main() -> None:
     rows = []
     with one_line_errors('compare_deployed'):
         folders = dict(args.folders)
+        if len(folders) < len(args.folders):
+            raise ValueError('two folders have one name: give them others, NAME=FOLDER')
         for of in compare_deployed(folders, args.runtimes, args.num_images, args.cfg_options):
             numbers = f'{of.parameters / 1e6:.2f}', f'{of.megabytes:.1f}'
             rows.append([of.name, of.runtime, *numbers, f'{of.milliseconds:.1f}', f'{of.miou:.2f}'])

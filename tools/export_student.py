@@ -48,6 +48,8 @@ def main() -> None:
     with one_line_errors('export_student'):
         if args.hub is not None:
             check_hub_folder(args.hub)
+            if args.hub.resolve() in (args.out.resolve(), *args.out.resolve().parents):
+                raise ValueError(f'--hub {args.hub} holds {args.out}: choose another folder')
         report = export_student(
             args.config, args.checkpoint, args.out, args.image, onnx, args.force, args.cfg_options
         )

@@ -1,14 +1,16 @@
 """Write a distillation recipe for a teacher and a student: any two configs, no arithmetic."""
 
 import argparse
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Optional
 
 from mmrazor_tat.data_preparation import read_own_folders
 from mmrazor_tat.recipes import (
     METHODS,
     Recipe,
     RecipeError,
+    config_to_inherit,
     describe_views,
     new_recipe,
     other_classes,
@@ -69,37 +71,35 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    with one_line_errors('new_recipe'):
+    files = own_configs(args) if args.data is not None else {}
+    with one_line_errors('new_recipe'), kept_on_error(list(files.values())):
         if args.force or not args.out.exists():
             print('both networks are built and run once', flush=True)
-        configs, before = dict(teacher=args.teacher, student=args.student), {}
-        if args.data is not None:
-            configs, before = on_own_data(args)
+        configs = dict(teacher=args.teacher, student=args.student)
+        if files:
+            on_own_data(args, files)
+            configs = {role: str(file) for role, file in files.items()}
         sources = {
             (role, kind): getattr(args, f'{role}_{kind}')
             for role in ('student', 'teacher')
             for kind in ('feature', 'logits')
         }
-        try:
-            recipe = new_recipe(
-                configs['teacher'],
-                configs['student'],
-                args.out,
-                args.method,
-                args.teacher_ckpt,
-                args.floor,
-                sources,
-                args.size,
-                args.force,
-                args.balance,
-            )
-        except BaseException:
-            put_back(before)
-            raise
+        recipe = new_recipe(
+            configs['teacher'],
+            configs['student'],
+            args.out,
+            args.method,
+            args.teacher_ckpt,
+            args.floor,
+            sources,
+            args.size,
+            args.force,
+            args.balance,
+        )
         print_choice(recipe)
         how = 'It has been built, and the losses of the distillation have been computed once.'
         print(f'\n{args.out} is written. {how}')
-        if args.data is not None and args.teacher_ckpt is None:
+        if files and args.teacher_ckpt is None:
             print(
                 f'First the teacher, on these classes: python tools/train.py {configs["teacher"]}'
             )
@@ -109,34 +109,48 @@ def main() -> None:
             print(f'The teacher is loaded completely. Train: python tools/train.py {args.out}')
 
 
-def on_own_data(args: argparse.Namespace) -> tuple[dict[str, str], dict[Path, Optional[str]]]:
-    """Write the configs of both networks on the user's data, beside the recipe; gives them, and the
-    text that each file had before."""
+def own_configs(args: argparse.Namespace) -> dict[str, Path]:
+    """Where the configs of both networks on the user's data are written, beside the recipe."""
+    return {
+        role: args.out.with_name(f'{args.out.stem}_{role}.py') for role in ('teacher', 'student')
+    }
+
+
+def on_own_data(args: argparse.Namespace, files: dict[str, Path]) -> None:
+    """Write these configs, when all else has been looked at."""
+    for file in (args.out, *files.values()):
+        if file.exists() and not args.force:
+            raise RecipeError(f'{file} exists: choose another --out, or add --force')
+    for role in files:
+        config_to_inherit(getattr(args, role))
     found = read_own_folders(
-        args.data, args.classes, args.label_values, args.ignore_index, args.reduce_zero_label
+        args.data,
+        args.classes,
+        args.label_values,
+        args.ignore_index,
+        args.reduce_zero_label,
+        args.force,
     )
     counts = ', '.join(f'{count} {name}' for name, count in found.counts.items())
     print(f'{args.data}: {counts}; {len(found.classes)} classes: {", ".join(found.classes)}')
     print(*found.notes, sep='\n', end='\n' * bool(found.notes))
-    configs = {}
-    for role in ('teacher', 'student'):
-        file = args.out.with_name(f'{args.out.stem}_{role}.py')
-        if file.exists() and not args.force:
-            raise RecipeError(f'{file} exists: choose another --out, or add --force')
-        configs[role] = str(file)
-    files = map(Path, configs.values())
+    for role, file in files.items():
+        write_config_on_data(getattr(args, role), file, found.dataset, found.classes)
+
+
+@contextlib.contextmanager
+def kept_on_error(files: list[Path]) -> Iterator[None]:
+    """After an error these files are as they were."""
     before = {file: file.read_text() if file.exists() else None for file in files}
-    for role, file in configs.items():
-        write_config_on_data(getattr(args, role), Path(file), found.dataset, found.classes)
-    return configs, before
-
-
-def put_back(before: dict[Path, Optional[str]]) -> None:
-    for file, text in before.items():
-        if text is None:
-            file.unlink(missing_ok=True)
-        else:
-            file.write_text(text)
+    try:
+        yield
+    except BaseException:
+        for file, text in before.items():
+            if text is None:
+                file.unlink(missing_ok=True)
+            else:
+                file.write_text(text)
+        raise
 
 
 def print_choice(recipe: Recipe) -> None:

@@ -1,5 +1,6 @@
 """Where images and masks of one's own lie, and which of them train and validate."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ class Split(NamedTuple):
     folder: str  # below images and masks; '': those themselves
     listed: str  # the file of names; '': all that are in the folder
     images: Images
+    names: list[str]  # as a training reads them: a list may name one twice
 
 
 def find_folders(root: Path) -> tuple[str, str]:
@@ -43,11 +45,9 @@ def find_splits(root: Path, images: str, masks: str) -> tuple[dict[str, Split], 
     """Those of 'train' and 'val'; what is not used."""
     for names in _SPLITS:
         if all((root / images / name).is_dir() for name in names):
-            found = {
-                key: Split(name, '', _images_of(root / images / name))
-                for key, name in zip(('train', 'val'), names)
-            }
-            return found, []
+            found = {name: _images_of(root / images / name) for name in names}
+            splits = [Split(name, '', of, [*of]) for name, of in found.items()]
+            return dict(zip(('train', 'val'), splits)), []
     everything = _images_of(root / images)
     for folder in ('', 'ImageSets/Segmentation/'):
         lists = {name: f'{folder}{name}.txt' for name in ('train', 'val')}
@@ -58,17 +58,23 @@ def find_splits(root: Path, images: str, masks: str) -> tuple[dict[str, Split], 
                 'are needed, a name without its ending in each line, or none of them'
             )
         if there:
-            splits = {n: Split('', p, _listed(root / p, everything)) for n, p in lists.items()}
-            unused = len(everything) - len({name for of in splits.values() for name in of.images})
-            note = f'{unused} images of {root / images} are in no list: they are not used'
-            return splits, [note] * (unused > 0)
+            splits = {n: Split('', p, *_listed(root / p, everything)) for n, p in lists.items()}
+            train, val = (of.images.keys() for of in splits.values())
+            unused = len(everything) - len(train | val)
+            notes = [f'{unused} images of {root / images} are in no list: they are not used']
+            both = f'{len(train & val)} images are in both lists: they train, and validate'
+            return splits, notes * (unused > 0) + [both] * bool(train & val)
     if len(everything) < 2:
         raise DataError(f'{root / images} has {len(everything)} images: at least 2 are needed')
     names = [*everything]
+    if odd := [name for name in names if name != name.strip()]:
+        raise DataError(
+            f'{odd[0]!r} begins or ends with a space, which a list would lose: rename it'
+        )
     parts = dict(train=[n for n in names if n not in {*names[::_HELD_OUT]}])
     parts['val'] = names[::_HELD_OUT]
     splits = {
-        part: Split('', f'{part}.txt', {name: everything[name] for name in of})
+        part: Split('', f'{part}.txt', {name: everything[name] for name in of}, of)
         for part, of in parts.items()
     }
     notes = [f'every {_HELD_OUT}th image validates']
@@ -77,23 +83,32 @@ def find_splits(root: Path, images: str, masks: str) -> tuple[dict[str, Split], 
     return splits, notes
 
 
-def _listed(path: Path, everything: Images) -> Images:
+def _listed(path: Path, everything: Images) -> tuple[Images, list[str]]:
     """The images that a list names."""
-    lines = path.read_text(encoding='utf-8').splitlines()
-    names = [line.strip() for line in lines if line.strip()]
+    try:
+        names = [line.strip() for line in path.read_text(encoding='utf-8').splitlines()]
+    except UnicodeDecodeError as error:
+        raise DataError(f'{path} must be a text in UTF-8: {error}') from error
+    if names and names[0].startswith('\ufeff'):
+        raise DataError(
+            f'{path} begins with a byte order mark, which mmseg reads: save it as UTF-8'
+        )
+    if '' in names:
+        raise DataError(f'{path}, line {names.index("") + 1} is empty: mmseg reads a name there')
     if strange := [name for name in names if name not in everything]:
         more = f' and {len(strange) - 1} more' if len(strange) > 1 else ''
         raise DataError(
             f'{path} names {strange[0]!r}{more}, and there is no such image; a line is the name of '
             'one without its ending'
         )
-    return {name: everything[name] for name in names}
+    return {name: everything[name] for name in names}, names
 
 
 def _images_of(folder: Path) -> Images:
-    """As mmseg finds them: subfolders too, nothing that is hidden."""
+    """As mmseg finds them: subfolders and links too, no files that are hidden."""
     found: Images = {}
-    for path in sorted(folder.rglob('*')):
+    walk = os.walk(folder, followlinks=True)
+    for path in sorted(Path(place) / name for place, _, names in walk for name in names):
         if path.suffix.lower() in IMAGES and not path.name.startswith('.'):
             name = path.relative_to(folder).with_suffix('').as_posix()
             found.setdefault(name, []).append(path.suffix)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.utils.benchmark import timer
 
 from ..utils.config_options import read_config
-from ..utils.errors import how_to_install, is_installed
+from ..utils.errors import how_to_install, is_installed, one_line, said
 from .hub import WEIGHTS
 from .make import CHECKPOINT, CONFIG, ONNX
 from .proof import load_shipped
@@ -60,6 +60,8 @@ def compare_deployed(
     Raises:
         ValueError, FileNotFoundError: a runtime, a file or a data set that is not there.
     """
+    if num_images < 1:
+        raise ValueError(f'num_images must be at least 1, got {num_images}')
     for runtime in runtimes:
         package = RUNTIMES[runtime]
         if package is not None and not is_installed(package):
@@ -94,7 +96,10 @@ class _Samples:
 
     def __init__(self, cfg: Config, loader: str, count: int) -> None:
         init_default_scope('mmseg')
-        self.dataset = DATASETS.build(cfg[loader].dataset)
+        try:
+            self.dataset = DATASETS.build(cfg[loader].dataset)
+        except AssertionError as error:  # mmseg asserts that files are there
+            raise FileNotFoundError(f'{loader}: {error} (--cfg-options data_root=PATH)') from error
         self.count = min(count, len(self.dataset))
         self.classes = len(self.dataset.metainfo['classes'])
 
@@ -111,7 +116,11 @@ def _measure(network: Network, model: nn.Module, samples: _Samples) -> tuple[flo
     seconds, areas = [], []
     for inputs, sample in samples.inputs(model):
         x = inputs.numpy()
-        network(x) if not seconds else None  # the first call sets up
+        try:
+            network(x) if not seconds else None  # the first call sets up
+        except Exception as error:  # of a runtime: e.g. a file of another, fixed size
+            size = ' x '.join(map(str, x.shape))
+            raise ValueError(f'an input of {size}: {one_line(said(error), 200)}') from error
         start = timer()
         logits = network(x)
         seconds.append(timer() - start)

@@ -62,7 +62,9 @@ def check_hub_folder(folder: Path) -> None:
     """Raise ValueError where it holds something, or safetensors is not installed."""
     if not is_installed('safetensors'):
         raise ValueError(f'--hub needs safetensors: {how_to_install("safetensors")}')
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.is_file():
+        raise ValueError(f'--hub {str(folder)!r} is a file: name a folder')
+    if folder.exists() and any(folder.iterdir()):
         raise ValueError(f'--hub {str(folder)!r} is not empty: choose another folder')
 
 
@@ -121,7 +123,9 @@ def _card(cfg: Config, checkpoint: Path, report: dict, task: str, folder: Path) 
     if dataset.get('data_root'):
         data += f' in the folder `{Path(dataset["data_root"]).name}`'
     seed = seed_of(cfg, run.get('meta', {}))
-    scores, seeds = _scores(checkpoint.parent, [] if seed is None else [seed])
+    meta = run.get('meta', {})
+    until = meta.get('iter' if 'epoch' not in str(checkpoint.stem) else 'epoch')
+    scores, seeds = _scores(checkpoint.parent, [] if seed is None else [seed], until)
     index = ''
     known = {_SCORES[name]: values for name, values in scores.items() if name in _SCORES}
     if known:
@@ -171,15 +175,22 @@ def _distilled(cfg: Config, weights: dict) -> str:
     return '\n'.join(lines)
 
 
-def _scores(folder: Path, seeds: list[int]) -> tuple[dict[str, list[float]], list[int]]:
-    """What the last validation gave, by metric; of every seed of a run of a suite. The seeds."""
+def _scores(
+    folder: Path, seeds: list[int], until: Optional[int]
+) -> tuple[dict[str, list[float]], list[int]]:
+    """What the last validation up to a step gave, by metric; of every seed of a run of a suite. The
+    seeds."""
     folders = [folder]
     if re.fullmatch(r'seed\d+', folder.name):
         folders = sorted(folder.parent.glob('seed*'))
         seeds = [int(of.name.removeprefix('seed')) for of in folders]
     scores: dict[str, list[float]] = {}
     for of in folders:
-        lines = [line for line in read_lines(of) if 'loss' not in line]
+        lines = [
+            line
+            for line in read_lines(of)
+            if 'loss' not in line and (until is None or line.get('step', 0) <= until)
+        ]
         last = lines[-1] if lines else {}
         for name, value in last.items():
             if name not in NO_METRICS and '/' not in name.replace('accuracy/', ''):
@@ -193,5 +204,5 @@ def _in_words(scores: dict[str, list[float]], seeds: list[int]) -> str:
         spread = f' ± {statistics.stdev(values):.2f}' if len(values) > 1 else ''
         texts.append(f'{name} {statistics.mean(values):.2f}{spread}')
     drawn = f', seed{"s" * (len(seeds) > 1)} {", ".join(map(str, seeds))}' if seeds else ''
-    how = f' (last validation{drawn})'
+    how = f' (last validation before the checkpoint{drawn})'
     return ', '.join(texts) + how if texts else 'no validation was logged beside the checkpoint'

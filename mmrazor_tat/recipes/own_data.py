@@ -13,6 +13,15 @@ from .networks import RecipeError
 from .text import _from_recipe
 
 
+def config_to_inherit(config: str) -> Config:
+    """A plain segmentor's config, as :func:`write_config_on_data` takes it, or RecipeError."""
+    cfg = read_config_file(config_file(config))
+    for key in ('model', 'train_dataloader', 'val_dataloader'):
+        if key not in cfg:
+            raise RecipeError(f'config {config!r} has no {key}')
+    return cfg
+
+
 def write_config_on_data(
     config: str, out: Path, dataset: dict[str, dict[str, Any]], classes: list[str]
 ) -> None:
@@ -24,10 +33,7 @@ def write_config_on_data(
         dataset: of 'train' and 'val', the data set without its pipeline: that of ``config`` stays.
         classes: their names.
     """
-    cfg = read_config_file(config_file(config))
-    for key in ('model', 'train_dataloader', 'val_dataloader'):
-        if key not in cfg:
-            raise RecipeError(f'config {config!r} has no {key}')
+    cfg = config_to_inherit(config)
     settings: dict[str, Any] = dict(model=_heads(cfg.model, len(classes)))
     for name, of in dataset.items():
         pipeline = _pipeline(cfg, name)
@@ -64,6 +70,11 @@ def _heads(model: dict, count: int) -> dict[str, Any]:
 
 
 def _head(head: dict, count: int) -> dict[str, Any]:
+    if head.get('out_channels') == 1 and count != 2:
+        raise RecipeError(
+            f'{head.get("type")}: out_channels=1 is of two classes, the data have {count}: take '
+            'another config'
+        )
     changes: dict[str, Any] = dict(num_classes=count)
     if head.get('ignore_index', 255) != 255:
         changes['ignore_index'] = 255

@@ -185,8 +185,9 @@ def test_onnx(shipped):
 
 
 def log_of(folder: Path, miou: float) -> None:
-    """As a run leaves it: a line of the training, one of a validation."""
+    """As a run leaves it: a line of the training, two of validations."""
     lines = [dict(loss=1.5, lr=0.1, iter=2, step=2), dict(mIoU=miou, aAcc=80.0, time=0.1, step=2)]
+    lines.append(dict(mIoU=99.0, aAcc=99.0, time=0.1, step=4))
     path = folder / '20260101_000000/vis_data/scalars.json'
     path.parent.mkdir(parents=True)
     path.write_text(''.join(json.dumps(line) + '\n' for line in lines))
@@ -203,7 +204,7 @@ def hub(repo, recipe, checkpoint, command, toy_voc, tmp_path_factory) -> Path:
     path = folder / 'seed0/iter_2.pth'
     content = torch.load(checkpoint)
     identity = TeacherIdentity('/there/their_teacher.pth', 'ab' * 32)
-    content['state_dict'][KEY] = identity.to_tensor()
+    content['state_dict'][KEY], content['meta']['iter'] = identity.to_tensor(), 2
     torch.save(content, path)
     words = [recipe, path, folder / 'out', '--hub', folder / 'hub']
     words += ['--cfg-options', f'data_root={toy_voc}', 'model.teacher_ckpt=teacher.pth']
@@ -223,7 +224,7 @@ def test_the_hub_s_own_code_reads_the_card(hub):
     )
     (result,) = data.eval_results
     assert (result.metric_type, result.metric_value) == ('mean_iou', 32.0)
-    assert 'mIoU 32.00 ± 2.83' in card.text and 'validation, seeds 0, 1)' in card.text
+    assert 'mIoU 32.00 ± 2.83' in card.text and 'checkpoint, seeds 0, 1)' in card.text
     assert '`HierarchicalTaTLoss`: ' in card.text and f'SHA-256 `{"ab" * 32}`' in card.text
     assert 'depth 18; weights `their_teacher.pth`' in card.text  # that of the run
     assert 'checked_square' in card.text and '0.25 M parameters' in card.text
@@ -247,6 +248,8 @@ def test_the_hub_folder_is_loaded_as_it_says(hub, checkpoint, repo, here, toy_vo
     words = [f'hub={hub}', '--runtimes', 'torch', '--num-images', 2]
     text = here(repo / 'tools/compare_deployed.py', *words, '--cfg-options', f'data_root={toy_voc}')
     assert '| hub | torch | 0.25 |' in text and '2 images, one by one' in text
+    for words, said in (([hub, hub], 'one name'), ([hub, '--num-images', 0], 'at least 1')):
+        assert said in here(repo / 'tools/compare_deployed.py', *words, ok=False)
 
 
 def test_safetensors_are_exported_again(hub, here, repo, toy_voc, tmp_path):

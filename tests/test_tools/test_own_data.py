@@ -65,7 +65,7 @@ def test_a_pair_is_trained_on_binary_masks(repo, here, own, tmp_path):
     log = train('own.py', 'run', f'model.teacher_ckpt={tmp_path}/teacher/iter_2.pth')
     assert '| thing  |' in log and 'distill.loss_tat' in log and 'teacher/mIoU' in log
     again = here(*words, ok=False)
-    assert 'own_teacher.py exists: choose another --out, or add --force' in again
+    assert 'own.py exists: choose another --out, or add --force' in again
 
 
 def shifted(mask):
@@ -123,6 +123,8 @@ def test_masks_become_those_of_the_classes(own, toy_voc, change, options, is_wri
         (lambda m: np.stack([m] * 3, 2), CLASSES, {}, 'has colours, 3 channels'),
         (lambda m: m, ('one',), {}, 'must name at least two different classes, it names 1'),
         (lambda m: m, ('a', 'a'), {}, "it names 'a' twice"),
+        (lambda m: m, [f'class {k}' for k in range(256)], {}, 'mmseg reads masks of 8 bits'),
+        (lambda m: m, CLASSES, dict(values=range(7), reduce_zero_label=True), 'zero-label: 0 does'),
     ],
 )
 def test_what_does_not_fit_is_named(own, change, classes, options, message):
@@ -142,7 +144,7 @@ def test_255_is_what_does_not_count_where_it_is_said(own):
     found = read_own_folders(root, names, ignore_index=255)
     assert found.notes == ['no mask holds thing'] and not (root / 'masks_as_classes').exists()
     assert '255 is thing' in read_own_folders(root, names).notes[0]
-    with pytest.raises(ValueError, match="--ignore-index 1 is the value of the class 'thing'"):
+    with pytest.raises(ValueError, match="--ignore-index: 1 does not count, and is .* 'thing'"):
         read_own_folders(root, names, ignore_index=1)
 
 
@@ -168,9 +170,23 @@ def test_of_lists_alone_images_and_masks_are_needed(own):
     assert len(dataset) == found.counts['val'] and dataset[0]['gt_seg_map'].shape
 
     before = (root / 'train.txt').read_text()
-    (root / 'val.txt').write_text('nothing.jpg\nno\n')
-    with pytest.raises(ValueError, match="names 'nothing.jpg' and 1 more, and there is no such"):
+    refused = {
+        'nothing.jpg\nno\n': "names 'nothing.jpg' and 1 more, and there is no such",
+        f'{odd}\n': f"names '{odd}', and there is no such",  # it was moved
+        '\n'.join([lists['val'][2], '', lists['val'][3]]): 'line 2 is empty',
+        '': 'val.txt has no image: val',
+        '\ufeff' + lists['val'][2]: 'begins with a byte order mark',
+    }
+    for text, message in refused.items():
+        (root / 'val.txt').write_text(text, encoding='utf-8')
+        with pytest.raises(ValueError, match=message):
+            read_own_folders(root, names)
+    (root / 'val.txt').write_bytes(lists['val'][2].encode('utf-16'))
+    with pytest.raises(ValueError, match='val.txt must be a text in UTF-8'):
         read_own_folders(root, names)
+    (root / 'val.txt').write_text('\n'.join([lists['val'][2]] * 2 + [lists['train'][0]]))
+    found = read_own_folders(root, names)
+    assert found.counts['val'] == 3 and '1 images are in both lists' in '; '.join(found.notes)
     (root / 'val.txt').unlink()
     with pytest.raises(ValueError, match='has train.txt, but no list of the other images'):
         read_own_folders(root, names)
@@ -187,11 +203,15 @@ def test_nothing_is_written_where_something_does_not_fit(own, tmp_path):
     ):
         read_own_folders(root, names)
     # On its side, as a telephone writes it, with how to turn it in the file.
+    whole.save(first)
     image = root / f'images/{first.stem}.jpg'
     turned = Image.open(image).rotate(90, expand=True).crop((0, 0, 50, 64))
     exif = turned.getexif()
     exif[274] = 6
     turned.save(image, exif=exif)
+    whole.crop((0, 0, 50, 64)).save(first)
+    with pytest.raises(ValueError, match='is 50 x 64 pixels, its image .* 64 x 50'):
+        read_own_folders(root, names)
     whole.crop((0, 0, 64, 50)).save(first)
     whole.save(root / 'masks/lone.png')
     names.write_bytes('kähler'.encode('latin1'))
@@ -211,7 +231,22 @@ def test_a_refused_recipe_leaves_nothing(repo, here, own, tmp_path):
     words = [repo / 'tools/new_recipe.py', configs / 'teacher.py', configs / 'student.py']
     words += ['--out', out / 'r.py', '--data', root, '--classes', names]
     assert 'nonsense' in here(*words, '--student-feature', 'nonsense', ok=False)
+    words[2] = repo / 'configs/_base_/datasets/toy_voc.py'
+    assert 'has no model' in here(*words, ok=False)
     assert not list(out.glob('*.py'))
+
+
+def test_masks_of_another_recipe_are_not_written_over(own, repo, here, tmp_path):
+    root, names = own(lambda mask: np.where(mask == 255, 255, mask * 20), mode='L')
+    found = read_own_folders(root, names, range(0, 140, 20))
+    place = root / found.dataset['val']['data_prefix']['seg_map_path']
+    before = {path: path.read_bytes() for path in place.iterdir()}
+    assert read_own_folders(root, names, range(0, 140, 20)).dataset == found.dataset  # the same
+    with pytest.raises(ValueError, match='holds another mask.* or add --force'):
+        read_own_folders(root, names, range(120, -1, -20))
+    assert before == {path: path.read_bytes() for path in place.iterdir()}
+    read_own_folders(root, names, range(120, -1, -20), force=True)
+    assert before != {path: path.read_bytes() for path in place.iterdir()}
 
 
 def test_folders_that_are_not_there(own, tmp_path):
