@@ -165,10 +165,9 @@ def measured(case: str, scale: Union[float, str], args: argparse.Namespace) -> d
     peaks = {}
     if args.device.startswith('cuda') and not args.no_memory:  # by the allocator: here
         peaks = {method: measure.peak_memory(run, args.device) for method, run in runs.items()}
-        args = argparse.Namespace(**{**vars(args), 'no_memory': True})
-    with multiprocessing.get_context('spawn').Pool(1, maxtasksperchild=1) as fresh:
-        for method in [] if args.no_memory else runs:
-            peaks[method] = fresh.apply(peak_of, (case, scale, method, args))
+    elif not args.no_memory:
+        with multiprocessing.get_context('spawn').Pool(1, maxtasksperchild=1) as fresh:
+            peaks = {m: fresh.apply(peak_of, (case, scale, m, args)) for m in runs}
     ours = seconds.get('ours')
     return {
         method: dict(

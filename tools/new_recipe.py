@@ -123,14 +123,8 @@ def on_own_data(args: argparse.Namespace, files: dict[str, Path]) -> None:
             raise RecipeError(f'{file} exists: choose another --out, or add --force')
     for role in files:
         config_to_inherit(getattr(args, role))
-    found = read_own_folders(
-        args.data,
-        args.classes,
-        args.label_values,
-        args.ignore_index,
-        args.reduce_zero_label,
-        args.force,
-    )
+    of_masks = args.label_values, args.ignore_index, args.reduce_zero_label
+    found = read_own_folders(args.data, args.classes, *of_masks, args.force)
     counts = ', '.join(f'{count} {name}' for name, count in found.counts.items())
     print(f'{args.data}: {counts}; {len(found.classes)} classes: {", ".join(found.classes)}')
     print(*found.notes, sep='\n', end='\n' * bool(found.notes))

@@ -1,7 +1,7 @@
 """Images and masks of one's own, in two folders, as mmseg's ``BaseSegDataset`` reads them."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -11,7 +11,7 @@ from PIL import Image
 
 from ..utils.files import write_atomically
 from .layouts import DataError
-from .own_splits import IMAGES, find_folders, find_splits
+from .own_splits import ENDINGS, Part, find_folders, find_splits, read_lines
 
 _IGNORED = 255
 _SHOWN = 8
@@ -58,27 +58,11 @@ def read_own_folders(
         DataError: what is not there or does not fit, with what would; nothing is written then.
     """
     classes = _read_names(names)
-    if reduce_zero_label and values is None:
-        values = range(1, len(classes) + 1)
-    if values is not None and (len(values) != len(classes) or len({*values}) < len(classes)):
-        raise DataError(
-            f'--label-values must be {len(classes)} different values, one for each class of '
-            f'{names}, got {" ".join(map(str, values))}'
-        )
-    of_classes = [*(range(len(classes)) if values is None else values)]
-    options = {
-        '--ignore-index': ignore_index,
-        '--reduce-zero-label': 0 if reduce_zero_label else None,
-    }
-    for option, value in options.items():
-        if value in of_classes:
-            name = classes[of_classes.index(value)]
-            raise DataError(
-                f'{option}: {value} does not count, and is the value of the class {name!r}: give '
-                'the value of each class (--label-values), or --reduce-zero-label where the '
-                'classes begin with 1'
-            )
-    ignored = {*options.values()} - {None}
+    first, zero = int(reduce_zero_label), 0 if reduce_zero_label else None
+    of_classes = [*(range(first, first + len(classes)) if values is None else values)]
+    said = {'--ignore-index': ignore_index, '--reduce-zero-label': zero}
+    _check_values(of_classes, classes, names, said)
+    ignored = {*said.values()} - {None}
     images, masks = find_folders(root)
     splits, notes = find_splits(root, images, masks)
     for name, of in splits.items():
@@ -87,7 +71,7 @@ def read_own_folders(
     endings = Counter(end for of in splits.values() for ends in of.images.values() for end in ends)
     if len(endings) != 1:
         raise DataError(
-            f'{root / images} must hold images of one ending ({", ".join(IMAGES)}), it has '
+            f'{root / images} must hold images of one ending ({", ".join(ENDINGS)}), it has '
             + (', '.join(f'{count} {ending}' for ending, count in endings.items()) or 'none')
         )
     (suffix,), found = endings, Counter()
@@ -95,21 +79,20 @@ def read_own_folders(
         for name in of.images:
             mask = root / masks / of.folder / f'{name}.png'
             found.update(_values_of(mask, root / images / of.folder / f'{name}{suffix}'))
-    absent = [name for value, name in zip(of_classes, classes) if value not in found]
-    values = _values_of_classes(found, classes, values, ignored)
-    if values is not None:
-        absent = [name for value, name in zip(values, classes) if value not in found]
+    is_plain = values is None and not reduce_zero_label
+    if is_plain and not ignored and len(classes) == 2 and {*found} == {0, _IGNORED}:
+        of_classes, is_plain = [0, _IGNORED], False
+    _check_found(found, of_classes, ignored)
+    if not is_plain or {*found} & (ignored - {_IGNORED}):
         old, masks = masks, f'{masks}_as_classes'
-        for write in (False, True):
-            for of in splits.values():
-                places = root / old / of.folder, root / masks / of.folder
-                _convert(*places, of.images, values, write, force)
-        texts = ', '.join(f'{value} is {name}' for value, name in zip(values, classes))
+        if not force:
+            _check_earlier(root / old, root / masks, splits.values(), of_classes)
+        _convert(root / old, root / masks, splits.values(), of_classes)
+        texts = ', '.join(f'{value} is {name}' for value, name in zip(of_classes, classes))
         notes.append(f'{root / masks} is written: {texts}; all else is ignored')
-    if absent:
-        notes.append(
-            f'no mask holds {", ".join(absent[:_SHOWN])}{", ..." * (len(absent) > _SHOWN)}'
-        )
+    if absent := [name for value, name in zip(of_classes, classes) if value not in found]:
+        more = ', ...' * (len(absent) > _SHOWN)
+        notes.append(f'no mask holds {", ".join(absent[:_SHOWN])}{more}')
     dataset = {}
     for name, of in splits.items():
         if of.listed and not (root / of.listed).exists():
@@ -126,18 +109,32 @@ def read_own_folders(
             reduce_zero_label=False,
             ann_file=of.listed,
         )
-    counts = {name: len(of.names) for name, of in splits.items()}
-    return OwnFolders(classes, counts, notes, dataset)
+    return OwnFolders(classes, {n: len(of.names) for n, of in splits.items()}, notes, dataset)
+
+
+def _check_values(
+    values: list[int], classes: list[str], names: Path, ignored: dict[str, Optional[int]]
+) -> None:
+    """``ignored``: values that do not count, by what says so."""
+    if len(values) != len(classes) or len({*values}) < len(classes):
+        raise DataError(
+            f'--label-values must be {len(classes)} different values, one for each class of '
+            f'{names}, got {" ".join(map(str, values))}'
+        )
+    for option, value in ignored.items():
+        if value in values:
+            name = classes[values.index(value)]
+            raise DataError(
+                f'{option}: {value} does not count, and is the value of the class {name!r}: give '
+                'the value of each class (--label-values), or --reduce-zero-label where the '
+                'classes begin with 1'
+            )
 
 
 def _read_names(path: Path) -> list[str]:
     if not path.is_file():
         raise DataError(f'--classes: there is no file {path}; it has the name of a class per line')
-    try:
-        lines = [line.strip() for line in path.read_text(encoding='utf-8-sig').splitlines()]
-    except UnicodeDecodeError as error:
-        raise DataError(f'--classes {path} must be a text in UTF-8: {error}') from error
-    classes = [line for line in lines if line]
+    classes = [line for line in read_lines(path, f'--classes {path}', 'utf-8-sig') if line]
     twice = [name for name, count in Counter(classes).items() if count > 1]
     if len(classes) > _IGNORED:
         raise DataError(
@@ -182,42 +179,45 @@ def _values_of(mask: Path, image: Path) -> list[int]:
     return np.unique(values).tolist()
 
 
-def _values_of_classes(
-    found: Counter, classes: Sequence[str], values: Optional[Sequence[int]], ignored: set[int]
-) -> Optional[list[int]]:
-    """What the masks have to be converted by; None: they are right as they are."""
-    count = len(classes)
-    if values is None and not ignored and count == 2 and {*found} == {0, _IGNORED}:
-        return [0, _IGNORED]
-    strange = {*found} - {*(range(count) if values is None else values)} - {_IGNORED, *ignored}
-    if strange:
+def _check_found(found: Counter, of_classes: Sequence[int], ignored: set[int]) -> None:
+    """Raise for values of masks that are of no class and count."""
+    if strange := {*found} - {*of_classes} - {_IGNORED, *ignored}:
         more = ', ...' if len(strange) > _SHOWN else ''
         raise DataError(
             f'the masks hold {", ".join(map(str, sorted(strange)[:_SHOWN]))}{more}, which are none '
-            f'of the {count} classes nor ignored '
+            f'of the {len(of_classes)} classes nor ignored '
             f'({", ".join(map(str, sorted({_IGNORED, *ignored})))}): give the value of each class '
             '(--label-values), --reduce-zero-label where the classes begin with 1 and 0 does not '
             'count, or name all classes'
         )
-    if values is None and not {*found} & (ignored - {_IGNORED}):
-        return None
-    return [*(range(count) if values is None else values)]
 
 
-def _convert(
-    old: Path, new: Path, names: Iterable[str], values: Sequence[int], write: bool, force: bool
-) -> None:
-    """Masks of classes; ``write`` False: only look that no others would be written over."""
-    for name in names:
-        mask, file = _read_mask(old / f'{name}.png'), new / f'{name}.png'
-        ids = np.full(mask.shape, _IGNORED, np.uint8)
-        for index, value in enumerate(values):
-            ids[mask == value] = index
-        if write:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(ids).save(file)
-        elif file.exists() and not force and not np.array_equal(_read_mask(file), ids):
+def _check_earlier(old: Path, new: Path, parts: Iterable[Part], values: Sequence[int]) -> None:
+    """Raise where :func:`_convert` would write over another mask."""
+    for name in _names(parts):
+        file = new / name
+        if file.exists() and not np.array_equal(_read_mask(file), _as_classes(old / name, values)):
             raise DataError(
                 f'{file} holds another mask, maybe of another recipe: move its folder away, or add '
                 '--force'
             )
+
+
+def _convert(old: Path, new: Path, parts: Iterable[Part], values: Sequence[int]) -> None:
+    for name in _names(parts):
+        (new / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(_as_classes(old / name, values)).save(new / name)
+
+
+def _names(parts: Iterable[Part]) -> Iterator[str]:
+    """Of the masks, with their folders."""
+    for part in parts:
+        yield from (str(Path(part.folder, f'{name}.png')) for name in part.images)
+
+
+def _as_classes(mask: Path, values: Sequence[int]) -> np.ndarray:
+    found = _read_mask(mask)
+    ids = np.full(found.shape, _IGNORED, np.uint8)
+    for index, value in enumerate(values):
+        ids[found == value] = index
+    return ids

@@ -9,15 +9,15 @@ from .layouts import DataError
 _FOLDERS = (('images', 'masks'), ('images', 'labels'), ('img_dir', 'ann_dir'))
 _FOLDERS += (('JPEGImages', 'SegmentationClass'),)
 _SPLITS = (('train', 'val'), ('train', 'validation'), ('training', 'validation'))
-IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
+ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 _HELD_OUT = 10  # one image of so many validates, where no one says which
 _SHOWN = 8
 
 Images = dict[str, list[str]]  # endings by name, which has no ending but may have a folder
 
 
-class Split(NamedTuple):
-    """The images of a part."""
+class Part(NamedTuple):
+    """The images that train, or those that validate."""
 
     folder: str  # below images and masks; '': those themselves
     listed: str  # the file of names; '': all that are in the folder
@@ -30,23 +30,20 @@ def find_folders(root: Path) -> tuple[str, str]:
     for pair in _FOLDERS:
         if all((root / name).is_dir() for name in pair):
             return pair
-    there = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
-    raise DataError(
-        f'--data {root} must hold two folders, {" or ".join(" and ".join(of) for of in _FOLDERS)}; '
-        + (
-            f'it has {", ".join(there[:_SHOWN]) or "nothing"}'
-            if root.is_dir()
-            else 'it is no folder'
-        )
-    )
+    there = 'it is no folder'
+    if root.is_dir():
+        names = sorted(path.name for path in root.iterdir())
+        there = f'it has {", ".join(names[:_SHOWN]) or "nothing"}'
+    pairs = ' or '.join(' and '.join(of) for of in _FOLDERS)
+    raise DataError(f'--data {root} must hold two folders, {pairs}; {there}')
 
 
-def find_splits(root: Path, images: str, masks: str) -> tuple[dict[str, Split], list[str]]:
+def find_splits(root: Path, images: str, masks: str) -> tuple[dict[str, Part], list[str]]:
     """Those of 'train' and 'val'; what is not used."""
     for names in _SPLITS:
         if all((root / images / name).is_dir() for name in names):
             found = {name: _images_of(root / images / name) for name in names}
-            splits = [Split(name, '', of, [*of]) for name, of in found.items()]
+            splits = [Part(name, '', of, [*of]) for name, of in found.items()]
             return dict(zip(('train', 'val'), splits)), []
     everything = _images_of(root / images)
     for folder in ('', 'ImageSets/Segmentation/'):
@@ -58,7 +55,7 @@ def find_splits(root: Path, images: str, masks: str) -> tuple[dict[str, Split], 
                 'are needed, a name without its ending in each line, or none of them'
             )
         if there:
-            splits = {n: Split('', p, *_listed(root / p, everything)) for n, p in lists.items()}
+            splits = {n: Part('', p, *_listed(root / p, everything)) for n, p in lists.items()}
             train, val = (of.images.keys() for of in splits.values())
             unused = len(everything) - len(train | val)
             notes = [f'{unused} images of {root / images} are in no list: they are not used']
@@ -74,7 +71,7 @@ def find_splits(root: Path, images: str, masks: str) -> tuple[dict[str, Split], 
     parts = dict(train=[n for n in names if n not in {*names[::_HELD_OUT]}])
     parts['val'] = names[::_HELD_OUT]
     splits = {
-        part: Split('', f'{part}.txt', {name: everything[name] for name in of}, of)
+        part: Part('', f'{part}.txt', {name: everything[name] for name in of}, of)
         for part, of in parts.items()
     }
     notes = [f'every {_HELD_OUT}th image validates']
@@ -85,10 +82,7 @@ def find_splits(root: Path, images: str, masks: str) -> tuple[dict[str, Split], 
 
 def _listed(path: Path, everything: Images) -> tuple[Images, list[str]]:
     """The images that a list names."""
-    try:
-        names = [line.strip() for line in path.read_text(encoding='utf-8').splitlines()]
-    except UnicodeDecodeError as error:
-        raise DataError(f'{path} must be a text in UTF-8: {error}') from error
+    names = read_lines(path, str(path))
     if names and names[0].startswith('\ufeff'):
         raise DataError(
             f'{path} begins with a byte order mark, which mmseg reads: save it as UTF-8'
@@ -104,12 +98,20 @@ def _listed(path: Path, everything: Images) -> tuple[Images, list[str]]:
     return {name: everything[name] for name in names}, names
 
 
+def read_lines(path: Path, named: str, encoding: str = 'utf-8') -> list[str]:
+    """The lines of a text that is ``named`` in an error, without the spaces around them."""
+    try:
+        return [line.strip() for line in path.read_text(encoding=encoding).splitlines()]
+    except UnicodeDecodeError as error:
+        raise DataError(f'{named} must be a text in UTF-8: {error}') from error
+
+
 def _images_of(folder: Path) -> Images:
     """As mmseg finds them: subfolders and links too, no files that are hidden."""
     found: Images = {}
     walk = os.walk(folder, followlinks=True)
     for path in sorted(Path(place) / name for place, _, names in walk for name in names):
-        if path.suffix.lower() in IMAGES and not path.name.startswith('.'):
+        if path.suffix.lower() in ENDINGS and not path.name.startswith('.'):
             name = path.relative_to(folder).with_suffix('').as_posix()
             found.setdefault(name, []).append(path.suffix)
     return found

@@ -81,9 +81,8 @@ def compare_deployed(
         count = sum(p.numel() for p in model.parameters())
         for runtime in runtimes:
             network, file = _network(runtime, model, folder, cfg)
-            size = file.stat().st_size / 1e6
-            measured = _measure(network, model, samples)
-            yield Deployed(name, runtime, count, size, *measured, samples.count)
+            of_file = name, runtime, count, file.stat().st_size / 1e6
+            yield Deployed(*of_file, *_measure(network, model, samples), samples.count)
 
 
 def _weights(folder: Path) -> str:
@@ -117,7 +116,8 @@ def _measure(network: Network, model: nn.Module, samples: _Samples) -> tuple[flo
     for inputs, sample in samples.inputs(model):
         x = inputs.numpy()
         try:
-            network(x) if not seconds else None  # the first call sets up
+            if not seconds:
+                network(x)  # the first call sets up
         except Exception as error:  # of a runtime: e.g. a file of another, fixed size
             size = ' x '.join(map(str, x.shape))
             raise ValueError(f'an input of {size}: {one_line(said(error), 200)}') from error

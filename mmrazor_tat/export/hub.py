@@ -122,9 +122,8 @@ def _card(cfg: Config, checkpoint: Path, report: dict, task: str, folder: Path) 
     data = f'`{dataset.get("type", "not named")}`'
     if dataset.get('data_root'):
         data += f' in the folder `{Path(dataset["data_root"]).name}`'
-    seed = seed_of(cfg, run.get('meta', {}))
     meta = run.get('meta', {})
-    until = meta.get('iter' if 'epoch' not in str(checkpoint.stem) else 'epoch')
+    seed, until = seed_of(cfg, meta), meta.get('epoch' if 'epoch' in checkpoint.stem else 'iter')
     scores, seeds = _scores(checkpoint.parent, [] if seed is None else [seed], until)
     index = ''
     known = {_SCORES[name]: values for name, values in scores.items() if name in _SCORES}

@@ -20,8 +20,9 @@ from ..forward import input_channels
 from ..gradient_shares import TASK, LossGradient, loss_gradients
 from ..probe import probe
 from ..teacher.checkpoints import TeacherOfCheckpoints
+from ..teacher.folding import fold_norms
 from ..teacher.identity import TeacherIdentity
-from ..teacher.inference import TeacherInference, fold_norms
+from ..teacher.inference import TeacherInference
 from ..teacher.input import TeacherInput, batch_statistics
 from ..teacher.load import load_teacher
 from .checks import check_loss_weights, check_names, check_padding, check_that_the_student_learns
