@@ -19,7 +19,7 @@ def parse_args() -> argparse.Namespace:
         '--plain', type=Path, metavar='WORK_DIR', help='of the student without distillation'
     )
     parser.add_argument(
-        '--num-images', type=int, default=12, help='of the validation (default: %(default)s)'
+        '--num-images', type=int, help='of the validation (default: 12; classification: 256)'
     )
     parser.add_argument(
         '--num-batches', type=int, default=4, help='of the training (default: %(default)s)'

@@ -19,12 +19,13 @@ from ..visualization.panels import Network, check_counts, compare, paint_label
 from ..visualization.report import RunSummary, summarize
 from ..visualization.web_page import figure_uri
 from . import losses, maps, projections, teacher, training
+from .agreement import check_agreement
 from .scores import NotCheckedError
 from .subject import Finding, Subject
 
 # What spoils all that comes after it stands first.
 CHECKS = (
-    teacher.check_agreement,
+    check_agreement,
     training.check_step,
     teacher.check_classes,
     teacher.check_input,
@@ -34,10 +35,10 @@ CHECKS = (
     losses.check_reach,
     losses.check_softmaxes,
     projections.check_shortcut,
-    maps.check_activation,
     teacher.check_gap,
     losses.check_shares,
     training.check_batch_norms,
+    teacher.check_student,
     training.check_labels_loss,
     training.check_curve,
     training.check_gain,
@@ -66,7 +67,9 @@ def diagnose(subject: Subject) -> Diagnosis:
             found.not_checked[question] = f'it needs {error}'
             continue
         except Exception as error:  # one question less, not none
-            found.not_checked[question] = f'it ended with {said(error)}'
+            text = f'it ended with {said(error)}'
+            text = 'it needs a training step that runs' if subject.failure else text
+            found.not_checked[question] = text
             continue
         found.findings += findings
         if not findings:
@@ -79,7 +82,7 @@ def diagnose_run(
     checkpoint: Optional[str] = None,
     plain: Optional[Path] = None,
     options: Optional[dict] = None,
-    num_images: int = 12,
+    num_images: Optional[int] = None,
     num_batches: int = 4,
     with_pictures: bool = False,
 ) -> Diagnosis:
@@ -90,7 +93,7 @@ def diagnose_run(
         checkpoint: of its training; None: as it begins, of a run its best or last one.
         plain: work dir of the plain student.
         options: settings of the config, as ``--cfg-options`` has them.
-        num_images: validation images on which the networks are scored.
+        num_images: validation images on which the networks are scored, see :class:`Subject`.
         num_batches: training batches on which maps and gradients are measured.
         with_pictures: paint where TaT looks, too.
 

@@ -1,30 +1,44 @@
 """Do the losses say something to the student, and not too much?"""
 
+import copy
 import math
 import statistics
 from collections.abc import Iterator
 from typing import Optional
 
 import torch
+from mmengine import ConfigDict
+from mmengine.optim import OptimWrapper, build_optim_wrapper
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..engine.runner.optimizer import build_by_student
 from ..models.gradient_shares import TASK
 from ..models.loss_schedule import LossSchedule
 from .scores import NotCheckedError
 from .subject import Finding, Subject
 
 # Least entropies: over classes, over positions, of an attention; and the greatest.
-_CLASSES, _POSITIONS, _ATTENTION, _FLAT = 0.005, 0.02, 0.3, 0.999
+_CLASSES, _POSITIONS, _ATTENTION, _FLAT = 0.005, 0.02, 0.3, 0.998
+_BALANCE = '--cfg-options default_hooks.balance.type=mmrazor.GradientBalanceHook'
 _FACTORS = [2.0**n for n in range(1, 13)]
 
 
 def check_reach(subject: Subject) -> Iterator[Finding]:
     """Does the gradient of each loss come to weights that are trained?"""
-    student = subject.model.student
-    trained = sum(p.numel() for p in student.parameters() if p.requires_grad)
-    frozen = sum(p.numel() for p in student.parameters() if not p.requires_grad)
+    weights, rates = [*subject.model.student.parameters()], _learning_rates(subject)
+    trained = sum(p.numel() for p in weights if p.requires_grad and rates.get(id(p), 1) > 0)
+    frozen = sum(p.numel() for p in weights) - trained
     subject.measured['student'] = {'trained weights': trained, 'frozen weights': frozen}
+    if not trained:
+        yield Finding(
+            'no weight of the student is trained',
+            f'all {frozen:,} are frozen, or have a learning rate of 0',
+            'a learning rate above 0',
+            'optim_wrapper.optimizer.lr and the lr_mult in optim_wrapper.paramwise_cfg above 0, '
+            'model.architecture.backbone.frozen_stages=-1',
+        )
+        return
     for name, count in subject.reached.items():
         subject.measured['student'][f'reached by {name}'] = count
         weight = getattr(subject.distiller.distill_losses[name], 'loss_weight', 1)
@@ -33,19 +47,30 @@ def check_reach(subject: Subject) -> Iterator[Finding]:
                 f'{name} reaches no weight of the student that is trained',
                 f'its gradient is zero in all {trained:,} of them',
                 'a gradient in the layers before what it reads',
-                'unfreeze them (backbone.frozen_stages=-1), or read a later module '
-                '(model.distiller.student_recorders; tools/inspect_features.py lists them)',
+                'unfreeze: --cfg-options model.architecture.backbone.frozen_stages=-1; or read '
+                'a later module (student_recorders; tools/inspect_features.py lists them)',
             )
     cfg = subject.cfg.model.architecture
     is_drawn = not cfg.get('pretrained') and 'Pretrained' not in str(cfg)
     if is_drawn and not subject.student_has_learnt and frozen > 0.05 * (trained + frozen):
         yield Finding(
             'a part of the student is frozen with random weights',
-            f'{frozen:,} of its {trained + frozen:,} weights are not trained, and no weights are '
-            'loaded',
+            f'{frozen:,} of its {trained + frozen:,} weights are frozen, or have a learning rate '
+            'of 0, and no weights are loaded',
             'pretrained weights where stages are frozen',
-            'backbone.frozen_stages=-1, or pretrained weights (architecture.pretrained, init_cfg)',
+            '--cfg-options model.architecture.backbone.frozen_stages=-1, a lr_mult above 0, or '
+            'pretrained weights (model.architecture.pretrained)',
         )
+
+
+def _learning_rates(subject: Subject) -> dict[int, float]:
+    """Those that the optimizer begins with, by the id() of a parameter."""
+    cfg = subject.cfg.get('optim_wrapper') or {}
+    parts = {k: cfg[k] for k in ('optimizer', 'paramwise_cfg', 'constructor') if k in cfg}
+    cfg = copy.deepcopy(ConfigDict(parts, type='OptimWrapper'))
+    wrapper = build_by_student(build_optim_wrapper, subject.model, cfg)
+    groups = wrapper.param_groups if isinstance(wrapper, OptimWrapper) else ()
+    return {id(p): group['lr'] for group in groups for p in group['params']}
 
 
 def check_shares(subject: Subject) -> Iterator[Finding]:
@@ -54,7 +79,7 @@ def check_shares(subject: Subject) -> Iterator[Finding]:
     factors = _scheduled(subject)
     # At first the weights after a feature are small, and so is the labels' gradient there.
     drowns = 0.97 if subject.student_has_learnt else 0.998
-    opposing = []
+    drowning, light, opposing = [], [], []
     read = {name: subject.distiller.read_of_student(name) for name in subject.names}
     for record in subject.gradients[0]:
         batches = [of[record] for of in subject.gradients if record in of]
@@ -78,40 +103,36 @@ def check_shares(subject: Subject) -> Iterator[Finding]:
                     'ignored',
                 )
                 return
-            weight = f'model.distiller.distill_losses.{name}.loss_weight'
-            factor = factors.get(name, 1.0)
+            factor, share = factors.get(name, 1.0), norms[name] / (norms[name] + norms[TASK])
             bars = {k: 100 * v for k, v in shares.items()}
-            if factor == 0 or shares[name] < 0.005 and name not in balanced:
-                yield Finding(
-                    f'{name} weighs next to nothing',
-                    f'{shares[name]:.2%} of the gradient at {record!r}'
-                    + (', and LossScheduleHook ends it early' if factor == 0 else ''),
-                    'about as much as the labels, 20 to 80 %',
-                    f'raise {weight}, or let it set itself: --cfg-options '
-                    'default_hooks.balance.type=mmrazor.GradientBalanceHook',
-                    bars,
-                )
-            elif shares[name] > drowns and name not in balanced:
-                yield Finding(
-                    f'{name} drowns the labels',
-                    f'{shares[name]:.1%} of the gradient at {record!r}',
-                    'about as much as the labels, 20 to 80 %',
-                    f'lower {weight}, or let it set itself: --cfg-options '
-                    'default_hooks.balance.type=mmrazor.GradientBalanceHook',
-                    bars,
-                )
+            of = f"{share:.2%} of its and the labels' gradient at {record!r}"
+            expected = 'about as much as the labels, 20 to 80 %'
+            remedy = _weigh(subject, name, norms[name] / norms[TASK])
+            cause = f'{name} weighs next to nothing'
+            if factor < 0.05:
+                of = f'LossScheduleHook leaves it {factor:.1%} of its weight over the training'
+                remedy = 'a shorter warmup, or a later decay and stop, in its schedules'
+                light.append(Finding(cause, of, expected, remedy))
+            elif share < 0.005 and name not in balanced:
+                light.append(Finding(cause, of, expected, remedy, bars))
+            elif share > drowns and name not in balanced:
+                drowning.append(Finding(f'{name} drowns the labels', of, expected, remedy, bars))
             mean = statistics.fmean(cosines[name])
             if mean < -0.1 and max(cosines[name]) < 0 and len(batches) > 2:
-                opposing.append((name, record, mean, bars))
-    for name, record, mean, bars in opposing:
-        yield Finding(
-            f'{name} pulls against the labels',
-            f'cosine {mean:.2f} between the two gradients at {record!r}, below 0 in every batch',
-            'around 0 or above',
-            'check that it compares the same classes and places; else a smaller share '
-            '(GradientBalanceHook(target=0.2))',
-            bars,
-        )
+                cause, expected = f'{name} pulls against the labels', 'around 0 or above'
+                of = f'cosine {mean:.2f} of the two gradients at {record!r}, below 0 in every batch'
+                remedy = 'check that it compares the same classes and places; else a smaller share:'
+                remedy += f' {_BALANCE} default_hooks.balance.target=0.2'
+                opposing.append(Finding(cause, of, expected, remedy, bars))
+    yield from (*drowning, *light, *opposing)
+
+
+def _weigh(subject: Subject, name: str, ratio: float) -> str:
+    """What gives a loss, whose gradient is this multiple of the labels', as much to say as them."""
+    weight = getattr(subject.distiller.distill_losses[name], 'loss_weight', 0)
+    key = f'model.distiller.distill_losses.{name}.loss_weight'
+    to = f'={weight / ratio:.2g}' if weight * ratio > 0 else ' above 0'
+    return f'--cfg-options {key}{to}; or let it set itself: {_BALANCE}'
 
 
 def _balanced(subject: Subject) -> list[str]:
@@ -122,10 +143,14 @@ def _balanced(subject: Subject) -> list[str]:
 
 
 def _scheduled(subject: Subject) -> dict[str, float]:
-    """The factors of LossScheduleHook after a tenth of the training, by loss."""
-    tenth = (subject.cfg.get('train_cfg') or {}).get('max_iters', 0) // 10
+    """The factors of LossScheduleHook, the mean over the training, by loss."""
+    moments = [int(subject.iterations * (n + 0.5) / 20) for n in range(20)]
     schedules = [hook.get('schedules', {}) for hook in subject.hooks('LossScheduleHook')]
-    return {k: LossSchedule(**of).factor(tenth) for every in schedules for k, of in every.items()}
+    return {
+        name: statistics.fmean(map(LossSchedule(**of).factor, moments))
+        for every in schedules
+        for name, of in every.items()
+    }
 
 
 def check_softmaxes(subject: Subject) -> Iterator[Finding]:
@@ -200,5 +225,5 @@ def _temperature(subject: Subject, name: str, factor: float) -> str:
     if hasattr(loss, 'tau'):
         return f'--cfg-options {key}.tau={loss.tau * factor:g}'
     if hasattr(loss, 'softmax_over') or hasattr(loss, 'views'):
-        return f'--cfg-options {key}.scale=auto (1 / sqrt(width))'
+        return f'--cfg-options {key}.scale=auto'
     return f'divide its logits by {factor:g}'

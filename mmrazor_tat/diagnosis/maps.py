@@ -60,23 +60,6 @@ def check_alive(subject: Subject) -> Iterator[Finding]:
             )
 
 
-def check_activation(subject: Subject) -> Iterator[Finding]:
-    """Are the maps of a loss both read before an activation, or both after it?"""
-    first = subject.maps[0]
-    for name in subject.names:
-        keys = [key for key in set(subject.keys(name)) if key in first and first[key].dim() == 4]
-        signs = {key[1]: bool((first[key] < 0).any()) for key in keys}
-        # Of several levels the student's are fused before.
-        if len(keys) == 2 and signs == {True: False, False: True}:
-            yield Finding(
-                f"{name} compares the student's map after its activation with the teacher's before",
-                "the student's has no value below 0, the teacher's has",
-                'both before it, where a sign is left',
-                "model.distiller.student_recorders: type='PreActivation', and the activation as "
-                'source',
-            )
-
-
 def check_alignment(subject: Subject) -> Iterator[Finding]:
     """Do the positions of the maps lie where those of the image lie?"""
     found = False

@@ -26,6 +26,9 @@ def text_of(diagnosis: Diagnosis) -> str:
         lines += ['Nothing was found.', '']
     lines += [f'ok   {question}' for question in diagnosis.passed]
     lines += [f'--   {what} Not checked: {why}' for what, why in diagnosis.not_checked.items()]
+    for record, losses in diagnosis.measured.get('gradients', {}).items():
+        shares = ', '.join(f'{name} {of["share"]:.1%}' for name, of in losses.items())
+        lines.append(f'     Shares of the gradient at {record!r}: {shares}')
     return '\n'.join(lines)
 
 

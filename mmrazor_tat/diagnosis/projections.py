@@ -47,8 +47,8 @@ def check_shortcut(subject: Subject) -> Iterator[Finding]:
                 f'with its maps the loss is {true:.0%} lower than with a constant, on images of '
                 'the training',
                 f'at least {_FOLLOWS:.0%}, as without that the teacher has not been heard',
-                'a larger share of the gradient (GradientBalanceHook), more iterations, weights '
-                'to start from, or a method on the logits (KD, CWD), which asks for less',
+                'a larger share of the gradient (target of GradientBalanceHook), more iterations, '
+                'weights to start from, or a method on the logits (KD, CWD), which asks for less',
                 {kind: 100 * value for kind, value in gain.items()},
             )
         if wrong > _LEARNS and wrong > _AS_FAR * true:
@@ -68,8 +68,8 @@ def _shortcut_remedy(subject: Subject, name: str) -> str:
     loss = subject.distiller.distill_losses[name]
     if getattr(loss, 'softmax_over', None) == 'student':
         key = f'model.distiller.distill_losses.{name}.softmax_over'
-        return f'--cfg-options {key}=teacher (maps of one size)'
-    return 'another method, or projections that see the student alone'
+        return f'where the maps have one size: --cfg-options {key}=teacher'
+    return 'another method: what this one asks for depends on the image too little here'
 
 
 def _reads_maps(subject: Subject, name: str) -> bool:

@@ -1,34 +1,47 @@
 """How good is a network on some batches, and which classes does it take for which?"""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Subset
+
+_GROUPS = 12  # of images, for the error of a difference
 
 
 class NotCheckedError(Exception):
     """A check has nothing to look at; the text says what it lacks."""
 
 
+def spread_batches(loader: DataLoader, count: int) -> list:
+    """Images from all over a data set: of folders by class the first ones are of one class."""
+    whole = len(loader.dataset)
+    count = min(count, whole)
+    images = [n * (whole - 1) // max(count - 1, 1) for n in range(count)]
+    images = Subset(loader.dataset, images)
+    return [*DataLoader(images, loader.batch_size or 1, collate_fn=loader.collate_fn)]
+
+
 @torch.no_grad()
 def confusion(step: Callable[[Any], list], batches: Sequence, count: int) -> np.ndarray:
-    """(C, C) pixels or images by label and prediction.
+    """(G, C, C) pixels or images by group of images, label and prediction.
 
     Args:
         step: as a model's ``val_step``.
         batches: of the data loader.
         count: C, classes; other labels are left out.
     """
-    table = np.zeros((count, count), np.int64)
-    for sample in (sample for batch in batches for sample in step(batch)):
+    table = np.zeros((_GROUPS, count, count), np.int64)
+    for number, sample in enumerate(sample for batch in batches for sample in step(batch)):
         label, prediction = _pair(sample)
         if label.shape != prediction.shape:
             raise NotCheckedError('labels of the size of the predictions')
         counts = (label >= 0) & (label < count) & (prediction < count)
         ids = label[counts] * count + prediction[counts]
-        table += np.bincount(ids, minlength=count**2).reshape(count, count)
+        table[number % _GROUPS] += np.bincount(ids, minlength=count**2).reshape(count, count)
     if not table.any():
         raise NotCheckedError('a validation with labels of the classes of its data set')
     return table
@@ -41,6 +54,25 @@ def score(table: np.ndarray, metric: str) -> float:
         return 100 * right.sum() / table.sum()
     union = table.sum(0) + table.sum(1) - right
     return float(100 * np.mean(right[union > 0] / union[union > 0]))
+
+
+def error_of_difference(one: np.ndarray, other: np.ndarray, metric: str) -> float:
+    """The standard error of score(one) - score(other), tables as of :func:`confusion`, by the
+    jackknife over groups of images; infinite of a single group."""
+    left_out = [
+        score(one.sum(0) - one[n], metric) - score(other.sum(0) - other[n], metric)
+        for n in range(len(one))
+        if one[n].any()
+    ]
+    number = len(left_out)
+    return math.sqrt((number - 1) * np.var(left_out)) if number > 1 else math.inf
+
+
+def guess_of(table: np.ndarray, metric: str) -> float:
+    """The score of the commonest class everywhere, by a confusion (C, C)."""
+    constant, labels = np.zeros_like(table), table.sum(1)
+    constant[:, labels.argmax()] = labels
+    return score(constant, metric)
 
 
 def _pair(sample: Any) -> tuple[np.ndarray, np.ndarray]:

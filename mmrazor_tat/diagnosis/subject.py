@@ -24,7 +24,7 @@ from ..utils.errors import naming, said
 from ..utils.networks import seed_of, trained_model, untrained_model
 from ..visualization.curves import Run
 from ..visualization.panels import num_classes_of
-from .scores import NotCheckedError, confusion, score
+from .scores import NotCheckedError, confusion, error_of_difference, score, spread_batches
 
 Maps = dict[tuple, Tensor]  # by (recorder, from_student, ...)
 
@@ -48,11 +48,14 @@ class Subject:
         checkpoint: of its training; None: as it begins.
         plain: the plain student, trained; None: unknown.
         run, plain_run: logs of both.
-        num_images: validation images to score the networks on.
+        num_images: validation images to score the networks on, spread over all; None: 12, of a
+            classification 256.
         num_batches: training batches to look at maps and gradients.
 
     Attributes:
         classes: of the data, in the order of their ids; empty where it names none.
+        metainfo, train_metainfo: of the data sets.
+        iterations: of the training.
         maps: by batch the tensors that the losses read.
         images: by batch the input (B, C, H, W).
         gradients: by batch what :func:`loss_gradients` gives.
@@ -72,7 +75,7 @@ class Subject:
         plain: Optional[nn.Module] = None,
         run: Optional[Run] = None,
         plain_run: Optional[Run] = None,
-        num_images: int = 12,
+        num_images: Optional[int] = None,
         num_batches: int = 4,
     ) -> None:
         if not is_recipe(cfg):
@@ -94,30 +97,40 @@ class Subject:
             loader = _loader(cfg, 'val')
             self.metainfo = getattr(loader.dataset, 'metainfo', {})
             self.classes = tuple(self.metainfo.get('classes') or ())
-            for batch in loader:
-                self.val_batches.append(batch)
-                self.num_images += len(batch['inputs'])
-                if self.num_images >= num_images:
-                    break
+            count = num_images or (256 if is_classifier(cfg) else 12)
+            self.val_batches = spread_batches(loader, count)
+            self.num_images = sum(len(batch['inputs']) for batch in self.val_batches)
         self.maps: list[Maps] = []
         self.images: list[Tensor] = []
         self.gradients: list[dict[str, dict[str, LossGradient]]] = []
         self.reached: dict[str, int] = {}
         self.values_per_channel: dict[str, int] = {}
+        self.train_metainfo: dict = {}
+        self.iterations = 0
         set_random_seed(0)
         before = copy.deepcopy(self.model.state_dict())
         self.failure = ''  # what a training step ends with
         try:
-            for _, batch in zip(range(num_batches), _loader(cfg, 'train')):
+            loader, loop = _loader(cfg, 'train'), cfg.get('train_cfg') or {}
+            self.train_metainfo = getattr(loader.dataset, 'metainfo', {})
+            epochs = loop.get('max_epochs') or 0
+            self.iterations = loop.get('max_iters') or epochs * len(loader)
+            for _, batch in zip(range(num_batches), loader):
                 self._look_at(batch)
-        except (RuntimeError, ValueError, IndexError) as error:
+        except Exception as error:  # of whatever kind, it is a finding
             self.failure = said(error)
         self.model.load_state_dict(before)  # the running statistics of batch norms
         self.model.eval()
 
     def confusion(self, step: Callable[[Any], list]) -> np.ndarray:
-        """That of a network on the validation images, see :func:`confusion`."""
-        return confusion(step, self.val_batches, len(self.classes))
+        """(C, C), that of a network on the validation images, see :func:`confusion`."""
+        return confusion(step, self.val_batches, len(self.classes)).sum(0)
+
+    def compared(self, steps: dict[str, Callable[[Any], list]]) -> tuple[dict[str, float], float]:
+        """The scores of two networks, and the standard error of their difference."""
+        tables = [confusion(step, self.val_batches, len(self.classes)) for step in steps.values()]
+        scores = dict(zip(steps, (self.score(table.sum(0)) for table in tables)))
+        return scores, error_of_difference(*tables, self.metric)
 
     def score(self, table: np.ndarray) -> float:
         """mIoU or accuracy, see :func:`score`."""
@@ -126,6 +139,8 @@ class Subject:
     @functools.cached_property
     def teacher_confusion(self) -> np.ndarray:
         """That of the teacher."""
+        if not self.val_batches:
+            raise NotCheckedError('a val_dataloader')
         if num_classes_of(self.model.teacher) not in (None, len(self.classes)):
             raise NotCheckedError('a teacher of the classes of the data set')
         table = self.confusion(self.model.teacher_val_step)

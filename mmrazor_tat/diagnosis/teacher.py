@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 import torch.nn.functional as F
+from mmengine.device import get_device
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
-from ..compat.checkpoints import read_checkpoint
 from ..models.teacher.input import Normalization, TeacherInput
-from ..utils.errors import one_line
-from .scores import NotCheckedError
+from .scores import NotCheckedError, guess_of
 from .subject import Finding, Subject
 
 _NORMALIZATIONS = {  # mean and std of three channels
@@ -21,64 +21,13 @@ _NORMALIZATIONS = {  # mean and std of three channels
 }
 
 
-def check_agreement(subject: Subject) -> Iterator[Finding]:
-    """Do teacher, student, data set and evaluator mean the same by a label?"""
-    cfg, data = subject.cfg, subject.metainfo if subject.val_batches else {}
-    path = cfg.model.get('teacher_ckpt')
-    content = {}
-    if path and '://' not in path:
-        content = read_checkpoint(path, cfg.model.get('trust_teacher_ckpt', False))
-    meta = content.get('meta') or {}
-    meta = meta.get('dataset_meta') or {
-        k.lower(): meta[k] for k in ('CLASSES', 'PALETTE') if k in meta
-    }
-    found = False
-    for name in ('classes', 'palette', 'reduce_zero_label'):
-        own, of_teacher = data.get(name), meta.get(name)
-        if own is None or of_teacher is None or np.array_equal(*map(_plain, (own, of_teacher))):
-            continue
-        found = True
-        what = {
-            'classes': "make the data set's classes those of the teacher, in their order, or train "
-            'a teacher on this data set',
-            'palette': f'compare the classes by hand; else give the data set metainfo.{name}',
-            'reduce_zero_label': f'train_dataloader.dataset.reduce_zero_label={of_teacher}, and '
-            'the same of val and test',
-        }
-        yield Finding(
-            f'teacher and data set differ in {name}',
-            f'data set {one_line(str(own), 80)}; teacher {one_line(str(of_teacher), 80)}',
-            'the same in both: else a channel of the logits is another class',
-            what[name],
-        )
-    head = getattr(subject.model.student, 'decode_head', None)
-    head = head[-1] if isinstance(head, nn.ModuleList) else head
-    ids = {} if head is None else {'decode_head.ignore_index': getattr(head, 'ignore_index', 255)}
-    evaluators = cfg.get('val_evaluator') or []
-    for part in evaluators if isinstance(evaluators, list) else [evaluators]:
-        if 'ignore_index' in part:
-            ids['val_evaluator.ignore_index'] = part['ignore_index']
-    dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
-    while dataset.get('dataset') or dataset.get('datasets'):  # a wrapper around others
-        dataset = dataset.get('dataset') or dataset['datasets'][0]
-    if ids:
-        ids['dataset.ignore_index'] = dataset.get('ignore_index', 255)
-    if len(set(ids.values())) > 1:
-        yield Finding(
-            'the losses and the data set ignore different labels',
-            ', '.join(f'{key} {value}' for key, value in ids.items()),
-            "one value: the pixels that are nobody's are ignored everywhere, and no others",
-            f'set all of them to {ids["dataset.ignore_index"]}',
-        )
-    elif not found and not meta:
-        raise NotCheckedError("the data set's meta in the teacher's checkpoint")
-
-
 def check_classes(subject: Subject) -> Iterator[Finding]:
     """Would the teacher be better if its classes were numbered otherwise?"""
     table = subject.teacher_confusion
     right = table.T / np.maximum(table.sum(0)[:, None] + table.sum(1) - table.T, 1)  # IoU, (P, L)
     present = table.sum(1) > 0
+    if subject.metric == 'accuracy':
+        right = table.T * present.sum() / table.sum()  # so that it adds up to that
     predicted, label = linear_sum_assignment(-right * present)
     matched = 100 * right[predicted, label][present[label]].sum() / present.sum()
     own = 100 * np.diag(right)[present].mean()
@@ -113,11 +62,11 @@ def check_input(subject: Subject) -> Iterator[Finding]:
         raise NotCheckedError('a data preprocessor that normalizes images')
     tried: dict[str, nn.Module] = {}
     swapped = now._replace(swaps=not now.swaps)
-    if subject.images[0].shape[1] == 3:
+    if len(subject.val_batches[0]['inputs'][0]) == 3:
         tried['channels reversed'] = _Tried(own.source, swapped)
         for name, (mean, std) in _NORMALIZATIONS.items():
             for order in (now, swapped):
-                of = (subject.images[0].new_tensor(x).view(-1, 1, 1) for x in (mean, std))
+                of = (torch.tensor(x, device=get_device()).view(-1, 1, 1) for x in (mean, std))
                 other = order._replace(**dict(zip(('mean', 'std'), of)))
                 if other.listed() not in (now.listed(), swapped.listed()):
                     text = name + (', channels reversed' if order is swapped else '')
@@ -133,7 +82,11 @@ def check_input(subject: Subject) -> Iterator[Finding]:
             model.teacher_input = own
     subject.measured['teacher'] |= {'score by input': scores}
     best = max(scores, key=scores.get)
-    knows = scores[best] > 2 * _guess(subject, table)
+    simpler = best.removesuffix(', channels reversed')
+    if simpler in scores and not _is_clearly_better(scores[best], scores[simpler]):
+        best = simpler
+    guess = guess_of(table, subject.metric)
+    knows = scores[best] - guess > 0.1 * (100 - guess)
     if not knows or not _is_clearly_better(scores[best], scores['as configured']):
         return
     key = 'model.teacher.data_preprocessor'
@@ -158,32 +111,55 @@ def check_input(subject: Subject) -> Iterator[Finding]:
 
 def check_knowledge(subject: Subject) -> Iterator[Finding]:
     """Does the teacher know more than which class is the commonest?"""
-    table = subject.teacher_confusion
-    score, guess = subject.score(table), _guess(subject, table)
-    subject.measured['teacher'] |= {'score of the commonest class alone': guess}
-    if score < 1.5 * guess or not np.isfinite(score):
+    remedy = 'check model.teacher_ckpt, and that the teacher was trained on these classes'
+    cause = 'the teacher knows next to nothing of the validation data'
+    yield from _ignorance(subject, 'teacher', subject.teacher_confusion, cause, remedy)
+
+
+def check_student(subject: Subject) -> Iterator[Finding]:
+    """Does the trained student know more than which class is the commonest?"""
+    if not subject.checkpoint or not subject.val_batches:
+        raise NotCheckedError('a trained student')
+    table = subject.confusion(subject.model.val_step)
+    remedy = 'more iterations (train_cfg.max_iters, and end of param_scheduler), or a larger '
+    remedy += 'learning rate (optim_wrapper.optimizer.lr)'
+    cause = 'the student has learnt next to nothing yet'
+    yield from _ignorance(subject, 'trained student', table, cause, remedy)
+
+
+def _ignorance(
+    subject: Subject, who: str, table: np.ndarray, cause: str, remedy: str
+) -> Iterator[Finding]:
+    score, guess = subject.score(table), guess_of(table, subject.metric)
+    of = {'score': score, 'score of the commonest class alone': guess}
+    subject.measured[who] = subject.measured.get(who, {}) | of
+    if not score - guess > 0.05 * (100 - guess):  # NaN too
         yield Finding(
-            'the teacher knows next to nothing of the validation data',
+            cause,
             f'{subject.metric} {score:.1f} on {subject.num_images} images; the commonest class '
             f'everywhere gives {guess:.1f}',
             'well above that',
-            'check model.teacher_ckpt, and that the teacher was trained on these classes',
-            {'teacher': score, 'the commonest class': guess},
+            remedy,
+            {who: score, 'the commonest class': guess},
         )
 
 
 def check_gap(subject: Subject) -> Iterator[Finding]:
     """Is the teacher better than the student is without it?"""
-    teacher = subject.score(subject.teacher_confusion)
+    _ = subject.teacher_confusion  # or it says what is missing
     other, name = subject.plain, 'plain student'
     if other is None:
         if subject.checkpoint or not subject.student_has_learnt:
             raise NotCheckedError('--plain, the work dir of the plain student')
         other, name = subject.model, 'student'
-    scores = {'teacher': teacher, name: subject.score(subject.confusion(other.val_step))}
-    subject.measured['teacher'] |= {'against': scores}
-    if teacher - scores[name] >= max(1.0, 0.02 * teacher):
+    steps = {'teacher': subject.model.teacher_val_step, name: other.val_step}
+    scores, error = subject.compared(steps)
+    subject.measured['teacher'] |= {'against': scores, 'error of the difference': error}
+    gap, least = scores['teacher'] - scores[name], max(1.0, 0.02 * scores['teacher'])
+    if gap >= least:
         return
+    if gap + 2 * error >= least:
+        raise NotCheckedError(f'more images (--num-images): {gap:.1f} ± {error:.1f} so far')
     yield Finding(
         'the teacher is hardly better than the student: there is nothing to learn',
         ', '.join(f'{name} {subject.metric} {value:.1f}' for name, value in scores.items())
@@ -206,20 +182,6 @@ class _Tried(TeacherInput):
         if self.scale == 1:
             return x
         return F.interpolate(x, scale_factor=self.scale, mode='bilinear', align_corners=False)
-
-
-def _plain(value):
-    """Names without case and underscores."""
-    if isinstance(value, (list, tuple)) and value and isinstance(value[0], str):
-        return [name.lower().replace('_', ' ').strip() for name in value]
-    return value
-
-
-def _guess(subject: Subject, table: np.ndarray) -> float:
-    """The score of the commonest class everywhere."""
-    constant, labels = np.zeros_like(table), table.sum(1)
-    constant[:, labels.argmax()] = labels
-    return subject.score(constant)
 
 
 def _is_clearly_better(value: float, other: float) -> bool:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import pandas as pd
+
 from ..utils.metrics import main_metric
 from ..visualization.curves import Run, series
 from .scores import NotCheckedError
@@ -13,7 +15,9 @@ def check_batch_norms(subject: Subject) -> Iterator[Finding]:
     if not subject.values_per_channel:
         raise NotCheckedError('a batch norm that learns')
     name, least = min(subject.values_per_channel.items(), key=lambda item: item[1])
-    if 'SyncBN' in str(subject.cfg.model.architecture):  # run here as one process
+    is_synced = not name.startswith(('connectors.', 'distill_losses.'))
+    is_synced = is_synced and 'SyncBN' in str(subject.cfg.model.architecture)
+    if least < 4 and is_synced:  # run here as one process
         whole = (subject.cfg.get('auto_scale_lr') or {}).get('base_batch_size')
         if whole is None:
             raise NotCheckedError('auto_scale_lr, which tells on how many GPUs SyncBN is to run')
@@ -24,23 +28,28 @@ def check_batch_norms(subject: Subject) -> Iterator[Finding]:
             'a batch norm takes its statistics from hardly any values',
             f'{name}: {least} for each channel, with {len(subject.images[0])} images a batch',
             'at least 4, better 16',
-            'train_dataloader.batch_size=8 and more, SyncBN over several GPUs, or '
-            'backbone.norm_eval=True where weights are pretrained',
+            '--cfg-options train_dataloader.batch_size=8; or SyncBN over several GPUs, or, where '
+            'weights are pretrained, model.architecture.backbone.norm_eval=True',
         )
 
 
 def check_step(subject: Subject) -> Iterator[Finding]:
-    """Does a training step run, and does the loss fall?"""
+    """Does a training step run, and does the labels' loss not rise?"""
     if subject.failure:
         yield Finding(
             'a training step ends with an error',
             subject.failure,
             'losses',
-            'mend this first: the other questions about the training are open until then',
+            'mend this first: the other questions about the training are open until then'
+            + '; --cfg-options train_dataloader.batch_size=2' * ('1 value' in subject.failure),
         )
-    losses = series(subject.run.training, 'loss') if subject.run else []
+    log = subject.run.training if subject.run else pd.DataFrame()
+    # A schedule, or a balance, raises the factors of the others.
+    of_labels = [x for x in log if x.startswith('student.') and 'loss' in x.split('.')[-1]]
+    losses = [series(log, name) for name in of_labels or ('loss',)]
+    losses = sum(losses[1:], losses[0]) + 0 * series(log, 'loss')  # NaN where the whole is
     if len(losses) > 1:
-        first, last = losses.iloc[0], _end(subject.run, 'loss')
+        first, last = losses.iloc[0], _end(losses)
         subject.measured['loss'] = {'first': first, 'at the end': last}
         if not last < 1.5 * first:  # NaN too
             yield Finding(
@@ -57,16 +66,24 @@ def check_gain(subject: Subject) -> Iterator[Finding]:
     """Has the distillation helped at all?"""
     if subject.plain is None or not subject.checkpoint:
         raise NotCheckedError('a trained student and --plain, the work dir of the plain one')
-    scores = {
-        'plain student': subject.score(subject.confusion(subject.plain.val_step)),
-        'distilled student': subject.score(subject.confusion(subject.model.val_step)),
-    }
-    subject.measured['gain'] = scores
-    if scores['distilled student'] < scores['plain student'] + 0.5:
+    where, error = 'in their logs', 0.0
+    runs = {'distilled student': subject.run, 'plain student': subject.plain_run}
+    tables = [run.validation for run in runs.values() if run]
+    logged = [series(table, main_metric(table)) for table in tables]
+    if len(logged) == 2 and all(map(len, logged)) and logged[0].name == logged[1].name:
+        scores = dict(zip(runs, (values.max() for values in logged)))
+    else:
+        steps = dict(zip(runs, (subject.model.val_step, subject.plain.val_step)))
+        scores, error = subject.compared(steps)
+        where = f'on {subject.num_images} images'
+    subject.measured['gain'] = {**scores, 'error of the difference': error}
+    gain = scores['distilled student'] - scores['plain student']
+    if gain < 0.5 <= gain + 2 * error:
+        raise NotCheckedError(f'more images (--num-images): {gain:.1f} ± {error:.1f} so far')
+    if gain < 0.5:
         yield Finding(
             'the distilled student is no better than the plain one',
-            ', '.join(f'{k} {subject.metric} {v:.1f}' for k, v in scores.items())
-            + f' on {subject.num_images} images',
+            ', '.join(f'{k} {subject.metric} {v:.1f}' for k, v in scores.items()) + f' {where}',
             'a gain, in more than one seed',
             'mend what stands above; if that is nothing: another share of the loss '
             '(GradientBalanceHook, or loss_weight), more iterations, another method',
@@ -113,8 +130,8 @@ def check_labels_loss(subject: Subject) -> Iterator[Finding]:
     if not names:
         raise NotCheckedError("the plain student's losses in both logs")
     of_labels = {
-        'plain': sum(_end(plain, name) for name in names),
-        'distilled': sum(_end(run, f'student.{name}') for name in names),
+        'plain': sum(_end(series(plain.training, name)) for name in names),
+        'distilled': sum(_end(series(run.training, f'student.{name}')) for name in names),
     }
     subject.measured["labels' loss at the end"] = of_labels
     if not of_labels['distilled'] <= 1.3 * of_labels['plain']:  # NaN too
@@ -133,6 +150,5 @@ def _run(subject: Subject) -> Run:
     return subject.run
 
 
-def _end(run: Run, name: str) -> float:
-    values = series(run.training, name)
+def _end(values: pd.Series) -> float:
     return values[values.index > 0.9 * values.index[-1]].mean()

@@ -2,7 +2,10 @@
 
 import contextlib
 import math
+from types import SimpleNamespace
+from typing import Union
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -10,12 +13,20 @@ from fixtures.networks import NETWORKS, resnet
 from mmrazor.models.task_modules.recorder import ModuleOutputsRecorder
 from mmrazor.registry import MODELS, TASK_UTILS
 from torch import nn
+from torch.utils.data import DataLoader
 
 from mmrazor_tat.datasets.toy_cifar import write_toy_cifar
 from mmrazor_tat.datasets.toy_scenes import CLASSES as TOY_CLASSES
 from mmrazor_tat.diagnosis import Subject, diagnose
 from mmrazor_tat.diagnosis.diagnose import CHECKS
-from mmrazor_tat.diagnosis.scores import NotCheckedError
+from mmrazor_tat.diagnosis.scores import (
+    NotCheckedError,
+    error_of_difference,
+    score,
+    spread_batches,
+)
+from mmrazor_tat.diagnosis.teacher import check_knowledge
+from mmrazor_tat.diagnosis.training import check_gain
 from mmrazor_tat.recipes import new_recipe
 from mmrazor_tat.utils.config_options import read_config
 from mmrazor_tat.utils.networks import initial_weights
@@ -200,21 +211,54 @@ FAULTS = {
         },
         'next to nothing',
     ),
+    'an endless warm-up': (
+        {},
+        {
+            'default_hooks.schedule': dict(
+                type='mmrazor.LossScheduleHook', schedules=dict(loss_tat=dict(warmup=100_000))
+            )
+        },
+        'next to nothing',
+    ),
+    'beside a quiet one': ('tat-kd', {LOSS + 'loss_kd.loss_weight': 1e5}, 'loss_kd drowns'),
     'weight 0': ('fitnet', {LOSS + 'loss_fitnet.loss_weight': 0.0}, 'next to nothing'),
     'labels 0': (
         {},
         {'model.architecture.decode_head.loss_decode.loss_weight': 0.0},
         'the labels have no gradient',
     ),
-    'activated': (
-        'fitnet',
-        {
-            POINT.format('student') + 'type': 'ModuleOutputs',
-            POINT.format('student') + 'source': 'decode_head.bottleneck',
-        },
-        'after its activation',
-    ),
     'names of mmseg 0.x': (dict(CLASSES=CLASSES[::-1]), {}, 'differ in classes'),
+    'classes of the training': (
+        {},
+        {'train_dataloader.dataset.metainfo': dict(classes=CLASSES[::-1])},
+        'training data and validation data differ in classes',
+    ),
+    'zero labels of the training': (
+        {},
+        {'train_dataloader.dataset.reduce_zero_label': True},
+        'training data and validation data differ in reduce_zero_label',
+    ),
+    'nine outputs': (
+        {},
+        {'model.architecture.decode_head.num_classes': 9},
+        'another number of classes',
+    ),
+    'no learning rate': ({}, {'optim_wrapper.optimizer.lr': 0.0}, 'no weight of the student'),
+    'a backbone at rest': (
+        {},
+        {'optim_wrapper.paramwise_cfg': dict(custom_keys=dict(backbone=dict(lr_mult=0.0)))},
+        'frozen with random weights',
+    ),
+    'unlabelled': (
+        {},
+        {
+            'train_dataloader.dataset.pipeline': [
+                dict(type='LoadImageFromFile'),
+                dict(type='PackSegInputs'),
+            ]
+        },
+        'a training step ends with an error',
+    ),
     'a class is ignored': (
         {},
         {'model.architecture.decode_head.ignore_index': 0},
@@ -254,12 +298,12 @@ def test_a_teacher_that_is_no_better(recipe, teacher):
     assert 'hardly better than the student' in first(Subject(cfg, num_images=8, num_batches=2))
 
 
-def logged(validation: list, training: float = 1.0, loss: tuple = (4, 3, 2, 1)) -> Run:
+def logged(validation: list, labels: Union[float, list] = 1.0, loss: tuple = (4, 3, 2, 1)) -> Run:
     steps = [100 * (n + 1) for n in range(len(validation))]
-    losses = {'decode.loss_ce': training, 'student.decode.loss_ce': training}
+    losses = {'decode.loss_ce': labels, 'student.decode.loss_ce': labels, 'loss': loss}
     return Run(
         'run',
-        training=pd.DataFrame([losses] * len(steps), index=steps).assign(loss=loss),
+        training=pd.DataFrame(losses, index=steps),
         validation=pd.DataFrame({'mIoU': validation}, index=steps),
     )
 
@@ -272,6 +316,9 @@ def logged(validation: list, training: float = 1.0, loss: tuple = (4, 3, 2, 1)) 
         (logged([20, 40, 50, 51], 2.0), 'the labels were drowned'),
         (logged([20, 40, 50, 51], 1.1), 'nothing'),
         (logged([20, 40, 50, 51], 1.1, [1.0, 2.0, 8.0, math.nan]), 'the training diverges'),
+        (logged([20, 40, 50, 51], [1.0, 2.0, 3.0, 4.0]), 'the training diverges'),
+        # A schedule warms the distillation up.
+        (logged([20, 40, 50, 51], [1.5, 1.2, 1.1, 1.0], [2, 3, 5, 7]), 'nothing'),
     ],
 )
 def test_the_log_of_a_run(recipe, run, cause):
@@ -317,6 +364,47 @@ def test_a_healthy_pair_is_not_accused(repo, scenes, teacher, tmp_path, student,
     assert len(found.passed) >= 10
 
 
+@pytest.mark.parametrize(
+    'method', ['ofd', *(pytest.param(of, marks=pytest.mark.slow) for of in ('at', 'cwd', 'tat-kd'))]
+)
+def test_a_shipped_recipe_is_not_accused(recipe, method):
+    """Nor Overhaul's, whose maps before an activation have nothing below 0 as a training begins."""
+    found = diagnose(Subject(recipe(method)))
+    assert [finding.cause for finding in found.findings] == []
+
+
+def test_images_are_of_the_whole_data_set():
+    """A validation set in folders by class begins with one class only."""
+    loader = DataLoader(range(100), batch_size=2)
+    assert [batch.tolist() for batch in spread_batches(loader, 4)] == [[0, 33], [66, 99]]
+    assert sum(map(len, spread_batches(loader, 1000))) == 100
+
+
+@pytest.mark.parametrize(
+    ('table', 'metric', 'is_accused'),
+    [
+        ([[9750, 100], [60, 90]], 'mIoU', False),  # a small foreground, IoU 36: 67.2 against 49.3
+        ([[67, 3], [2, 28]], 'accuracy', False),  # 95 against 70
+        ([[68, 2], [28, 2]], 'accuracy', True),  # 70 against 70
+        ([[98, 2], [10, 0]], 'mIoU', True),
+    ],
+)
+def test_what_a_teacher_knows_is_read_against_what_could_be_known(table, metric, is_accused):
+    table = np.array(table)
+    subject = SimpleNamespace(metric=metric, teacher_confusion=table, measured={}, num_images=1)
+    subject.score = lambda table: score(table, metric)
+    assert len([*check_knowledge(subject)]) == is_accused
+
+
+def test_the_error_of_a_difference():
+    """Of two accuracies on groups of one size it is that of the mean difference."""
+    right = np.array([[7, 5, 9, 6], [6, 6, 7, 6]])
+    one, other = (np.array([[[n, 10 - n], [0, 0]] for n in of]) for of in right)
+    expected = 10 * np.std(right[0] - right[1], ddof=1) / 2
+    assert error_of_difference(one, other, 'accuracy') == pytest.approx(expected)
+    assert error_of_difference(one, one, 'accuracy') == 0
+
+
 def test_what_differs_in_name_alone_is_no_fault(recipe, teacher):
     """And SyncBN is judged by all the images that the recipe is meant for."""
     names = ('BACKGROUND', *TOY_CLASSES[1:])
@@ -342,7 +430,11 @@ def test_a_run_that_did_not_gain(recipe, tmp_path):
     plain = Subject(cfg, num_images=8, num_batches=1).model.student
     subject = Subject(cfg, str(tmp_path / 'run.pth'), plain, num_images=8, num_batches=2)
     causes = [found.cause for found in diagnose(subject).findings]
+    assert 'the student has learnt next to nothing yet' in causes
     assert causes[-1] == 'the distilled student is no better than the plain one'
+    # The logs know more than a few images.
+    subject.run, subject.plain_run = logged([20, 40, 50, 51]), logged([20, 30, 40, 41])
+    assert [*check_gain(subject)] == []
 
 
 @pytest.mark.mmpretrain

@@ -104,6 +104,7 @@ class GradientBalanceHook(GradientShareHook):
         # By loss: how many measurements, the mean log ratio, the log of the factor, and how many
         # measurements in a row opposed the labels.
         self.state = {name: list((known or {}).get(name, (0, 0.0, 0.0, 0))) for name in shares}
+        self.bounded: set[str] = set()  # the losses whose factor ended at a bound
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
         super().before_train_iter(runner, batch_idx, data_batch)
@@ -113,6 +114,13 @@ class GradientBalanceHook(GradientShareHook):
                 least, largest = map(math.log, self.bounds)
                 wanted = min(max(math.log(self.wished[name]) - mean, least), largest)
                 state[2] += (wanted - now) / self.interval
+                if wanted in (least, largest) and name not in self.bounded:
+                    self.bounded.add(name)
+                    runner.logger.warning(
+                        f'GradientBalanceHook: iteration {runner.iter + 1}: for its share {name} '
+                        f'needs a factor of {self.wished[name] / math.exp(mean):.2g}, beyond '
+                        f'bounds={self.bounds}: change its loss_weight, or them'
+                    )
             factor = math.exp(state[2])
             bare_model(runner).distiller.balance_factors[name] = factor
             runner.message_hub.update_scalar(f'train/balance/{name_for_log(name) or name}', factor)

@@ -127,6 +127,17 @@ def test_a_loss_that_opposes_the_labels_for_long_is_named(cosine):
         )
 
 
+def test_a_share_beyond_the_bounds_is_named_once():
+    runner, hook = hooked(0.4), GradientBalanceHook(0.5, interval=1, warmup=0, bounds=(0.8, 2))
+    hook.before_train(runner)
+    for runner.iter in range(5):
+        hook.before_train_iter(runner, 0)
+        hook.after_train_iter(runner, 0)
+    assert runner.model.distiller.balance_factors['loss_a'] == pytest.approx(0.8)
+    (said,) = runner.said
+    assert 'for its share loss_a needs a factor of 0.5, beyond bounds=(0.8, 2)' in said
+
+
 @pytest.mark.parametrize(
     ('settings', 'message'),
     [
