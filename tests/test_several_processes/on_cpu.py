@@ -6,6 +6,8 @@ mmengine's launchers are made for GPUs: they set the CUDA device, and torch's Sy
 the CPU. Both are replaced here, for tests alone. Configs need ``OPTIONS`` as well.
 """
 
+import logging
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -71,3 +73,9 @@ if __name__ == '__main__':
             scripts[-1].append(argument)
     for sys.argv in scripts:
         runpy.run_path(sys.argv[0], run_name='__main__')
+    # Past the interpreter's own end, in which a thread of gloo may abort the process after all is
+    # done (torch 2.13, one end in five to ten; https://github.com/pytorch/pytorch/pull/179291).
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
