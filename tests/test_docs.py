@@ -106,7 +106,7 @@ def test_the_recipe_trains(repo, own_pair, here, toy_options):
 
 def test_a_second_method_and_all_hooks_that_are_shown(repo, own_pair, guides, here, toy_options):
     pytest.importorskip('tensorboard')
-    (joined,) = [b for b in python_blocks(guides) if "'my_recipe.py', 'mmrazor_tat::_base_/m" in b]
+    (joined,) = [b for b in python_blocks(guides) if "_base_ = ['my_recipe.py'" in b]
     name = 'joined.py'
     (own_pair / name).write_text('\n'.join(line.strip() for line in joined.splitlines()))
     shown = [block for block in python_blocks(guides) if block.startswith('default_hooks = ')]

@@ -12,8 +12,6 @@ from ..visualization.panels import num_classes_of
 from .scores import NotCheckedError
 from .subject import Finding, Subject
 
-_SPLITS = ('train', 'val', 'test')
-
 
 def check_agreement(subject: Subject) -> Iterator[Finding]:
     """Do teacher, student, data sets and evaluator mean the same by a label?"""
@@ -30,31 +28,28 @@ def check_agreement(subject: Subject) -> Iterator[Finding]:
     others = {'training data': subject.train_metainfo, 'teacher': meta}
     for who, name in itertools.product(others, ('classes', 'palette', 'reduce_zero_label')):
         own, other = data.get(name), others[who].get(name)
-        if own is None or other is None or np.array_equal(*map(_plain, (own, other))):
+        is_told_by_names = name == 'palette' and data.get('classes') and others[who].get('classes')
+        is_known = own is not None and other is not None and not is_told_by_names
+        if not is_known or np.array_equal(*map(_plain, (own, other))):
             continue
         found = True
-        remedies = {
-            'classes': 'give the data set the classes of the teacher, in their order, or train a '
-            'teacher on this data set',
-            'palette': f'compare the classes by hand; else give the data set metainfo.{name}',
-            'reduce_zero_label': '--cfg-options'
-            + ''.join(f' {of}_dataloader.dataset.{name}={other}' for of in _SPLITS),
-        }
-        alike = f'give the data sets of train, val and test_dataloader the same {name}'
+        remedy = f'give the data sets of train, val and test_dataloader the same {name}'
+        if who == 'teacher':
+            remedy += f', {name}={other}' if name == 'reduce_zero_label' else ' as the teacher'
         yield Finding(
             f'{who} and validation data differ in {name}',
             f'validation data {one_line(str(own), 80)}; {who} {one_line(str(other), 80)}',
             'the same in both: else a label, or a channel of the logits, is another class',
-            remedies[name] if who == 'teacher' else alike,
+            remedy,
         )
-    count = num_classes_of(subject.model.student)
-    if subject.classes and count not in (None, len(subject.classes)):
+    count, classes = num_classes_of(subject.model.student), len(subject.classes)
+    if classes and count not in (None, classes):
         found = True
         yield Finding(
             'the student has another number of classes than the data set',
-            f'its decode head {count}, the data set {len(subject.classes)}',
+            f'its decode head {count}, the data set {classes}',
             'the same',
-            f'--cfg-options model.architecture.decode_head.num_classes={len(subject.classes)}',
+            f'num_classes={classes} in model.architecture.decode_head',
         )
     head = getattr(subject.model.student, 'decode_head', None)
     head = head[-1] if isinstance(head, nn.ModuleList) else head

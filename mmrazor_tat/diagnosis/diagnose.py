@@ -67,9 +67,10 @@ def diagnose(subject: Subject) -> Diagnosis:
             found.not_checked[question] = f'it needs {error}'
             continue
         except Exception as error:  # one question less, not none
-            text = f'it ended with {said(error)}'
-            text = 'it needs a training step that runs' if subject.failure else text
-            found.not_checked[question] = text
+            lack = f'ended with {said(error)}'
+            if subject.failure and isinstance(error, IndexError):  # there is no batch
+                lack = 'needs a training step that runs'
+            found.not_checked[question] = f'it {lack}'
             continue
         found.findings += findings
         if not findings:
@@ -146,7 +147,8 @@ def pictures(subject: Subject, count: int = 3) -> dict[str, str]:
                 axis.imshow(picture, interpolation='nearest')
                 axis.set_title(title, fontsize=9, parse_math=False)
                 axis.set_axis_off()
-        found["The teacher's predictions, the worst images first"] = figure_uri(figure)
+        title = f"The teacher's predictions, the worst of the first {subject.num_images} images"
+        found[title] = figure_uri(figure)
     with contextlib.suppress(ValueError):  # no TaT loss
         path = subject.val_batches[0]['data_samples'][0].img_path
         state = attention_of_image(model, subject.cfg, path, split='val')

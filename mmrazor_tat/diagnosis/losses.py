@@ -1,18 +1,14 @@
 """Do the losses say something to the student, and not too much?"""
 
-import copy
 import math
 import statistics
 from collections.abc import Iterator
 from typing import Optional
 
 import torch
-from mmengine import ConfigDict
-from mmengine.optim import OptimWrapper, build_optim_wrapper
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..engine.runner.optimizer import build_by_student
 from ..models.gradient_shares import TASK
 from ..models.loss_schedule import LossSchedule
 from .scores import NotCheckedError
@@ -26,9 +22,8 @@ _FACTORS = [2.0**n for n in range(1, 13)]
 
 def check_reach(subject: Subject) -> Iterator[Finding]:
     """Does the gradient of each loss come to weights that are trained?"""
-    weights, rates = [*subject.model.student.parameters()], _learning_rates(subject)
-    trained = sum(p.numel() for p in weights if p.requires_grad and rates.get(id(p), 1) > 0)
-    frozen = sum(p.numel() for p in weights) - trained
+    trained = sum(p.numel() for p in subject.trained)
+    frozen = sum(p.numel() for p in subject.model.student.parameters()) - trained
     subject.measured['student'] = {'trained weights': trained, 'frozen weights': frozen}
     if not trained:
         yield Finding(
@@ -61,16 +56,6 @@ def check_reach(subject: Subject) -> Iterator[Finding]:
             '--cfg-options model.architecture.backbone.frozen_stages=-1, a lr_mult above 0, or '
             'pretrained weights (model.architecture.pretrained)',
         )
-
-
-def _learning_rates(subject: Subject) -> dict[int, float]:
-    """Those that the optimizer begins with, by the id() of a parameter."""
-    cfg = subject.cfg.get('optim_wrapper') or {}
-    parts = {k: cfg[k] for k in ('optimizer', 'paramwise_cfg', 'constructor') if k in cfg}
-    cfg = copy.deepcopy(ConfigDict(parts, type='OptimWrapper'))
-    wrapper = build_by_student(build_optim_wrapper, subject.model, cfg)
-    groups = wrapper.param_groups if isinstance(wrapper, OptimWrapper) else ()
-    return {id(p): group['lr'] for group in groups for p in group['params']}
 
 
 def check_shares(subject: Subject) -> Iterator[Finding]:
@@ -131,8 +116,8 @@ def _weigh(subject: Subject, name: str, ratio: float) -> str:
     """What gives a loss, whose gradient is this multiple of the labels', as much to say as them."""
     weight = getattr(subject.distiller.distill_losses[name], 'loss_weight', 0)
     key = f'model.distiller.distill_losses.{name}.loss_weight'
-    to = f'={weight / ratio:.2g}' if weight * ratio > 0 else ' above 0'
-    return f'--cfg-options {key}{to}; or let it set itself: {_BALANCE}'
+    to = f'--cfg-options {key}={weight / ratio:.2g}' if weight * ratio > 0 else f'a {key} above 0'
+    return f'{to}; or let it set itself: {_BALANCE}'
 
 
 def _balanced(subject: Subject) -> list[str]:

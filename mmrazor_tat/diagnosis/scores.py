@@ -71,6 +71,8 @@ def error_of_difference(one: np.ndarray, other: np.ndarray, metric: str) -> floa
 def guess_of(table: np.ndarray, metric: str) -> float:
     """The score of the commonest class everywhere, by a confusion (C, C)."""
     constant, labels = np.zeros_like(table), table.sum(1)
+    if np.count_nonzero(labels) < 2:
+        raise NotCheckedError('images of more than one class (--num-images)')
     constant[:, labels.argmax()] = labels
     return score(constant, metric)
 

@@ -16,6 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..compat.checkpoints import read_checkpoint
 from ..engine.hooks.gradient_balance_hook import factors_of
+from ..engine.runner.optimizer import learning_rates
 from ..models.distillers.records import replaced_records
 from ..models.gradient_shares import LossGradient
 from ..utils.config_settings import type_name
@@ -48,8 +49,7 @@ class Subject:
         checkpoint: of its training; None: as it begins.
         plain: the plain student, trained; None: unknown.
         run, plain_run: logs of both.
-        num_images: validation images to score the networks on, spread over all; None: 12, of a
-            classification 256.
+        num_images: of the validation, from all over it; None: 12, of a classification 256.
         num_batches: training batches to look at maps and gradients.
 
     Attributes:
@@ -59,13 +59,14 @@ class Subject:
         maps: by batch the tensors that the losses read.
         images: by batch the input (B, C, H, W).
         gradients: by batch what :func:`loss_gradients` gives.
+        trained: the student's weights that the optimizer moves.
         reached: by loss, how many of the student's trained weights its gradient reaches.
         measured: what the checks note.
         failure: what a training step ended with; '' where it did not.
         values_per_channel: by batch norm of the student or the distiller, of the first batch.
 
     Raises:
-        ValueError, FileNotFoundError: no recipe, or a checkpoint or data that are not there.
+        ValueError, FileNotFoundError: no recipe; no checkpoint or validation data there.
     """
 
     def __init__(
@@ -103,6 +104,9 @@ class Subject:
         self.maps: list[Maps] = []
         self.images: list[Tensor] = []
         self.gradients: list[dict[str, dict[str, LossGradient]]] = []
+        rates = learning_rates(model, cfg.get('optim_wrapper') or {})
+        weights = [p for p in model.student.parameters() if p.requires_grad]
+        self.trained = [p for p in weights if rates.get(id(p), 1) > 0]
         self.reached: dict[str, int] = {}
         self.values_per_channel: dict[str, int] = {}
         self.train_metainfo: dict = {}
@@ -122,13 +126,13 @@ class Subject:
         self.model.load_state_dict(before)  # the running statistics of batch norms
         self.model.eval()
 
-    def confusion(self, step: Callable[[Any], list]) -> np.ndarray:
-        """(C, C), that of a network on the validation images, see :func:`confusion`."""
-        return confusion(step, self.val_batches, len(self.classes)).sum(0)
+    def tables(self, step: Callable[[Any], list]) -> np.ndarray:
+        """(G, C, C), those of a network on the validation images, see :func:`confusion`."""
+        return confusion(step, self.val_batches, len(self.classes))
 
     def compared(self, steps: dict[str, Callable[[Any], list]]) -> tuple[dict[str, float], float]:
         """The scores of two networks, and the standard error of their difference."""
-        tables = [confusion(step, self.val_batches, len(self.classes)) for step in steps.values()]
+        tables = [self.tables(step) for step in steps.values()]
         scores = dict(zip(steps, (self.score(table.sum(0)) for table in tables)))
         return scores, error_of_difference(*tables, self.metric)
 
@@ -137,15 +141,18 @@ class Subject:
         return score(table, self.metric)
 
     @functools.cached_property
-    def teacher_confusion(self) -> np.ndarray:
-        """That of the teacher."""
+    def teacher_tables(self) -> np.ndarray:
         if not self.val_batches:
             raise NotCheckedError('a val_dataloader')
         if num_classes_of(self.model.teacher) not in (None, len(self.classes)):
             raise NotCheckedError('a teacher of the classes of the data set')
-        table = self.confusion(self.model.teacher_val_step)
-        self.measured['teacher'] = {'score': self.score(table)}
-        return table
+        tables = self.tables(self.model.teacher_val_step)
+        self.measured['teacher'] = {'score': self.score(tables.sum(0))}
+        return tables
+
+    @property
+    def teacher_confusion(self) -> np.ndarray:
+        return self.teacher_tables.sum(0)
 
     @property
     def student_has_learnt(self) -> bool:
@@ -207,9 +214,8 @@ class Subject:
         for handle in handles:
             handle.remove()
         if not self.images:
-            weights = [p for p in model.student.parameters() if p.requires_grad]
             for name in self.names:
-                self.reached[name] = _reach(losses[f'distill.{name}'], weights)
+                self.reached[name] = _reach(losses[f'distill.{name}'], self.trained)
         self.gradients.append(model.loss_gradients)
         self.maps.append({key: x.detach() for key, x in maps.items()})
         self.images.append(data['inputs'])

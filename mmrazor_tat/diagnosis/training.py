@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from ..models.distillers.records import name_for_log
 from ..utils.metrics import main_metric
 from ..visualization.curves import Run, series
 from .scores import NotCheckedError
@@ -14,14 +15,16 @@ def check_batch_norms(subject: Subject) -> Iterator[Finding]:
     """Does every batch norm see enough values for its statistics?"""
     if not subject.values_per_channel:
         raise NotCheckedError('a batch norm that learns')
-    name, least = min(subject.values_per_channel.items(), key=lambda item: item[1])
-    is_synced = not name.startswith(('connectors.', 'distill_losses.'))
-    is_synced = is_synced and 'SyncBN' in str(subject.cfg.model.architecture)
-    if least < 4 and is_synced:  # run here as one process
+    counts = dict(subject.values_per_channel)
+    of_student = [x for x in counts if not x.startswith(('connectors.', 'distill_losses.'))]
+    is_synced = 'SyncBN' in str(subject.cfg.model.architecture)  # run here as one process
+    if is_synced and of_student and min(map(counts.get, of_student)) < 4:
         whole = (subject.cfg.get('auto_scale_lr') or {}).get('base_batch_size')
         if whole is None:
             raise NotCheckedError('auto_scale_lr, which tells on how many GPUs SyncBN is to run')
-        least *= max(1, whole // subject.cfg.train_dataloader.get('batch_size', 1))
+        processes = max(1, whole // subject.cfg.train_dataloader.get('batch_size', 1))
+        counts |= {name: processes * counts[name] for name in of_student}
+    name, least = min(counts.items(), key=lambda item: item[1])
     subject.measured['least values of a batch norm'] = {name: least}
     if least < 4:
         yield Finding(
@@ -44,14 +47,11 @@ def check_step(subject: Subject) -> Iterator[Finding]:
             + '; --cfg-options train_dataloader.batch_size=2' * ('1 value' in subject.failure),
         )
     log = subject.run.training if subject.run else pd.DataFrame()
-    # A schedule, or a balance, raises the factors of the others.
-    of_labels = [x for x in log if x.startswith('student.') and 'loss' in x.split('.')[-1]]
-    losses = [series(log, name) for name in of_labels or ('loss',)]
-    losses = sum(losses[1:], losses[0]) + 0 * series(log, 'loss')  # NaN where the whole is
+    losses = _losses(log)
     if len(losses) > 1:
         first, last = losses.iloc[0], _end(losses)
         subject.measured['loss'] = {'first': first, 'at the end': last}
-        if not last < 1.5 * first:  # NaN too
+        if not last <= 1.5 * first:  # NaN too
             yield Finding(
                 'the training diverges',
                 f'the loss is {first:.3g} at first and {last:.3g} at the end',
@@ -66,12 +66,13 @@ def check_gain(subject: Subject) -> Iterator[Finding]:
     """Has the distillation helped at all?"""
     if subject.plain is None or not subject.checkpoint:
         raise NotCheckedError('a trained student and --plain, the work dir of the plain one')
-    where, error = 'in their logs', 0.0
+    where, error, metric = 'at their best, by the logs', 0.0, subject.metric
     runs = {'distilled student': subject.run, 'plain student': subject.plain_run}
     tables = [run.validation for run in runs.values() if run]
     logged = [series(table, main_metric(table)) for table in tables]
     if len(logged) == 2 and all(map(len, logged)) and logged[0].name == logged[1].name:
-        scores = dict(zip(runs, (values.max() for values in logged)))
+        scores, metric = dict(zip(runs, (of.max() for of in logged))), logged[0].name
+        scores = {k: v if max(scores.values()) > 1 else 100 * v for k, v in scores.items()}
     else:
         steps = dict(zip(runs, (subject.model.val_step, subject.plain.val_step)))
         scores, error = subject.compared(steps)
@@ -79,11 +80,11 @@ def check_gain(subject: Subject) -> Iterator[Finding]:
     subject.measured['gain'] = {**scores, 'error of the difference': error}
     gain = scores['distilled student'] - scores['plain student']
     if gain < 0.5 <= gain + 2 * error:
-        raise NotCheckedError(f'more images (--num-images): {gain:.1f} ± {error:.1f} so far')
+        raise NotCheckedError(f'a clearer gain, {gain:.1f} ± {error:.1f} so far (--num-images)')
     if gain < 0.5:
         yield Finding(
             'the distilled student is no better than the plain one',
-            ', '.join(f'{k} {subject.metric} {v:.1f}' for k, v in scores.items()) + f' {where}',
+            ', '.join(f'{k} {metric} {v:.1f}' for k, v in scores.items()) + f' {where}',
             'a gain, in more than one seed',
             'mend what stands above; if that is nothing: another share of the loss '
             '(GradientBalanceHook, or loss_weight), more iterations, another method',
@@ -144,6 +145,21 @@ def check_labels_loss(subject: Subject) -> Iterator[Finding]:
         )
 
 
+def _losses(log: pd.DataFrame) -> pd.Series:
+    """The sum of all losses, those of the distillation without the factors that hooks give them."""
+    total, of_labels = series(log, 'loss'), [name for name in log if name.startswith('student.')]
+    if not of_labels:
+        return total
+    total = 0 * total + sum(series(log, x) for x in of_labels if 'loss' in x.split('.')[-1])
+    for name in (name for name in log if name.startswith('distill.')):
+        own = series(log, name)
+        for hook in ('factor', 'balance'):
+            factors = series(log, f'{hook}/{name_for_log(name.split(".")[-1])}')
+            own = own / factors.reindex(own.index).fillna(1.0)
+        total += own.where(series(log, name) != 0, 0.0)
+    return total
+
+
 def _run(subject: Subject) -> Run:
     if subject.run is None:
         raise NotCheckedError('the work dir of a run')
@@ -151,4 +167,4 @@ def _run(subject: Subject) -> Run:
 
 
 def _end(values: pd.Series) -> float:
-    return values[values.index > 0.9 * values.index[-1]].mean()
+    return values[values.index > 0.9 * values.index[-1]].mean(skipna=False)

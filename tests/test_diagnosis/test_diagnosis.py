@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Union
 
@@ -22,10 +23,11 @@ from mmrazor_tat.diagnosis.diagnose import CHECKS
 from mmrazor_tat.diagnosis.scores import (
     NotCheckedError,
     error_of_difference,
+    guess_of,
     score,
     spread_batches,
 )
-from mmrazor_tat.diagnosis.teacher import check_knowledge
+from mmrazor_tat.diagnosis.teacher import _renumbered, check_knowledge
 from mmrazor_tat.diagnosis.training import check_gain
 from mmrazor_tat.recipes import new_recipe
 from mmrazor_tat.utils.config_options import read_config
@@ -244,6 +246,15 @@ FAULTS = {
         'another number of classes',
     ),
     'no learning rate': ({}, {'optim_wrapper.optimizer.lr': 0.0}, 'no weight of the student'),
+    'read at rest': (
+        {},
+        {
+            'optim_wrapper.paramwise_cfg': dict(custom_keys=dict(backbone=dict(lr_mult=0.0))),
+            POINT.format('student') + 'type': 'ModuleOutputs',
+            POINT.format('student') + 'source': 'backbone.layer4',
+        },
+        'reaches no weight',
+    ),
     'a backbone at rest': (
         {},
         {'optim_wrapper.paramwise_cfg': dict(custom_keys=dict(backbone=dict(lr_mult=0.0)))},
@@ -298,9 +309,16 @@ def test_a_teacher_that_is_no_better(recipe, teacher):
     assert 'hardly better than the student' in first(Subject(cfg, num_images=8, num_batches=2))
 
 
-def logged(validation: list, labels: Union[float, list] = 1.0, loss: tuple = (4, 3, 2, 1)) -> Run:
+def logged(
+    validation: list,
+    labels: Union[float, list] = 1.0,
+    loss: Sequence[float] = (4, 3, 2, 1),
+    distill: Sequence[float] = (3, 2, 1, 0),
+    factor: Union[float, list] = 1.0,
+) -> Run:
     steps = [100 * (n + 1) for n in range(len(validation))]
     losses = {'decode.loss_ce': labels, 'student.decode.loss_ce': labels, 'loss': loss}
+    losses |= {'distill.loss_fitnet': distill, 'factor/fitnet': factor}
     return Run(
         'run',
         training=pd.DataFrame(losses, index=steps),
@@ -316,9 +334,13 @@ def logged(validation: list, labels: Union[float, list] = 1.0, loss: tuple = (4,
         (logged([20, 40, 50, 51], 2.0), 'the labels were drowned'),
         (logged([20, 40, 50, 51], 1.1), 'nothing'),
         (logged([20, 40, 50, 51], 1.1, [1.0, 2.0, 8.0, math.nan]), 'the training diverges'),
-        (logged([20, 40, 50, 51], [1.0, 2.0, 3.0, 4.0]), 'the training diverges'),
+        (logged([20, 40, 50, 51], [1.0, 3.0, 5.0, 9.0]), 'the training diverges'),
+        (logged([20, 40, 50, 51], 1.0, distill=[3, 40, 4e3, 1e6]), 'the training diverges'),
         # A schedule warms the distillation up.
-        (logged([20, 40, 50, 51], [1.5, 1.2, 1.1, 1.0], [2, 3, 5, 7]), 'nothing'),
+        (
+            logged([20, 40, 50, 51], 1.0, distill=[0.5, 2, 4, 6], factor=[0.1, 0.4, 0.8, 1]),
+            'nothing',
+        ),
     ],
 )
 def test_the_log_of_a_run(recipe, run, cause):
@@ -394,6 +416,27 @@ def test_what_a_teacher_knows_is_read_against_what_could_be_known(table, metric,
     subject = SimpleNamespace(metric=metric, teacher_confusion=table, measured={}, num_images=1)
     subject.score = lambda table: score(table, metric)
     assert len([*check_knowledge(subject)]) == is_accused
+
+
+def test_few_images_of_many_classes_do_not_suit_themselves():
+    """A teacher that is right in 70 % of 256 images of 1000 classes is not better renumbered."""
+    generator = np.random.default_rng(0)
+    label, other = generator.integers(0, 1000, (2, 256))
+    tables = np.zeros((12, 1000, 1000), int)
+    prediction = np.where(generator.random(256) < 0.7, label, other)
+    np.add.at(tables, (np.arange(256) % 12, label, prediction), 1)
+    assert _renumbered(tables).sum(0).max() < 10 and _renumbered(tables).sum() == 256
+    shifted = np.roll(tables, 1, 2)
+    of = [score(x, 'accuracy') for x in (tables.sum(0), _renumbered(tables), _renumbered(shifted))]
+    assert of[1] <= of[0] + 1 and 60 < of[0] < 80
+    # Of three classes the numbers are found, of whatever half.
+    few = np.tile(np.diag([5, 6, 7]), (12, 1, 1))
+    assert score(_renumbered(np.roll(few, 1, 2)), 'accuracy') == 100
+
+
+def test_images_of_one_class_tell_nothing():
+    with pytest.raises(NotCheckedError, match='more than one class'):
+        guess_of(np.array([[10000, 10], [0, 0]]), 'mIoU')
 
 
 def test_the_error_of_a_difference():

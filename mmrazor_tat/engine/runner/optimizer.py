@@ -4,9 +4,9 @@ import copy
 import functools
 from typing import Any
 
-from mmengine import Config
+from mmengine import Config, ConfigDict
 from mmengine.model import is_model_wrapper
-from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper, build_optim_wrapper
 from mmengine.runner import runner as runner_module
 from torch import nn
 
@@ -101,6 +101,23 @@ def build_by_student(build, model: nn.Module, cfg: Any) -> Any:
         if group['params']:
             optimizer.add_param_group(group)
     return wrapper
+
+
+def learning_rates(model: nn.Module, cfg: dict) -> dict[int, float]:
+    """Those that an optimizer begins with, by the id() of a parameter; none where it cannot be
+    built here.
+
+    Args:
+        model: a distillation.
+        cfg: of its ``optim_wrapper``.
+    """
+    parts = {k: cfg[k] for k in ('optimizer', 'paramwise_cfg', 'constructor') if k in cfg}
+    try:
+        of = copy.deepcopy(ConfigDict(parts, type='OptimWrapper'))
+        groups = build_by_student(build_optim_wrapper, model, of).param_groups
+        return {id(p): group['lr'] for group in groups for p in group['params']}
+    except Exception:  # e.g. one that wants several processes
+        return {}
 
 
 def teach_runner() -> None:
