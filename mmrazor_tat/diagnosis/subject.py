@@ -130,11 +130,10 @@ class Subject:
         """(G, C, C), those of a network on the validation images, see :func:`confusion`."""
         return confusion(step, self.val_batches, len(self.classes))
 
-    def compared(self, steps: dict[str, Callable[[Any], list]]) -> tuple[dict[str, float], float]:
+    def compared(self, tables: dict[str, np.ndarray]) -> tuple[dict[str, float], float]:
         """The scores of two networks, and the standard error of their difference."""
-        tables = [self.tables(step) for step in steps.values()]
-        scores = dict(zip(steps, (self.score(table.sum(0)) for table in tables)))
-        return scores, error_of_difference(*tables, self.metric)
+        scores = {name: self.score(table.sum(0)) for name, table in tables.items()}
+        return scores, error_of_difference(*tables.values(), self.metric)
 
     def score(self, table: np.ndarray) -> float:
         """mIoU or accuracy, see :func:`score`."""

@@ -144,14 +144,14 @@ def _ignorance(
 
 def check_gap(subject: Subject) -> Iterator[Finding]:
     """Is the teacher better than the student is without it?"""
-    _ = subject.teacher_confusion  # or it says what is missing
+    tables = {'teacher': subject.teacher_tables}
     other, name = subject.plain, 'plain student'
     if other is None:
         if subject.checkpoint or not subject.student_has_learnt:
             raise NotCheckedError('--plain, the work dir of the plain student')
         other, name = subject.model, 'student'
-    steps = {'teacher': subject.model.teacher_val_step, name: other.val_step}
-    scores, error = subject.compared(steps)
+    tables[name] = subject.tables(other.val_step)
+    scores, error = subject.compared(tables)
     subject.measured['teacher'] |= {'against': scores, 'error of the difference': error}
     gap, least = scores['teacher'] - scores[name], max(1.0, 0.02 * scores['teacher'])
     if gap >= least:

@@ -37,7 +37,7 @@ def check_batch_norms(subject: Subject) -> Iterator[Finding]:
 
 
 def check_step(subject: Subject) -> Iterator[Finding]:
-    """Does a training step run, and does the labels' loss not rise?"""
+    """Does a training step run, and do the losses not rise?"""
     if subject.failure:
         yield Finding(
             'a training step ends with an error',
@@ -74,8 +74,9 @@ def check_gain(subject: Subject) -> Iterator[Finding]:
         scores, metric = dict(zip(runs, (of.max() for of in logged))), logged[0].name
         scores = {k: v if max(scores.values()) > 1 else 100 * v for k, v in scores.items()}
     else:
-        steps = dict(zip(runs, (subject.model.val_step, subject.plain.val_step)))
-        scores, error = subject.compared(steps)
+        networks = subject.model, subject.plain
+        tables = (subject.tables(network.val_step) for network in networks)
+        scores, error = subject.compared(dict(zip(runs, tables)))
         where = f'on {subject.num_images} images'
     subject.measured['gain'] = {**scores, 'error of the difference': error}
     gain = scores['distilled student'] - scores['plain student']
