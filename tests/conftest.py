@@ -15,7 +15,15 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
-import torch
+
+# With pytest-xdist the processes share the cores, and so do the tools that they start: two pools of
+# threads on the same cores wait for each other. Read as torch is imported.
+_PROCESSES = os.environ.get('PYTEST_XDIST_WORKER_COUNT')
+if _PROCESSES:
+    _THREADS = max(1, (os.cpu_count() or 1) // int(_PROCESSES))
+    os.environ.setdefault('OMP_NUM_THREADS', str(_THREADS))
+
+import torch  # noqa: E402
 
 # Where torchvision is installed (mmpretrain needs it), here and in the tools that tests start.
 _CPU_TORCHVISION = str(Path(__file__).parent / 'cpu_torchvision')
@@ -42,10 +50,6 @@ from mmrazor_tat.datasets.toy_scenes import write_toy_voc  # noqa: E402
 REPO = Path(__file__).parent.parent
 
 pytest_plugins = ('fixtures.cifar', 'fixtures.distillation', 'fixtures.suites')
-
-# With pytest-xdist the processes share the cores.
-THREADS = max(1, (os.cpu_count() or 1) // int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 1)))
-torch.set_num_threads(THREADS)
 
 # mmengine reads all metafiles of mmseg anew for every base 'mmseg::...': a second each.
 config_utils.load = functools.cache(config_utils.load)
@@ -236,7 +240,6 @@ def command():
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, 'OMP_NUM_THREADS': str(THREADS)},
         )
         assert (run.returncode == 0) == ok, run.stdout[-6000:]
         return run.stdout

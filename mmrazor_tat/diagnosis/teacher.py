@@ -6,11 +6,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine.device import get_device
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from ..models.teacher.input import Normalization, TeacherInput
-from .scores import NotCheckedError, guess_of
+from .scores import NotCheckedError, assignment, guess_of, iou, renumbered
 from .subject import Finding, Subject
 
 _NORMALIZATIONS = {  # mean and std of three channels
@@ -24,10 +23,10 @@ _NORMALIZATIONS = {  # mean and std of three channels
 def check_classes(subject: Subject) -> Iterator[Finding]:
     """Would the teacher be better if its classes were numbered otherwise?"""
     table = subject.teacher_confusion
-    right = _iou(table)
-    own, matched = subject.score(table), subject.score(_renumbered(subject.teacher_tables))
+    right = iou(table)
+    own, matched = subject.score(table), subject.score(renumbered(subject.teacher_tables))
     present = table.sum(1) > 0
-    predicted, label = _assignment(table)
+    predicted, label = assignment(table)
     subject.measured['teacher'] |= {'score with its classes renumbered': matched}
     moved = [
         (p, k) for p, k in zip(predicted, label) if p != k and present[k] and right[p, k] > 0.1
@@ -180,27 +179,6 @@ class _Tried(TeacherInput):
         if self.scale == 1:
             return x
         return F.interpolate(x, scale_factor=self.scale, mode='bilinear', align_corners=False)
-
-
-def _iou(table: np.ndarray) -> np.ndarray:
-    """(C, C) by prediction and label."""
-    return table.T / np.maximum(table.sum(0)[:, None] + table.sum(1) - table.T, 1)
-
-
-def _assignment(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which prediction is best taken for which label; where nothing tells, for its own."""
-    known = table.sum(1) > 0
-    return linear_sum_assignment(-_iou(table) * known - 1e-6 * np.eye(len(table)))
-
-
-def _renumbered(tables: np.ndarray) -> np.ndarray:
-    """The confusion of one half of the images with the numbers that suit the other half, and the
-    other way round: of many classes and few images any predictions would suit themselves."""
-    halves, found = (tables[::2].sum(0), tables[1::2].sum(0)), np.zeros_like(tables[0])
-    for one, other in (halves, halves[::-1]):
-        predicted, label = _assignment(one)
-        found[:, label] += other[:, predicted]
-    return found
 
 
 def _is_clearly_better(value: float, other: float) -> bool:
