@@ -151,7 +151,9 @@ def test_pictures_report_and_export_as_the_guides_say(
 ):
     """Its commands to the letter, on the demo with four iterations."""
     pytest.importorskip('onnxruntime')
-    shown = '\n'.join(b for b in re.findall(r'```bash\n.*?```', guides, re.S) if '$RUN' in b)
+    blocks = [b for b in re.findall(r'```bash\n.*?```', guides, re.S) if '$RUN' in b]
+    assert len(blocks) == 3
+    shown = '\n'.join(blocks)
     assert len(re.findall('iter_1000', shown)) == 5
     (run,) = set(re.findall(r'^RUN=(.*)$', shown, re.M))
     (tmp_path / 'work_dirs').mkdir()

@@ -18,6 +18,7 @@ def test_the_cells_run(repo, call, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def run(command, **_):
+        assert Path(command[1]).is_file()
         ended = call(Path(command[1]).stem, *command[2:])
         return SimpleNamespace(stdout=ended.printed, returncode=ended.code or 0)
 
