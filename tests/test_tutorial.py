@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 
-def test_the_cells_run(repo, call, tmp_path, monkeypatch, capsys):
+def test_the_cells_run(repo, here, tmp_path, monkeypatch, capsys):
     display = ModuleType('IPython.display')
     display.Image = lambda path, **_: path
     monkeypatch.setitem(sys.modules, 'IPython', ModuleType('IPython'))
@@ -19,8 +19,7 @@ def test_the_cells_run(repo, call, tmp_path, monkeypatch, capsys):
 
     def run(command, **_):
         assert Path(command[1]).is_file()
-        ended = call(Path(command[1]).stem, *command[2:])
-        return SimpleNamespace(stdout=ended.printed, returncode=ended.code or 0)
+        return SimpleNamespace(stdout=here(*command[1:]), returncode=0)
 
     cells = json.loads((repo / 'docs/tutorial.ipynb').read_text())['cells']
     names: dict = {}
