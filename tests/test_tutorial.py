@@ -19,6 +19,8 @@ def test_the_cells_run(repo, here, tmp_path, monkeypatch, capsys):
 
     def run(command, **_):
         assert Path(command[1]).is_file()
+        # matplotlib asks an IPython that is imported for its version.
+        monkeypatch.delitem(sys.modules, 'IPython', raising=False)
         return SimpleNamespace(stdout=here(*command[1:]), returncode=0)
 
     cells = json.loads((repo / 'docs/tutorial.ipynb').read_text())['cells']
