@@ -39,9 +39,9 @@ from mmengine import Config, ConfigDict  # noqa: E402
 from mmengine.config import config as config_module  # noqa: E402
 from mmengine.config import utils as config_utils  # noqa: E402
 from mmengine.dataset import base_dataset  # noqa: E402
-from mmengine.registry import DefaultScope, init_default_scope  # noqa: E402
+from mmengine.registry import init_default_scope  # noqa: E402
 from mmengine.runner import Runner  # noqa: E402
-from run_tool import run_tool  # noqa: E402
+from run_tool import own_instances, run_tool  # noqa: E402
 from yapf.yapflib import yapf_api  # noqa: E402
 
 import mmrazor_tat  # noqa: F401, E402
@@ -124,13 +124,11 @@ def toy_voc(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def default_scope():
-    """What the Runner does for mmseg's configs; undone, so that no test leans on another."""
-    before = dict(DefaultScope._instance_dict)
-    init_default_scope('mmseg')
-    yield
-    DefaultScope._instance_dict.clear()
-    DefaultScope._instance_dict.update(before)
+def instances():
+    """mmengine's loggers, hubs and scopes of each test alone, and the scope of mmseg's configs."""
+    with own_instances():
+        init_default_scope('mmseg')
+        yield
 
 
 @functools.cache

@@ -4,7 +4,8 @@ import io
 import os
 import runpy
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,14 +30,10 @@ def run_tool(repo: Path, tool: str, *arguments) -> Ended:
     """A tool of ours as if it were called, in this process."""
     argv, printed = sys.argv, io.StringIO()
     variables = dict(os.environ)
-    # By name and second mmengine finds the logger, hub and visualizer of another run again.
-    before = [(kind, dict(kind._instance_dict)) for kind in _kinds(ManagerMixin)]
-    for kind, _ in before:
-        kind._instance_dict.clear()
     sys.argv = [tool, *map(str, arguments)]
     sys.path.insert(0, str(repo / 'tools'))
     try:
-        with redirect_stdout(printed), redirect_stderr(printed):
+        with own_instances(), redirect_stdout(printed), redirect_stderr(printed):
             runpy.run_path(str(repo / 'tools' / f'{tool}.py'), run_name='__main__')
         code = None
     except SystemExit as end:
@@ -46,10 +43,25 @@ def run_tool(repo: Path, tool: str, *arguments) -> Ended:
         sys.path.remove(str(repo / 'tools'))
         os.environ.clear()
         os.environ.update(variables)
-        for kind, instances in before:
-            kind._instance_dict.clear()
-            kind._instance_dict.update(instances)
     return Ended(code, printed.getvalue())
+
+
+@contextmanager
+def own_instances() -> Iterator[None]:
+    """Inside, mmengine knows no logger, hub or scope of before; after it, none of inside.
+
+    By name and second it would find those of another run again.
+    """
+    before = [(kind, dict(kind._instance_dict)) for kind in _kinds(ManagerMixin)]
+    for kind, _ in before:
+        kind._instance_dict.clear()
+    try:
+        yield
+    finally:
+        for kind in _kinds(ManagerMixin):
+            kind._instance_dict.clear()
+        for kind, instances in before:
+            kind._instance_dict.update(instances)
 
 
 def _kinds(parent: type) -> list[type]:

@@ -56,7 +56,6 @@ def told(runner, caplog):
 
     def told():
         logger = MMLogger.get_current_instance()
-        logger.setLevel('INFO')  # another test's run may have made it quiet
         logger.addHandler(caplog.handler)
         try:
             RecipeCheckHook().before_train(runner)
