@@ -56,7 +56,7 @@ FAMILIES = {'tat-released', 'tat-paper'}
 
 
 @pytest.fixture(autouse=True)
-def scope(default_scope):
+def scope(instances):
     init_default_scope('mmpretrain')
 
 

@@ -30,12 +30,12 @@ def blocks(repo) -> tuple[str, str]:
     return pair, recipe
 
 
-def test_a_pair_of_one_s_own(repo, blocks, data, command, tmp_path):
+def test_a_pair_of_one_s_own(repo, blocks, data, here, tmp_path):
     for name in ('student', 'teacher'):
         (tmp_path / f'my_{name}.py').write_text(
             f"_base_ = 'mmrazor_tat::small/demo_cifar/{name}.py'\n"
         )
-    command(
+    here(
         repo / 'tools/train.py', tmp_path / 'my_teacher.py', '--cfg-options', *QUICK, data,
         cwd=tmp_path,
     )  # fmt: skip
@@ -43,7 +43,7 @@ def test_a_pair_of_one_s_own(repo, blocks, data, command, tmp_path):
     pair, recipe = blocks
     (tmp_path / 'my_pair.py').write_text(pair)
     (tmp_path / 'my_recipe.py').write_text(recipe)
-    log = command(
+    log = here(
         repo / 'tools/train.py', tmp_path / 'my_recipe.py', '--cfg-options', *QUICK, data,
         cwd=tmp_path,
     )  # fmt: skip

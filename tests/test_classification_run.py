@@ -96,7 +96,8 @@ def small(path: Path, roots: dict[str, Path], work_dir: Path, on_folders) -> Con
     data = {'cifar_small': 'fifty', 'demo_cifar': 'twenty'}.get(path.parent.name, 'hundred')
     if is_cifar:
         on_folders(cfg, roots[data])
-        cfg.train_dataloader.dataset.indices = IMAGES
+        for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+            loader.dataset.indices = IMAGES
     else:
         set_data_root(cfg, roots['imagenet'])
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):

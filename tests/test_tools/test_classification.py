@@ -27,7 +27,8 @@ runs = dict(
         options={'default_hooks.teacher_evaluation.type': 'mmrazor.TeacherEvaluationHook'}))
 """
 
-pytestmark = pytest.mark.mmpretrain
+# One process of pytest-xdist runs the suite, once.
+pytestmark = [pytest.mark.mmpretrain, pytest.mark.xdist_group('suite')]
 
 
 @pytest.fixture(scope='module')
