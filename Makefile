@@ -3,8 +3,8 @@
 PYTHON ?= python3
 # A process for each core, a file of tests each at a time, in the order of tests/conftest.py.
 PYTEST_OPTIONS ?= -n auto --maxprocesses=4 --dist loadfile --no-loadscope-reorder
-# Most of these tests are in two files; those that lean on one suite are a group, which begins.
-PYTEST_OPTIONS_MMPRETRAIN ?= -n auto --maxprocesses=4 --dist loadgroup
+# Most of these tests are in two files.
+PYTEST_OPTIONS_MMPRETRAIN ?= -n auto --maxprocesses=4 --dist worksteal
 VENV ?= .venv
 VENV_MMPRETRAIN ?= .venv-mmpretrain
 VENV_DOCS ?= .venv-docs

@@ -322,19 +322,31 @@ def demo_teacher(repo, call, toy_options, tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope='session')
-def demo_run(repo, command, tmp_path_factory) -> tuple[Path, str]:
-    """(work dir, output) of the demo with four iterations: three runs, pictures, a report.
-
-    It is made once for all processes of pytest-xdist: a folder above theirs holds it.
-    """
-    is_one_of_several = 'PYTEST_XDIST_WORKER' in os.environ
+def once(tmp_path_factory):
+    """A function that has ``make(folder)`` fill a folder, once for all processes of pytest-xdist;
+    gives the folder and what ``make`` gave, a text."""
     base = tmp_path_factory.getbasetemp()
-    folder = base.parent if is_one_of_several else base
-    output = folder / 'demo.txt'
-    with open(folder / 'demo.lock', 'w') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not output.exists():
-            sizes = ['--iterations', 4, '--train-teacher', 4, '--num-train', 16, '--num-val', 6]
-            text = command(repo / 'tools/demo.py', '--work-dir', folder / 'demo', *sizes)
-            output.write_text(text)
-    return folder / 'demo', output.read_text()
+    base = base.parent if _PROCESSES else base  # a folder above theirs
+
+    def once(name: str, make) -> tuple[Path, str]:
+        folder = base / name
+        folder.mkdir(exist_ok=True)
+        given = folder / 'given.txt'
+        with open(folder / 'lock', 'w') as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not given.exists():
+                given.write_text(make(folder))
+        return folder, given.read_text()
+
+    return once
+
+
+@pytest.fixture(scope='session')
+def demo_run(repo, command, once) -> tuple[Path, str]:
+    """(work dir, output) of the demo with four iterations: three runs, pictures, a report."""
+    sizes = ['--iterations', 4, '--train-teacher', 4, '--num-train', 16, '--num-val', 6]
+    folder, output = once(
+        'demo_run',
+        lambda folder: command(repo / 'tools/demo.py', '--work-dir', folder / 'demo', *sizes),
+    )
+    return folder / 'demo', output

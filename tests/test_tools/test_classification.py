@@ -27,17 +27,20 @@ runs = dict(
         options={'default_hooks.teacher_evaluation.type': 'mmrazor.TeacherEvaluationHook'}))
 """
 
-# One process of pytest-xdist runs the suite, once.
-pytestmark = [pytest.mark.mmpretrain, pytest.mark.xdist_group('suite')]
+pytestmark = pytest.mark.mmpretrain
 
 
 @pytest.fixture(scope='module')
-def ran(repo, command, tmp_path_factory):
+def ran(repo, command, once):
     """(folder, output) of the suite."""
-    folder = tmp_path_factory.mktemp('suite')
-    (folder / 'small.py').write_text(SUITE)
-    arguments = [folder / 'small.py', '--out', folder / 'out', '--jobs', 2]
-    return folder / 'out', command(repo / 'tools/benchmark.py', *arguments)
+
+    def make(folder) -> str:
+        (folder / 'small.py').write_text(SUITE)
+        arguments = [folder / 'small.py', '--out', folder / 'out', '--jobs', 2]
+        return command(repo / 'tools/benchmark.py', *arguments)
+
+    folder, output = once('classification_suite', make)
+    return folder / 'out', output
 
 
 @pytest.fixture
