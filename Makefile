@@ -12,6 +12,8 @@ VENV_MIM ?= .venv-mim
 VENV_ONEDL ?= .venv-onedl
 VENV_TRACKERS ?= .venv-trackers
 VENV_OLDEST ?= .venv-oldest
+# Python compiles what it imports; pip would compile all of torch: half a minute for each environment.
+export PIP_NO_COMPILE = 1
 # The tests of another stack than the default one.
 CORE = -m 'core and not slow'
 
