@@ -158,7 +158,7 @@ def _import_mmrazor_models() -> None:
         import mmrazor.models  # noqa: F401
     finally:
         mmrazor.digit_version = real
-        for name, module in list(sys.modules.items()):
+        for name, module in sys.modules.copy().items():
             if name.startswith('mmrazor.') and vars(module).get('digit_version') is old_torch:
                 module.digit_version = real
 

@@ -1,5 +1,7 @@
 """Each cure of compat.py against the fault that it cures, in a fresh interpreter where needed."""
 
+import gc
+import itertools
 import subprocess
 import sys
 
@@ -84,6 +86,24 @@ def test_inplace_is_turned_off_everywhere():
     compat.apply()  # harmless
     BaseAlgorithm.set_module_inplace_false(None, model, 'self.architecture')
     assert not any(getattr(m, 'inplace', False) for m in model.modules())
+
+
+def test_what_another_thread_imports_meanwhile_does_no_harm(monkeypatch):
+    """Python lets other threads run, and import, where it collects garbage."""
+    numbers = itertools.count()
+
+    def import_one(phase, info) -> None:
+        monkeypatch.setitem(sys.modules, f'meanwhile_{next(numbers)}', sys)
+
+    gc.callbacks.append(import_one)
+    before = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        compat.apply()
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(import_one)
+    assert next(numbers) > 0
 
 
 def test_mmengine_loads_its_own_checkpoints(tmp_path):
