@@ -22,7 +22,7 @@ from mmrazor_tat.datasets.toy_scenes import write_toy_voc
 
 REPO = Path(__file__).parent.parent
 ROOT = os.environ.get('MMRAZOR_TAT_VOC_ROOT')
-IMAGES = 4
+IMAGES = 2
 STUDENTS = ('r18-d8', 'mobilenet-v2-d8')
 EVERY = sorted((REPO / 'configs').glob('[!_]*/*_voc12aug-*.py'))
 # At a crop of 128 the map is 16 x 16: patches of 2 x 2, as many of them in a group as there are.

@@ -1,4 +1,4 @@
-"""Bad values drawn by hypothesis, and what a table cannot hold: workers, the real command line."""
+"""Bad values drawn by hypothesis, and what a table cannot hold: workers, the whole tool."""
 
 import json
 
@@ -30,11 +30,11 @@ def test_checkpoints_cut_anywhere(world, refuses, tmp_path, part):
     refuses('test', [world.plain, tmp_path / 'cut.pth'], ('cut.pth', 'damaged'))
 
 
-def test_a_worker_names_the_label(world, command, tmp_path):
-    """The real command line: torch wraps what a worker raises in its traceback."""
+def test_a_worker_names_the_label(world, here, tmp_path):
+    """The whole tool: torch wraps what a worker raises in its traceback."""
     root = world.copy_data(tmp_path / 'data')
     relabel(lambda label: np.full_like(label, 99))(root)
-    log = command(
+    log = here(
         world.repo / 'tools/train.py',
         world.plain,
         '--cfg-options',
