@@ -1,13 +1,10 @@
 """Shared by the tests: a generated data set, and segmentors small enough for two cores."""
 
 import copy
-import fcntl
 import functools
 import importlib.util
 import json
 import os
-import re
-import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -41,7 +38,7 @@ from mmengine.config import utils as config_utils  # noqa: E402
 from mmengine.dataset import base_dataset  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 from mmengine.runner import Runner  # noqa: E402
-from run_tool import own_instances, run_tool  # noqa: E402
+from run_tool import own_instances  # noqa: E402
 from yapf.yapflib import yapf_api  # noqa: E402
 
 import mmrazor_tat  # noqa: F401, E402
@@ -49,7 +46,12 @@ from mmrazor_tat.datasets.toy_scenes import write_toy_voc  # noqa: E402
 
 REPO = Path(__file__).parent.parent
 
-pytest_plugins = ('fixtures.cifar', 'fixtures.distillation', 'fixtures.suites')
+pytest_plugins = (
+    'fixtures.cifar',
+    'fixtures.distillation',
+    'fixtures.suites',
+    'fixtures.tools',
+)
 
 # mmengine reads all metafiles of mmseg anew for every base 'mmseg::...': a second each.
 config_utils.load = functools.cache(config_utils.load)
@@ -107,12 +109,6 @@ def pytest_collection_modifyitems(items) -> None:
 @pytest.fixture(scope='session')
 def repo() -> Path:
     return REPO
-
-
-@pytest.fixture(scope='session')
-def call(repo):
-    """A function that runs a tool of ours in this process."""
-    return lambda tool, *arguments: run_tool(repo, tool, *arguments)
 
 
 @pytest.fixture(scope='session')
@@ -227,39 +223,6 @@ def batch():
     return make
 
 
-@pytest.fixture(scope='session')
-def command():
-    """A function that runs a Python tool in a process of its own and gives all it printed."""
-
-    def command(tool, *arguments, cwd=None, ok=True) -> str:
-        run = subprocess.run(
-            [sys.executable, str(tool), *map(str, arguments)],
-            cwd=cwd,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        assert (run.returncode == 0) == ok, run.stdout[-6000:]
-        return run.stdout
-
-    return command
-
-
-@pytest.fixture
-def here(repo, monkeypatch):
-    """As ``command``, but in this process: for what does not take long by itself."""
-
-    def here(tool, *arguments, cwd=None, ok=True) -> str:
-        if cwd is not None:
-            monkeypatch.chdir(cwd)
-        ended = run_tool(repo, Path(tool).stem, *arguments)
-        text = ended.printed + (ended.code if isinstance(ended.code, str) else '')
-        assert (ended.code in (None, 0)) == ok, text[-6000:]
-        return text
-
-    return here
-
-
 class TwoIterations(NamedTuple):
     """A training of two iterations: its log, and the model's state."""
 
@@ -287,66 +250,3 @@ def two_iterations():
         return TwoIterations([line for line in lines if 'loss' in line], lines, before, changed)
 
     return train
-
-
-@pytest.fixture(scope='session')
-def toy_options(toy_voc):
-    """``--cfg-options`` that point a demo config at the small data set, for two iterations."""
-    # Without processes that read the data: at the end torch waits five seconds for each.
-    data = f'dataset.data_root={toy_voc}', 'num_workers=0', 'persistent_workers=False'
-    return [
-        *(f'{split}_dataloader.{of}' for split in ('train', 'val', 'test') for of in data),
-        'crop_size=(48,48)',
-        'train_dataloader.batch_size=2',
-        'train_cfg.max_iters=2',
-        'train_cfg.val_interval=2',
-        'default_hooks.checkpoint.interval=2',
-        'default_hooks.logger.interval=1',
-    ]
-
-
-@pytest.fixture(scope='session')
-def miou():
-    """A function that reads the last mIoU from a log."""
-    return lambda text: float(re.findall(r'mIoU: ([\d.]+)', text)[-1])
-
-
-@pytest.fixture(scope='session')
-def demo_teacher(repo, call, toy_options, tmp_path_factory) -> str:
-    """The checkpoint of a demo teacher, trained for two iterations by our tool."""
-    folder = tmp_path_factory.mktemp('teacher')
-    config = repo / 'configs/small/demo/teacher.py'
-    ended = call('train', config, '--work-dir', folder, '--cfg-options', *toy_options)
-    assert ended.code in (None, 0), ended.printed[-6000:]
-    return str(folder / 'iter_2.pth')
-
-
-@pytest.fixture(scope='session')
-def once(tmp_path_factory):
-    """A function that has ``make(folder)`` fill a folder, once for all processes of pytest-xdist;
-    gives the folder and what ``make`` gave, a text."""
-    base = tmp_path_factory.getbasetemp()
-    base = base.parent if _PROCESSES else base  # a folder above theirs
-
-    def once(name: str, make) -> tuple[Path, str]:
-        folder = base / name
-        folder.mkdir(exist_ok=True)
-        given = folder / 'given.txt'
-        with open(folder / 'lock', 'w') as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not given.exists():
-                given.write_text(make(folder))
-        return folder, given.read_text()
-
-    return once
-
-
-@pytest.fixture(scope='session')
-def demo_run(repo, command, once) -> tuple[Path, str]:
-    """(work dir, output) of the demo with four iterations: three runs, pictures, a report."""
-    sizes = ['--iterations', 4, '--train-teacher', 4, '--num-train', 16, '--num-val', 6]
-    folder, output = once(
-        'demo_run',
-        lambda folder: command(repo / 'tools/demo.py', '--work-dir', folder / 'demo', *sizes),
-    )
-    return folder / 'demo', output
