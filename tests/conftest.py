@@ -62,6 +62,9 @@ config_module.is_installed = functools.cache(config_module.is_installed)
 # Its data sets collect garbage when they are made: half a second each.
 base_dataset.gc = SimpleNamespace(collect=lambda: 0)
 
+# A loader that is collected as garbage waits five seconds for each of its workers.
+torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL = 0.2
+
 # It also lays out a config's text, for the log and for each checkpoint: a second each.
 for _owner in (config_module, yapf_api):  # where mmengine looks, and where its OneDL fork
     if hasattr(_owner, 'FormatCode'):

@@ -115,25 +115,26 @@ def in_process(name: str) -> list[str]:
 @pytest.mark.parametrize('student', STUDENTS)
 def test_from_training_to_shipping(student, tool, teacher, miou, tmp_path):
     config, work_dir = config_of(student, 'voc12aug'), tmp_path / 'run'
+    whole = student == 'r18-d8'  # and the other one without what both share
     options = [
         '--cfg-options',
         *SMALL,
-        *(CHECK if student == 'r18-d8' else NO_CHECK),
+        *(CHECK if whole else NO_CHECK),
         f'data_root={ROOT}',
         f'model.teacher_ckpt={teacher}',
-        f'{VIEWS}.groups={16 if student == "r18-d8" else 64}',
+        f'{VIEWS}.groups={16 if whole else 64}',
         'train_cfg.val_interval=4',
         'default_hooks.checkpoint.interval=2',
         *(f'{split}_dataloader.dataset.indices={IMAGES}' for split in ('val', 'test')),
     ]
     train = 'train.py', config, '--work-dir', work_dir
-    first = tool(*train, *options, *in_process(f'{student}_first'), 'train_cfg.max_iters=2')
-    assert 'distill.tat_patch' in first and 'distill.tat_anchor' in first
-    said = re.findall(r'the teacher has mIoU [\d.]+ on the first 1 validation images', first)
-    assert bool(said) == (student == 'r18-d8')
+    if whole:
+        first = tool(*train, *options, *in_process(f'{student}_first'), 'train_cfg.max_iters=2')
+        assert re.search(r'the teacher has mIoU [\d.]+ on the first 1 validation images', first)
     options_of_second = *options, *in_process(f'{student}_second'), 'train_cfg.max_iters=4'
-    second = tool(*train, '--resume', *options_of_second)
-    assert 'resumed epoch: 0, iter: 2' in second and 'Iter(train) [4/4]' in second
+    second = tool(*train, *(['--resume'] if whole else []), *options_of_second)
+    assert ('resumed epoch: 0, iter: 2' in second) == whole and 'Iter(train) [4/4]' in second
+    assert 'distill.tat_patch' in second and 'distill.tat_anchor' in second
 
     def test(checkpoint: Path, name: str, *more) -> tuple[str, dict[str, np.ndarray]]:
         arguments = config, checkpoint, '--work-dir', tmp_path / 'test', '--out', tmp_path / name
@@ -149,19 +150,20 @@ def test_from_training_to_shipping(student, tool, teacher, miou, tmp_path):
     }
     by_hand = miou_by_hand(predicted, labels, 21)
     assert miou(tested) == pytest.approx(by_hand, abs=0.0051) and by_hand > 0
-    # Hardly trained it sees background alone: the checkpoint of another class sees that one.
-    _, predicted = test(seeing(15, checkpoint), 'one', 'test_dataloader.dataset.indices=1')
-    (found,) = predicted.values()
-    assert np.unique(found).tolist() == [15]
+    if whole:
+        # Hardly trained it sees background alone: the checkpoint of another class sees that one.
+        only = 'test_dataloader.dataset.indices=1'
+        (found,) = test(seeing(15, checkpoint), 'one', only)[1].values()
+        assert np.unique(found).tolist() == [15]
 
-    # Panels of one image, of one student: they need the teacher too.
+    # Panels of one image: they need the teacher too.
     panels = ['--num-images', 1, '--count', 1, '--attention-images', 0]
-    reported = tool('report.py', work_dir, *(panels if student == 'r18-d8' else ['--logs-only']))
+    reported = tool('report.py', work_dir, *(panels if whole else ['--logs-only']))
     assert reported.splitlines() == [f'{work_dir / "report.html"} is written']  # nothing is missing
     page = (work_dir / 'report.html').read_text()
     cells = [cell.strip() for cell in re.findall(r'<td[^>]*>([^<]*)</td>', page)]
     assert f'{miou(second):.2f}' in cells
-    assert (f'alt="{names[0]}: label"' in page) == (student == 'r18-d8')
+    assert (f'alt="{names[0]}: label"' in page) == whole
 
     out = tmp_path / 'shipped'
     shipped = tool('export_student.py', work_dir / config.name, checkpoint, out)

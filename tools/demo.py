@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from mmengine import Config
+from mmengine.logging import MMLogger
 
 from mmrazor_tat import compat, config_path
 from mmrazor_tat.benchmark import demo
@@ -32,6 +33,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     compat.silence_harmless_warnings()
+    MMLogger.get_instance('demo', log_level='ERROR')  # mmengine names every checkpoint
     data = write_toy_voc(
         args.work_dir / 'data', num_train=args.num_train, num_val=args.num_val, size=(64, 64)
     )

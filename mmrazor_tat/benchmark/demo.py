@@ -10,7 +10,6 @@ from typing import Optional
 import torch
 from mmengine import Config
 from mmengine.hooks import Hook
-from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from .. import compat
@@ -102,7 +101,8 @@ def train_side_by_side(*trainings: dict) -> list[list[tuple]]:
     Networks as small as these gain little from a second thread; and where other processes take the
     cores, two threads of one training wait for each other, two trainings do not.
     """
-    context = multiprocessing.get_context('spawn')
+    context = multiprocessing.get_context('forkserver')  # which imports all of this once
+    context.set_forkserver_preload([__name__])
     with ProcessPoolExecutor(len(trainings), context, _one_thread) as pool:
         return [of.result() for of in [pool.submit(train, **one) for one in trainings]]
 
@@ -116,7 +116,6 @@ def _one_thread() -> None:
 
 def save_half(checkpoint: Path, path: Path) -> Path:
     """The weights of a checkpoint in half precision, as the demo's teacher is shipped."""
-    MMLogger.get_instance('demo', log_level='ERROR')  # mmengine names every checkpoint
     state = read_checkpoint(str(checkpoint))['state_dict']
     torch.save({k: v.half() if v.is_floating_point() else v for k, v in state.items()}, path)
     return path
@@ -136,7 +135,6 @@ def report(work_dir: Path) -> list[Path]:
     Returns:
         Their paths: the segmentation panels, of six scenes, the attention, the page.
     """
-    MMLogger.get_instance('demo', log_level='ERROR')
     folders, labels = (work_dir / 'tat_student', work_dir / 'student'), ['TaT student', 'student']
     found = gather(*folders, labels=labels, count=6, title='The demo')
     if found.notes:

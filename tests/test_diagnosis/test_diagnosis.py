@@ -424,7 +424,7 @@ def test_a_classification(repo, tmp_path, method):
     write_toy_cifar(tmp_path / 'data', num_train=120, num_test=60)
     demo = repo / 'configs/small/demo_cifar'
     ckpt = initial_weights(read_config(str(demo / 'teacher.py'), {}), tmp_path / 't.pth', seed=0)
-    data = {'data_root': str(tmp_path / 'data'), 'train_dataloader.batch_size': 16}
+    data = {'data_root': str(tmp_path / 'data'), 'train_dataloader.batch_size': 8}
     options = {**data, 'model.teacher_ckpt': ckpt}
     cfg = read_config(str(demo / f'{method}_student.py'), options)
     found = diagnose(Subject(cfg, num_images=60, num_batches=3))
