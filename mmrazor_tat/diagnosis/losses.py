@@ -36,8 +36,7 @@ def check_reach(subject: Subject) -> Iterator[Finding]:
         return
     for name, count in subject.reached.items():
         subject.measured['student'][f'reached by {name}'] = count
-        weight = getattr(subject.distiller.distill_losses[name], 'loss_weight', 1)
-        if count == 0 and weight != 0:
+        if count == 0 and _weight_of(subject, name) != 0:
             yield Finding(
                 f'{name} reaches no weight of the student that is trained',
                 f'its gradient is zero in all {trained:,} of them',
@@ -114,10 +113,17 @@ def check_shares(subject: Subject) -> Iterator[Finding]:
 
 def _weigh(subject: Subject, name: str, ratio: float) -> str:
     """What gives a loss, whose gradient is this multiple of the labels', as much to say as them."""
-    weight = getattr(subject.distiller.distill_losses[name], 'loss_weight', 0)
+    weight = _weight_of(subject, name) or 0
     key = f'model.distiller.distill_losses.{name}.loss_weight'
     to = f'--cfg-options {key}={weight / ratio:.2g}' if weight * ratio > 0 else f'a {key} above 0'
     return f'{to}; or let it set itself: {_BALANCE}'
+
+
+def _weight_of(subject: Subject, name: str) -> Optional[float]:
+    """As configured: a loss of several parts has it in each of them."""
+    loss = subject.distiller.distill_losses[name]
+    settings = subject.cfg.model.distiller.distill_losses[name]
+    return settings.get('loss_weight', getattr(loss, 'loss_weight', None))
 
 
 def _balanced(subject: Subject) -> list[str]:

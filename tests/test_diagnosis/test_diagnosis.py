@@ -189,6 +189,7 @@ FAULTS = {
     ),
     'drowned': ('at', {LOSS + 'loss_at.loss_weight': 1e8}, 'drowns the labels'),
     'too light': ('fitnet', {LOSS + 'loss_fitnet.loss_weight': 1e-6}, 'next to nothing'),
+    'no weight': ({}, {LOSS + 'loss_tat.loss_weight': 0.0}, 'loss_tat weighs next to nothing'),
     'contrary': (
         'kd',
         {LOSS + 'loss_kd': dict(_delete_=True, type='ContraryLoss')},
@@ -271,7 +272,7 @@ FAULTS = {
 
 
 QUICK = ('classes', 'values to 255', 'dead branch', 'mirrored', 'frozen below', 'no scale')
-QUICK += ('over the student', 'drowned', 'switched off', 'contrary')
+QUICK += ('over the student', 'drowned', 'no weight', 'switched off', 'contrary')
 
 
 @pytest.mark.parametrize(
