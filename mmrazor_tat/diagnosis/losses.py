@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..models.gradient_shares import TASK
 from ..models.loss_schedule import LossSchedule
+from ..models.probe import is_off
 from .scores import NotCheckedError
 from .subject import Finding, Subject
 
@@ -36,7 +37,7 @@ def check_reach(subject: Subject) -> Iterator[Finding]:
         return
     for name, count in subject.reached.items():
         subject.measured['student'][f'reached by {name}'] = count
-        if count == 0 and _weight_of(subject, name) != 0:
+        if count == 0 and not is_off(subject.distiller.distill_losses[name]):
             yield Finding(
                 f'{name} reaches no weight of the student that is trained',
                 f'its gradient is zero in all {trained:,} of them',
@@ -113,17 +114,13 @@ def check_shares(subject: Subject) -> Iterator[Finding]:
 
 def _weigh(subject: Subject, name: str, ratio: float) -> str:
     """What gives a loss, whose gradient is this multiple of the labels', as much to say as them."""
-    weight = _weight_of(subject, name) or 0
+    # As configured: a loss of several parts has it in each of them.
+    settings = subject.cfg.model.distiller.distill_losses[name]
+    loss = subject.distiller.distill_losses[name]
+    weight = settings.get('loss_weight', getattr(loss, 'loss_weight', 0))
     key = f'model.distiller.distill_losses.{name}.loss_weight'
     to = f'--cfg-options {key}={weight / ratio:.2g}' if weight * ratio > 0 else f'a {key} above 0'
     return f'{to}; or let it set itself: {_BALANCE}'
-
-
-def _weight_of(subject: Subject, name: str) -> Optional[float]:
-    """As configured: a loss of several parts has it in each of them."""
-    loss = subject.distiller.distill_losses[name]
-    settings = subject.cfg.model.distiller.distill_losses[name]
-    return settings.get('loss_weight', getattr(loss, 'loss_weight', None))
 
 
 def _balanced(subject: Subject) -> list[str]:

@@ -79,11 +79,8 @@ def _refuse_constant(name: str, distiller: nn.Module) -> None:
     A softmax over a single entry is always 1: one logit of a binary head, one position.
     """
     maps = distiller.student_maps([name])
-    parts = distiller.distill_losses[name].modules()
-    weights = [part.loss_weight for part in parts if hasattr(part, 'loss_weight')]
-    is_off = bool(weights) and all(weight == 0 for weight in weights)
     can_be_tried = all(x.is_floating_point() and not x.is_meta for x in maps.values())
-    if is_off or not maps or not can_be_tried:
+    if is_off(distiller.distill_losses[name]) or not maps or not can_be_tried:
         return
     with _random_records(distiller) as drawn, torch.enable_grad():
         loss = distiller.compute_loss(name)
@@ -95,6 +92,12 @@ def _refuse_constant(name: str, distiller: nn.Module) -> None:
             'its gradient is zero whatever the student gives, so it teaches nothing. A softmax '
             'over a single entry (one channel, one position) is such a constant'
         )
+
+
+def is_off(loss: nn.Module) -> bool:
+    """Whether its ``loss_weight`` is 0, or of a loss of several parts that of each of them."""
+    weights = [part.loss_weight for part in loss.modules() if hasattr(part, 'loss_weight')]
+    return bool(weights) and all(weight == 0 for weight in weights)
 
 
 @contextlib.contextmanager
