@@ -17,6 +17,7 @@ class Ended(NamedTuple):
 
     code: object  # of SystemExit: None, a number, or the text for the terminal
     printed: str
+    errors: str  # of it, what went to stderr
 
     @property
     def line(self) -> str:
@@ -29,11 +30,12 @@ class Ended(NamedTuple):
 def run_tool(repo: Path, tool: str, *arguments) -> Ended:
     """A tool of ours as if it were called, in this process."""
     argv, printed = sys.argv, io.StringIO()
+    errors = _CopiedTo(printed)
     variables = dict(os.environ)
     sys.argv = [tool, *map(str, arguments)]
     sys.path.insert(0, str(repo / 'tools'))
     try:
-        with own_instances(), redirect_stdout(printed), redirect_stderr(printed):
+        with own_instances(), redirect_stdout(printed), redirect_stderr(errors):
             runpy.run_path(str(repo / 'tools' / f'{tool}.py'), run_name='__main__')
         code = None
     except SystemExit as end:
@@ -43,7 +45,19 @@ def run_tool(repo: Path, tool: str, *arguments) -> Ended:
         sys.path.remove(str(repo / 'tools'))
         os.environ.clear()
         os.environ.update(variables)
-    return Ended(code, printed.getvalue())
+    return Ended(code, printed.getvalue(), errors.getvalue())
+
+
+class _CopiedTo(io.StringIO):
+    """All that is written goes to another as well."""
+
+    def __init__(self, other: io.StringIO) -> None:
+        super().__init__()
+        self.other = other
+
+    def write(self, text: str) -> int:
+        self.other.write(text)
+        return super().write(text)
 
 
 @contextmanager

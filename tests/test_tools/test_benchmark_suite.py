@@ -95,9 +95,10 @@ def test_all_are_finished(ran):
 
 
 @pytest.fixture
-def benchmark(here, tmp_path):
-    """A function that runs the tool in this process and gives all it printed."""
-    return lambda *arguments, ok=True: here('benchmark.py', *arguments, cwd=tmp_path, ok=ok)
+def benchmark(call, monkeypatch, tmp_path):
+    """A function that runs the tool in this process, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: call('benchmark', *arguments)
 
 
 def test_the_report_alone(ran, benchmark, suite):
@@ -115,8 +116,8 @@ def test_the_report_alone(ran, benchmark, suite):
     assert results['versions']['mmrazor_tat'] and results['machine']['jobs'] == 2
     assert results['commit'] is None or len(results['commit'].rstrip('+')) == 40
     (out / 'small.md').unlink()
-    output = benchmark(suite, '--out', out, '--report-only')
-    assert output == f'Written: {out / "small.md"}\n'
+    ended = benchmark(suite, '--out', out, '--report-only')
+    assert (ended.code, ended.printed) == (0, f'Written: {out / "small.md"}\n')
     assert (out / 'small.md').read_text() == text
 
 
@@ -125,7 +126,9 @@ def test_a_dry_run(benchmark, suite, tmp_path, monkeypatch):
     start = suite, '--dry-run', '--seeds', 3, 4, '--only', 'student'
     read = plan.read_config
     monkeypatch.setattr(plan, 'read_config', lambda path, of: 'tat' in path.name or read(path, of))
-    commands = benchmark(*start, *options).splitlines()
+    ended = benchmark(*start, *options)
+    assert ended.code == 0
+    commands = ended.printed.splitlines()
     assert len(commands) == 2
     for words in ('small/demo/student.py', 'data_root=/mine', 'train_cfg.max_iters=8'):
         assert all(words in command for command in commands)
@@ -140,11 +143,12 @@ def test_auto_scale_lr(benchmark, tmp_path):
     suite.write_text(
         f"title, metric, seeds = 'One', 'mIoU', (0,)\nruns = dict(r18=dict(config={config!r}))\n"
     )
-    output = benchmark(suite, '--dry-run')
-    assert 'auto_scale_lr.enable' not in output
-    assert 'warning: r18 trains with a batch of 4' in output
-    output = benchmark(suite, '--dry-run', '--auto-scale-lr')
-    assert 'auto_scale_lr.enable=True' in output and 'warning' not in output
+    ended = benchmark(suite, '--dry-run')
+    assert ended.code == 0 and 'auto_scale_lr.enable' not in ended.printed
+    assert 'warning: r18 trains with a batch of 4' in ended.errors
+    ended = benchmark(suite, '--dry-run', '--auto-scale-lr')
+    assert ended.code == 0 and 'auto_scale_lr.enable=True' in ended.printed
+    assert 'warning' not in ended.errors
 
 
 def test_errors_end_before_anything_runs(benchmark, suite, tmp_path, monkeypatch):
@@ -160,6 +164,6 @@ def test_errors_end_before_anything_runs(benchmark, suite, tmp_path, monkeypatch
         ([suite, '--only', 'teacher', '--out', suite], '--out must be a folder that can be made: '),
         (['tinny', '--processes', 2], '--processes 2 needs --launcher'),
     ):
-        output = benchmark(*arguments, ok=False)
-        assert error in output, output
+        ended = benchmark(*arguments)
+        assert ended.code == 2 and error in ended.errors, ended
     assert not (tmp_path / 'work_dirs').exists()
